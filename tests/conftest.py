@@ -1,0 +1,41 @@
+"""What holds for every test: a clean environment, no current database left behind, Hypothesis profiles."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from scidb.current import current, set_default
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A busy machine is not a slow strategy, hence no deadline and no complaint about slowness.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("default", _PATIENT, derandomize=True, max_examples=50)
+settings.register_profile("slow", _PATIENT, max_examples=5_000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# They choose what is tested, not how the product behaves.
+_FOR_TESTS = {"SCIDB_GAIT"}
+
+
+@runtime_checkable
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def _isolated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Start without settings from outside and without a database; close the one that the test configured."""
+    for name in [name for name in os.environ if name.startswith("SCIDB_") and name not in _FOR_TESTS]:
+        monkeypatch.delenv(name)
+    set_default(None)
+    yield
+    database = current()
+    set_default(None)
+    if isinstance(database, _Closable):
+        database.close()
