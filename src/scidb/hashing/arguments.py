@@ -1,0 +1,145 @@
+"""The arguments of a call as they enter its identity: by parameter name, defaults filled in, classes known."""
+
+from __future__ import annotations
+
+import inspect
+import struct
+from typing import TYPE_CHECKING, Any, Final
+
+from scidb.exceptions import UnhashableValueError
+from scidb.hashing.inputs import CallInput, Input, identify_input, is_tracked
+from scidb.hashing.members import is_user_class
+from scidb.hashing.origin import type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+__all__ = ["Parameters", "own_classes"]
+
+_PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
+
+
+class Parameters:
+    """The parameters of a function, to which the arguments of a call are bound.
+
+    So that one call has one identity however it is written, arguments are named after parameters and
+    defaults are filled in. A keyword that a ``**`` parameter takes goes by its own name (behind two stars
+    when a parameter has that name too). A function without a signature, as some compiled ones are, has
+    ``arg_0``, ``arg_1`` and so on.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._signature = _signature(function, follow_wrapped=True)
+        # A decorator may supply arguments that the function it wraps declares; then its own parameters count.
+        self._outer = _signature(function, follow_wrapped=False) if hasattr(function, "__wrapped__") else None
+
+    def __contains__(self, name: str) -> bool:
+        return self._signature is not None and name in self._signature.parameters
+
+    def identify(self, name: str, value: object, *, unwrap: bool = True) -> Input:
+        """Return identity and origin of one argument.
+
+        An argument without identity is known by its type where it only marks an omission, as numpy's
+        ``_NoValue`` does: it is the parameter's default and has no state.
+
+        Raises
+        ------
+        UnhashableValueError
+            When the argument has no identity by content.
+
+        """
+        try:
+            return identify_input(name, value, unwrap=unwrap)
+        except UnhashableValueError:
+            parameter = self._signature.parameters.get(name) if self._signature else None
+            if parameter is None or value is not parameter.default or not _is_stateless(value):
+                raise
+            origin = CallInput(name, "constant", value_repr="default")
+            return Input(["default", type_name(type(value))], (origin,))
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments by parameter name.
+
+        Raises
+        ------
+        TypeError
+            When the function does not take these arguments.
+
+        """
+        if self._signature is None:
+            inputs = {f"arg_{i}": value for i, value in enumerate(args)}
+            return _with_keywords(inputs, kwargs, taken=inputs)
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError:
+            if self._outer is None:
+                raise
+            bound = self._outer.bind(*args, **kwargs)
+        bound.apply_defaults()
+        parameters = bound.signature.parameters
+        inputs = dict(bound.arguments)
+        for name, parameter in parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                return _with_keywords(inputs, inputs.pop(name), taken=parameters)
+        return inputs
+
+
+def _signature(function: Callable[..., Any], *, follow_wrapped: bool) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function, follow_wrapped=follow_wrapped)
+    except (TypeError, ValueError):
+        return None
+
+
+def _is_stateless(value: object) -> bool:
+    """Tell whether an instance has nowhere to keep state, and no attributes; most compiled ones do."""
+    kind = type(value)
+    links = (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
+    room = kind.__basicsize__ - object.__basicsize__ - links * struct.calcsize("P")
+    return room == 0 and kind.__itemsize__ == 0 and not getattr(value, "__dict__", None)
+
+
+def _with_keywords(inputs: dict[str, Any], keywords: Mapping[str, Any], *, taken: Mapping[str, Any]) -> dict[str, Any]:
+    renamed = {f"**{key}" if key in taken or key.startswith("**") else key: value for key, value in keywords.items()}
+    return {**inputs, **renamed}
+
+
+def own_classes(values: Collection[object], *, unwrap: bool, whole: Iterable[type] = ()) -> tuple[type, ...]:
+    """Return the classes of the user's own among arguments: the function may run their methods.
+
+    The data of a variable is not looked at, because that could mean loading it for a call that is recalled.
+    `whole` are the classes of variables that the function will receive whole, where these are not loaded yet.
+    """
+    found: set[type] = set(filter(is_user_class, whole))
+    seen: set[int] = set()
+    pending = list(_compound(values))
+    while pending:
+        value = pending.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if is_tracked(value) and not is_user_class(type(value)):
+            pending.append(value.data)  # the result of a thunk, which is there already
+            continue
+        tracked = is_tracked(value)
+        if is_user_class(type(value)) and not (tracked and unwrap):
+            found.add(type(value))
+            if not tracked:
+                pending.extend(_attributes(value))
+        if isinstance(value, list | tuple | set | frozenset):
+            pending.extend(_compound(value))
+        elif isinstance(value, dict):
+            pending.extend(_compound(value.values()))
+    return tuple(sorted(found, key=lambda cls: (cls.__qualname__, cls.__module__)))
+
+
+def _compound(items: Collection[object]) -> Collection[object]:
+    """Leave out plain items; most containers hold nothing else, and may be long."""
+    kinds = set(map(type, items)) - _PLAIN
+    return [item for item in items if type(item) in kinds] if kinds else ()
+
+
+def _attributes(instance: object) -> Iterator[object]:
+    state = object.__getstate__(instance)  # the instance dictionary, or a pair of it and the slots
+    for part in state if isinstance(state, tuple) else (state,):
+        yield from (part or {}).values()

@@ -1,0 +1,136 @@
+"""Every id formula of SciDB, in one place.
+
+Each preimage is a list whose first item names its kind, encoded by `canonical_hash`; so nothing of one
+kind can ever equal something of another. Changing a formula invalidates users' files: the golden vectors
+in the tests and a breaking line in CHANGELOG are part of such a change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from scidb.hashing.encode import canonical_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "UNCACHEABLE",
+    "Form",
+    "canonical_json",
+    "chain_link",
+    "computation_form",
+    "content_hash",
+    "custom_form",
+    "environment_id",
+    "file_form",
+    "inputs_hash",
+    "lineage_id",
+    "new_call_id",
+    "new_run_id",
+    "record_form",
+    "record_id",
+    "uncacheable_id",
+    "value_form",
+]
+
+Form: TypeAlias = list[Any]
+"""How one input enters a lineage_id: a kind, and what identifies the input within that kind."""
+
+UNCACHEABLE: Final = "uncacheable:"
+
+
+def canonical_json(value: object) -> str:
+    """Write JSON types in the one form in which SciDB compares and stores them: keys sorted, no blanks.
+
+    Examples
+    --------
+    >>> canonical_json({"b": 1, "a": [True]})
+    '{"a":[true],"b":1}'
+
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def content_hash(value: object) -> str:
+    """Identify a value as it is stored (after ``to_db()`` when the class has it)."""
+    return canonical_hash(["content", value])
+
+
+def record_id(
+    identity_name: str,
+    schema_version: int,
+    content: str,
+    schema: Mapping[str, object],
+    version: Mapping[str, object],
+) -> str:
+    """Identify one value of one variable at one location with one set of version keys."""
+    address = {"schema": dict(schema), "version": dict(version)}
+    return canonical_hash(["record", identity_name, schema_version, content, address])
+
+
+def lineage_id(function_hash: str, inputs: Mapping[str, Form], outputs: int | str) -> str:
+    """Identify a computation: this code on these inputs, by content, with these outputs declared."""
+    return canonical_hash(["computation", function_hash, dict(inputs), outputs])
+
+
+def inputs_hash(inputs: Mapping[str, Form]) -> str:
+    """Identify the inputs of a computation apart from its code, to look it up under an accepted change."""
+    return canonical_hash(["inputs", dict(inputs)])
+
+
+def uncacheable_id() -> str:
+    """Return a new id that never matches anything, for a call whose inputs cannot be hashed."""
+    return f"{UNCACHEABLE}{uuid.uuid4().hex}"
+
+
+def new_call_id() -> str:
+    """Return a new id for one execution or recall; calls are events, so it is not content-addressed."""
+    return uuid.uuid4().hex
+
+
+def new_run_id() -> str:
+    """Return a new id for one for_each call."""
+    return uuid.uuid4().hex
+
+
+def environment_id(description: str) -> str:
+    """Identify an environment by its JSON description."""
+    return canonical_hash(["environment", description])
+
+
+def chain_link(previous: str, line: Sequence[object]) -> str:
+    """Return the digest that ties a line of the log to the one before it.
+
+    The line enters by its own digest, so that erasing a line and keeping its digest leaves the chain whole.
+    """
+    digest = hashlib.sha256(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(f"{previous}{digest}".encode()).hexdigest()
+
+
+def value_form(content: str) -> Form:
+    """Return the form of a raw value, a constant, a plain variable, or a result that has a value."""
+    return ["value", content]
+
+
+def custom_form(class_id: str, schema_version: int, from_db: str, content: str) -> Form:
+    """Return the form of a variable whose class restores it with its own ``from_db``."""
+    return ["custom", class_id, schema_version, from_db, content]
+
+
+def record_form(record: str) -> Form:
+    """Return the form of a variable that is given whole (``unwrap=False``)."""
+    return ["record", record]
+
+
+def computation_form(lineage: str, output_num: int) -> Form:
+    """Return the form of a result without a value (a generated file, an incomplete call)."""
+    return ["computation", lineage, output_num]
+
+
+def file_form(path: str, sha256: str) -> Form:
+    """Return the form of a file: its path relative to the root, and the digest of its bytes."""
+    return ["file", path, sha256]

@@ -1,0 +1,176 @@
+"""Where code comes from: the user's own, or a library that is recorded by version instead of followed.
+
+This module knows paths and module names; it knows nothing of fingerprints.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import importlib.util
+import os
+import site
+import sys
+import sysconfig
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Final
+
+__all__ = [
+    "import_name",
+    "is_library_code",
+    "is_library_module",
+    "is_own",
+    "is_transparent",
+    "library_name",
+    "module_file",
+    "type_name",
+    "versions_of",
+]
+
+_OWN_ROOTS: Final = frozenset({"scidb", "scidbnet"})
+_LIBRARY_TEXTS: Final = ("<frozen ", "<attrs generated", "<__array_function__")
+_OWN_FOLDERS: Final = tuple(f"{Path(__file__).parents[2] / root}{os.sep}" for root in sorted(_OWN_ROOTS))
+_PACKAGE_FOLDERS: Final = frozenset({"site-packages", "dist-packages"})
+
+
+def is_transparent(obj: object) -> bool:
+    """Tell whether an object of SciDB wraps a function that stands for it."""
+    return getattr(type(obj), "__scidb_transparent__", False) is True
+
+
+def is_own(obj: object) -> bool:
+    """Tell whether a live object, such as a decorator, belongs to SciDB."""
+    if is_transparent(obj) or (isinstance(obj, type) and getattr(obj, "__scidb_transparent__", False) is True):
+        return True
+    if isinstance(obj, FunctionType):  # a closure made by our decorator may carry the user's __module__
+        return obj.__code__.co_filename.startswith(_OWN_FOLDERS)
+    module = getattr(obj, "__module__", None) or type(obj).__module__
+    return isinstance(module, str) and module.partition(".")[0] in _OWN_ROOTS
+
+
+@functools.cache
+def _library_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    folders = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
+    folders.update(site.getsitepackages())
+    folders.add(site.getusersitepackages())
+    # A virtual environment borrows the standard library of another prefix, possibly through links.
+    folders.add(str(Path(os.__file__).parent))
+    folders.update([os.path.realpath(folder) for folder in folders])
+    return tuple(f"{folder}{os.sep}" for folder in sorted(folders))
+
+
+@functools.lru_cache(maxsize=8192)
+def _is_library_file(filename: str) -> bool:
+    if filename.startswith((*_LIBRARY_TEXTS, *_OWN_FOLDERS, *_library_folders())):
+        return True
+    return not _PACKAGE_FOLDERS.isdisjoint(Path(filename).parts)
+
+
+def is_library_code(code: CodeType) -> bool:
+    """Tell whether a code object belongs to the standard library, an installed package or SciDB."""
+    return _is_library_file(code.co_filename)
+
+
+@functools.lru_cache(maxsize=8192)
+def _is_library_name(name: str, filename: str | None) -> bool:
+    root = name.partition(".")[0]
+    if root in _OWN_ROOTS or root == "builtins":
+        return True
+    if filename is not None:  # before the name: a user's own file may be called like a standard module
+        return _is_library_file(filename)
+    return root in sys.stdlib_module_names
+
+
+def is_library_module(name: str) -> bool:
+    """Tell whether a module, imported or not, is a library."""
+    return _is_library_name(name, module_file(name))
+
+
+def module_file(name: str) -> str | None:
+    """Return the file of a module; one that is not imported is looked for, never imported."""
+    module = sys.modules.get(name)
+    if module is not None:
+        file = getattr(module, "__file__", None)
+        if file is None:  # a namespace package has folders instead
+            file = next(iter(getattr(module, "__path__", ())), None)
+        return file if isinstance(file, str) else None
+    root = name.partition(".")[0]
+    if root != name and root in sys.modules:
+        return module_file(root)
+    return _spec_file(root)
+
+
+@functools.lru_cache(maxsize=1024)
+def _spec_file(root: str) -> str | None:
+    try:
+        spec = importlib.util.find_spec(root)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if spec.origin in {None, "built-in", "frozen"}:
+        return next(iter(spec.submodule_search_locations or ()), None)
+    return spec.origin
+
+
+def import_name(module: str) -> str:
+    """Return the name under which a module would be imported; ``__main__`` has another one."""
+    main = sys.modules.get(module)
+    if module not in {"__main__", "__mp_main__"} or main is None:
+        return module
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return str(spec.name).removesuffix(".__main__")
+    file = getattr(main, "__file__", None)
+    return Path(file).stem if isinstance(file, str) else module
+
+
+def _public(module: str) -> str:
+    # Python 3.13 moved pathlib.Path to pathlib._local; C parts are called _functools, _io and the like.
+    parts = module.lstrip("_").split(".")
+    return ".".join([parts[0], *(part for part in parts[1:] if not part.startswith("_"))])
+
+
+def library_name(obj: object) -> str:
+    """Return the public dotted name of something in a library, stable over its inner rearrangements."""
+    if isinstance(obj, ModuleType):
+        return obj.__name__
+    name = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
+    module = getattr(obj, "__module__", None)
+    if not isinstance(name, str):
+        return type_name(type(obj))
+    if not isinstance(module, str):  # ufuncs and method descriptors
+        owner = getattr(obj, "__objclass__", type(obj))
+        return f"{type_name(owner)}:{name}"
+    parts = module.split(".")
+    for length in range(1, len(parts) + 1):
+        prefix = ".".join(parts[:length])
+        if getattr(sys.modules.get(prefix), name, None) is obj:
+            return f"{_public(prefix)}.{name}"
+    return f"{_public(module)}.{name}"
+
+
+def type_name(cls: type) -> str:
+    """Return the name of a class for tokens and messages."""
+    return f"{_public(import_name(cls.__module__))}.{cls.__qualname__}"
+
+
+@functools.cache
+def _distributions() -> dict[str, list[str]]:
+    return dict(importlib.metadata.packages_distributions())
+
+
+@functools.lru_cache(maxsize=1024)
+def _version(distribution: str) -> str:
+    return importlib.metadata.version(distribution)
+
+
+def versions_of(names: set[str]) -> dict[str, str]:
+    """Return ``{distribution: version}`` of the libraries in which these dotted names live."""
+    roots = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"builtins"}
+    if not roots:
+        return {}
+    found = {dist for root in roots for dist in _distributions().get(root, ())}
+    return {dist: _version(dist) for dist in sorted(found)}

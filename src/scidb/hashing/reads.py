@@ -1,0 +1,220 @@
+"""Which names from outside a function's code reads, as dotted paths.
+
+A purely syntactic question: nothing here looks at a live object.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from scidb.hashing.astdump import FunctionNode
+
+__all__ = ["Read", "dotted", "reads_of", "reads_of_expression"]
+
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Read:
+    """One dotted path that code reads.
+
+    A ``name`` starts at a closure cell, a global or a builtin. An ``import`` starts at a module that the
+    code imports itself: `level` and `module` as in the statement, `path` what it takes from there. A
+    ``dynamic`` one is a call that finds a module by a computed name.
+    """
+
+    label: str
+    kind: Literal["name", "import", "dynamic"] = "name"
+    path: tuple[str, ...] = ()
+    module: str = ""
+    level: int = 0
+
+
+@dataclass(slots=True)
+class _Scope:
+    bound: set[str]
+    imports: dict[str, list[Read]] = field(default_factory=dict)
+    globals: set[str] = field(default_factory=set)
+    nonlocals: set[str] = field(default_factory=set)
+
+
+def dotted(node: ast.expr) -> tuple[str, ...] | None:
+    """Return ``("a", "b")`` for the expression ``a.b``, None for anything but names and dots."""
+    attributes: list[str] = []
+    while isinstance(node, ast.Attribute):
+        attributes.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return None
+    return (node.id, *reversed(attributes))
+
+
+def reads_of(unit: FunctionNode) -> tuple[Read, ...]:
+    """Return what a function's body reads from outside, sorted; without its defaults and decorators."""
+    visitor = _Visitor()
+    visitor.function_body(unit)
+    return tuple(sorted(visitor.found))
+
+
+def reads_of_expression(expressions: Iterable[ast.expr]) -> tuple[Read, ...]:
+    """Return what expressions outside any function read, sorted."""
+    visitor = _Visitor()
+    for expression in expressions:
+        visitor.visit(expression)
+    return tuple(sorted(visitor.found))
+
+
+class _Visitor(ast.NodeVisitor):
+    def __init__(self) -> None:
+        self.found: set[Read] = set()
+        self._scopes: list[_Scope] = []
+
+    # -------------------------------------------------------------- scopes
+
+    def function_body(self, node: FunctionNode) -> None:
+        body: list[ast.AST] = list(node.body) if isinstance(node.body, list) else [node.body]
+        scope = _Scope({arg.arg for arg in _all_arguments(node.args)})
+        _bind(scope, body)
+        self._inside(scope, body)
+
+    def _inside(self, scope: _Scope, nodes: Iterable[ast.AST]) -> None:
+        self._scopes.append(scope)
+        for node in nodes:
+            self.visit(node)
+        self._scopes.pop()
+
+    def _nested_function(self, node: FunctionNode) -> None:
+        outside: list[ast.expr] = [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]
+        if not isinstance(node, ast.Lambda):
+            outside += node.decorator_list
+        for expression in outside:
+            self.visit(expression)
+        self.function_body(node)
+
+    visit_FunctionDef = _nested_function  # noqa: N815  (ast names its hooks after the nodes)
+    visit_AsyncFunctionDef = _nested_function  # noqa: N815
+    visit_Lambda = _nested_function  # noqa: N815
+
+    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
+        first, *others = node.generators
+        self.visit(first.iter)  # evaluated outside: `[x for x in x]` reads the outer x
+        scope = _Scope(set())
+        for generator in node.generators:
+            _bind(scope, [generator.target])
+        results = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        self._inside(scope, [first.target, *first.ifs, *others, *results])
+
+    visit_ListComp = _comprehension  # noqa: N815
+    visit_SetComp = _comprehension  # noqa: N815
+    visit_DictComp = _comprehension  # noqa: N815
+    visit_GeneratorExp = _comprehension  # noqa: N815
+
+    # -------------------------------------------------------------- reads
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self.visit(node.target)
+        if node.value is not None:
+            self.visit(node.value)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self._read((node.id,))
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        path = dotted(node.target)
+        if path is not None:
+            self._read(path)
+        self.generic_visit(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        path = dotted(node)
+        if path is None:
+            self.generic_visit(node)
+        else:
+            self._read(path)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        path = dotted(node.func)
+        if path is not None and path[-1] in {"import_module", "__import__"} and node.args:
+            name = node.args[0]
+            if isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value[:1] != ".":
+                self.found.add(Read(f"import {name.value}", "import", (), name.value))
+            else:
+                self.found.add(Read(".".join(path), "dynamic"))
+        self.generic_visit(node)
+
+    def _read(self, path: tuple[str, ...]) -> None:
+        name = path[0]
+        for scope in reversed(self._scopes):
+            if name in scope.globals:
+                break
+            if name in scope.nonlocals:
+                continue
+            if name in scope.bound:
+                for read in scope.imports.get(name, ()):
+                    tail = (*read.path, *path[1:])
+                    self.found.add(Read(".".join(path), "import", tail, read.module, read.level))
+                return
+        self.found.add(Read(".".join(path), "name", path))
+
+
+def _all_arguments(args: ast.arguments) -> Iterator[ast.arg]:
+    yield from (*args.posonlyargs, *args.args, *args.kwonlyargs)
+    if args.vararg is not None:
+        yield args.vararg
+    if args.kwarg is not None:
+        yield args.kwarg
+
+
+def _bind(scope: _Scope, nodes: Iterable[ast.AST]) -> None:
+    """Collect the names that these nodes bind in their own scope.
+
+    A class body is no scope here: functions inside it do not see its names, and reading one global too
+    many is only cautious.
+    """
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            scope.bound.add(node.name)
+        elif isinstance(node, _COMPREHENSIONS):
+            scope.bound.update(_walrus_targets(node))
+        elif not isinstance(node, ast.Lambda):
+            _bind_statement(scope, node)
+            _bind(scope, ast.iter_child_nodes(node))
+
+
+def _bind_statement(scope: _Scope, node: ast.AST) -> None:
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
+        scope.bound.add(node.id)
+    elif isinstance(node, ast.Global):
+        scope.globals.update(node.names)
+    elif isinstance(node, ast.Nonlocal):
+        scope.nonlocals.update(node.names)
+    elif isinstance(node, ast.Import | ast.ImportFrom):
+        _bind_import(scope, node)
+    elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name is not None:
+        scope.bound.add(node.name)
+    elif isinstance(node, ast.MatchMapping) and node.rest is not None:
+        scope.bound.add(node.rest)
+
+
+def _walrus_targets(node: ast.AST) -> Iterator[str]:
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.NamedExpr):
+            yield inner.target.id
+
+
+def _bind_import(scope: _Scope, node: ast.Import | ast.ImportFrom) -> None:
+    for alias in node.names:
+        name = alias.asname or alias.name.partition(".")[0]
+        scope.bound.add(name)
+        if isinstance(node, ast.ImportFrom):
+            read = Read(name, "import", (alias.name,), node.module or "", node.level)
+        else:
+            read = Read(name, "import", (), alias.name if alias.asname else name)
+        scope.imports.setdefault(name, []).append(read)
