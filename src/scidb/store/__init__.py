@@ -1,0 +1,190 @@
+"""Stores: where records are kept. Open one by its target; write another one against `Store`.
+
+Opening a file twice in one process gives two handles on one connection, which the last of them closes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from scidb.exceptions import SchemaKeyError, StorageError, UnsupportedOperationError, did_you_mean
+from scidb.store.protocol import Sql, Store
+from scidb.store.wrap import ReadOnly, Wrapper
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scidb.store.model import SchemaKey
+
+__all__ = ["Opener", "Sql", "Store", "open_store"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """What opens the targets of one scheme, imported when it is needed, and how to get it."""
+
+    path: str  # module:attribute
+    install: str = ""
+
+
+_OPENERS: Final = {
+    "file": Opener("scidb.store.duck:DuckStore.open"),
+    "http": Opener("scidbnet.client:HttpStore", "pip install 'scidb[net]'"),
+    "https": Opener("scidbnet.client:HttpStore", "pip install 'scidb[net]'"),
+    "memory": Opener("scidb.store.memory:MemoryStore"),
+}
+# At least two letters, since C:\study.duckdb is a file.
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://)?")
+
+
+def open_store(
+    target: str | os.PathLike[str],
+    schema_keys: Sequence[SchemaKey] | None = None,
+    *,
+    read_only: bool = False,
+    lock_timeout: float = 10.0,
+    **options: Any,
+) -> Store:
+    """Open the store that a target names: a file, ``memory:`` or the address of a server.
+
+    Parameters
+    ----------
+    target
+        ``study.duckdb``, ``file:study.duckdb``, ``memory:`` or ``http://lab:8765``.
+    schema_keys
+        The ordered keys of the dataset; needed to make a new one, compared with an existing one.
+    read_only
+        Refuse to write.
+    lock_timeout
+        How many seconds to wait for another process to close a file.
+    options
+        What else the store takes, such as a server's token.
+
+    Examples
+    --------
+    >>> from scidb.store.model import SchemaKey
+    >>> open_store("memory:", [SchemaKey("subject", "int")]).describe().target
+    'memory:'
+
+    Raises
+    ------
+    UnsupportedOperationError
+        When no store has that scheme, or its library is not installed.
+
+    """
+    text = os.fspath(target)
+    found = _SCHEME.match(text)
+    scheme = found[1].lower() if found else "file"
+    opener = _OPENERS.get(scheme)
+    if opener is None:
+        raise UnsupportedOperationError(
+            f"No store opens {text!r}: the scheme {scheme!r} is unknown, known are {', '.join(sorted(_OPENERS))}."
+            f"{did_you_mean(scheme, _OPENERS)}",
+            scheme=scheme,
+        )
+    make = _load(opener)
+    if scheme == "file":
+        path = Path(text[found.end() :] if found else text).expanduser()
+        settings = {"read_only": read_only, "lock_timeout": lock_timeout, **options}
+        return _open_shared(path, schema_keys, make, settings)
+    store = cast(
+        "Store", make(schema_keys or (), **options) if scheme == "memory" else make(text, schema_keys, **options)
+    )
+    return ReadOnly(store) if read_only else store
+
+
+def _load(opener: Opener) -> Any:
+    module, _, attribute = opener.path.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise UnsupportedOperationError(
+            f"Opening this needs {error.name!r}, which is not installed. Try: {opener.install}.", missing=error.name
+        ) from error
+    for name in attribute.split("."):
+        found = getattr(found, name)
+    return found
+
+
+# ------------------------------------------------------------------ one connection for a file
+
+
+@dataclass(slots=True)
+class _Shared:
+    """A file that is open in this process, and how many handles there are on it."""
+
+    store: Store
+    read_only: bool
+    handles: int = 0
+
+
+# The process id is part of the key: a forked child must open the file itself.
+_shared: Final[dict[tuple[int, str], _Shared]] = {}
+_shared_lock = threading.RLock()
+
+
+def _open_shared(path: Path, schema_keys: Sequence[SchemaKey] | None, make: Any, settings: dict[str, Any]) -> Store:
+    key = (os.getpid(), os.path.realpath(path))
+    with _shared_lock:
+        shared = _shared.get(key)
+        if shared is None:
+            store = make(path, schema_keys, **settings)
+            shared = _shared[key] = _Shared(store, settings["read_only"])
+        elif shared.read_only and not settings["read_only"]:
+            raise StorageError(
+                f"{path} is open read-only in this process; close that first to open it for writing.", path=str(path)
+            )
+        else:
+            _compare_keys(path, shared.store.describe().schema_keys, schema_keys)
+        shared.handles += 1
+    handle = _Handle(shared.store, key)
+    return ReadOnly(handle) if settings["read_only"] and not shared.read_only else handle
+
+
+def _compare_keys(path: Path, actual: Sequence[SchemaKey], given: Sequence[SchemaKey] | None) -> None:
+    expected = [key.name for key in actual]
+    names = expected if given is None else [key.name for key in given]
+    if names != expected:
+        raise SchemaKeyError(
+            f"{path} has the schema keys {expected}, but {names} were given. Pass the same keys in the same order, "
+            "or none; db.admin.add_schema_key adds one to an existing database.",
+            expected=expected,
+            given=names,
+        )
+
+
+class _Handle(Wrapper):
+    """One of several handles on an open file; closing it leaves the others open."""
+
+    def __init__(self, store: Store, key: tuple[int, str]) -> None:
+        super().__init__(store)
+        self._key = key
+        self._open = True
+
+    def close(self) -> None:
+        with _shared_lock:
+            shared = _shared.get(self._key)
+            if not self._open or shared is None:
+                return
+            self._open = False
+            shared.handles -= 1
+            if shared.handles == 0:
+                del _shared[self._key]
+                shared.store.close()
+            self._store = cast("Store", _Closed(self._key[1]))
+
+
+class _Closed:
+    """What a closed handle holds instead of its store: every verb refuses."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __getattr__(self, name: str) -> Any:
+        raise StorageError(f"This handle is closed; open {self._path} again to go on.", path=self._path)

@@ -1,0 +1,290 @@
+"""One DuckDB file and how it is reached: lock, threads, transactions, and errors in our own words.
+
+Every statement of the store passes through `Connection`; nothing here knows what the tables mean.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import duckdb
+
+from scidb.exceptions import (
+    ConflictError,
+    CorruptDatabaseError,
+    QueryError,
+    SciDBError,
+    StorageError,
+    UnsupportedOperationError,
+)
+from scidb.store.duck.lockfile import LockFile, retry_while_locked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+__all__ = ["Connection", "create_file"]
+
+T = TypeVar("T")
+
+_SETTINGS: Final = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    # No statement of ours needs another file, so none that a user or a client sends may reach one.
+    "enable_external_access": "false",
+    # Rows of an array come back in the order of writing without a sort.
+    "preserve_insertion_order": "true",
+    "checkpoint_threshold": "64MB",
+    # More than 2 GiB of text in one column fit.
+    "arrow_large_buffer_size": "true",
+}
+_AFTER_CONNECTING: Final = {
+    "python_enable_replacements": "false",
+    "TimeZone": "'UTC'",
+    "lock_configuration": "true",  # the last one: it also keeps a query from undoing the others
+}
+
+
+class Connection:
+    """A DuckDB file, open in this process.
+
+    Each thread reads through a cursor of its own; one thread at a time writes.
+    """
+
+    def __init__(self, root: duckdb.DuckDBPyConnection, path: Path, lock: LockFile | None) -> None:
+        self.path = path
+        self._root = root
+        self._lock_file = lock
+        self._pid = os.getpid()
+        self._cursors: weakref.WeakKeyDictionary[threading.Thread, duckdb.DuckDBPyConnection] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._cursors_lock = threading.Lock()
+        self.writer = threading.RLock()
+        self._closed = False
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool, lock_timeout: float) -> Connection:
+        """Open an existing file, waiting up to `lock_timeout` seconds for another process to let it go."""
+
+        def connect() -> duckdb.DuckDBPyConnection:
+            with _translated(path):
+                return duckdb.connect(path, read_only=read_only, config=dict(_SETTINGS))
+
+        root = retry_while_locked(connect, path, lock_timeout)
+        try:
+            with _translated(path):
+                for name, value in _AFTER_CONNECTING.items():
+                    root.execute(f"SET GLOBAL {name} = {value}")
+        except SciDBError:
+            root.close()
+            raise
+        return cls(root, path, None if read_only else LockFile.write(path))
+
+    # -------------------------------------------------------------- statements
+
+    def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement and return its rows."""
+        with _translated(self.path):
+            return self._run(query, lambda cursor: cursor.execute(query, list(parameters)).fetchall())
+
+    def execute(self, query: str, parameters: Sequence[object] = ()) -> None:
+        """Run a statement that returns nothing of interest."""
+        with _translated(self.path):
+            self._run(query, lambda cursor: cursor.execute(query, list(parameters)))
+
+    def table(self, query: str, **tables: pa.Table) -> pa.Table:
+        """Run a query, which may name the given Arrow tables, and return its rows as Arrow."""
+        with _translated(self.path), self._registered(tables) as cursor:
+            return self._run(query, lambda _: cursor.sql(query).to_arrow_table())
+
+    def insert(self, query: str, **tables: pa.Table | pa.RecordBatchReader) -> None:
+        """Run an INSERT that reads the given Arrow tables or streams."""
+        with _translated(self.path), self._registered(tables):
+            self._run(query, lambda cursor: cursor.execute(query))
+
+    def select(self, query: str, parameters: Sequence[object]) -> pa.Table:
+        """Run one SELECT that a user wrote, unable to change or to leave the database."""
+        with _translated(self.path, QueryError):
+            self._check_select(query)
+            # A SELECT can hold an INSERT in a WITH clause, so the transaction refuses to write.
+            self._run("BEGIN", lambda cursor: cursor.execute("BEGIN TRANSACTION READ ONLY"))
+            try:
+                return self._run(query, lambda cursor: _as_arrow(cursor, query, parameters))
+            finally:
+                self._run("ROLLBACK", lambda cursor: cursor.execute("ROLLBACK"))
+
+    def _check_select(self, query: str) -> None:
+        statements = duckdb.extract_statements(query)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            kinds = ", ".join(str(one.type).rpartition(".")[2] for one in statements) or "none"
+            raise QueryError(
+                f"A query is exactly one SELECT statement; this is {len(statements)} ({kinds}): {query[:200]!r}. "
+                "Data are changed through save and db.admin only.",
+                query=query,
+            )
+
+    @contextmanager
+    def _registered(self, tables: Mapping[str, pa.Table | pa.RecordBatchReader]) -> Iterator[duckdb.DuckDBPyConnection]:
+        cursor = self._cursor()
+        for name, table in tables.items():
+            cursor.register(name, table)
+        try:
+            yield cursor
+        finally:
+            for name in tables:
+                cursor.unregister(name)
+
+    def _run(self, query: str, call: Callable[[duckdb.DuckDBPyConnection], T]) -> T:  # noqa: ARG002
+        """Make one statement; whoever wants to count or see statements wraps this method."""
+        return call(self._cursor())
+
+    # -------------------------------------------------------------- threads and transactions
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        self.check_usable()
+        thread = threading.current_thread()
+        cursor = self._cursors.get(thread)
+        if cursor is None:
+            with self._cursors_lock:
+                self.check_usable()
+                cursor = self._cursors[thread] = self._root.cursor()
+        return cursor
+
+    def check_usable(self) -> None:
+        """Refuse after close, and in a process that was forked with the file open."""
+        if os.getpid() != self._pid:
+            raise StorageError(
+                f"{self.path} was opened by process {self._pid} and this is its fork {os.getpid()}; what a fork "
+                "writes is lost. Open the database in the child itself, or start workers by 'spawn'.",
+                pid=self._pid,
+            )
+        if self._closed:
+            raise StorageError(f"The database {self.path} is closed; open it again to go on.")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the writer lock for one transaction, which is committed, or undone as a whole."""
+        with self.writer:
+            self.execute("BEGIN TRANSACTION")
+            try:
+                yield
+                self.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        try:
+            with _translated(self.path):
+                self._cursor().rollback()
+        except StorageError:
+            # A COMMIT that failed has ended the transaction already.
+            return
+
+    def close(self) -> None:
+        """Let go of the file; closing twice does nothing."""
+        with self.writer, self._cursors_lock:
+            if self._closed or os.getpid() != self._pid:
+                return
+            self._closed = True
+            with _translated(self.path):
+                for cursor in list(self._cursors.values()):
+                    cursor.close()
+                self._root.close()
+            if self._lock_file:
+                self._lock_file.remove()
+
+
+def _as_arrow(cursor: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object]) -> pa.Table:
+    relation = cursor.sql(query, params=list(parameters)) if parameters else cursor.sql(query)
+    return relation.to_arrow_table()
+
+
+# ------------------------------------------------------------------ making a file
+
+
+def create_file(path: Path, statements: Sequence[str]) -> None:
+    """Make a database file from these statements, whole or not at all; one that is there is left alone."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
+    # DuckDB 1.x writes this version by itself and knows no newer one.
+    version = "(STORAGE_VERSION 'v1.5.0')" if int(duckdb.__version__.split(".")[0]) > 1 else ""
+    try:
+        with _translated(path), closing(duckdb.connect(":memory:")) as connection:
+            quoted = str(draft).replace("'", "''")
+            connection.execute(f"ATTACH '{quoted}' AS draft {version}")
+            connection.execute("USE draft")
+            connection.execute("BEGIN")
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute("COMMIT")
+            connection.execute("USE memory")
+            connection.execute("DETACH draft")
+        _publish(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+        draft.with_name(f"{draft.name}.wal").unlink(missing_ok=True)
+
+
+def _publish(draft: Path, path: Path) -> None:
+    try:
+        # Unlike a rename, a link never replaces what another process made meanwhile.
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    except OSError:
+        if not path.exists():
+            draft.rename(path)
+
+
+# ------------------------------------------------------------------ errors
+
+
+@contextmanager
+def _translated(path: Path, refused: type[SciDBError] = StorageError) -> Iterator[None]:
+    """Turn DuckDB's exceptions into ours; `refused` stands for statements that do not work."""
+    try:
+        yield
+    except (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException) as error:
+        raise CorruptDatabaseError(
+            f"The database {path} is damaged, or was written by a newer DuckDB than {duckdb.__version__}: "
+            f"{_first_line(error)}. Close it, keep a copy, and open a backup.",
+            path=str(path),
+        ) from error
+    except duckdb.ConnectionException as error:
+        raise StorageError(f"The database {path} cannot be used: {_first_line(error)}.", path=str(path)) from error
+    except duckdb.TransactionException as error:
+        raise _transaction_error(path, error, refused) from error
+    except duckdb.IOException as error:
+        if "not a valid DuckDB database file" in str(error):
+            raise CorruptDatabaseError(
+                f"{path} is not a DuckDB database, so it cannot be a SciDB database; it was left as it is. Choose "
+                "another path to make a new database.",
+                path=str(path),
+            ) from error
+        raise StorageError(f"{path}: {_first_line(error)}.", path=str(path)) from error
+    except duckdb.NotImplementedException as error:
+        raise UnsupportedOperationError(f"DuckDB cannot do that: {_first_line(error)}.") from error
+    except duckdb.Error as error:
+        what = str(error) if refused is QueryError else _first_line(error)
+        raise refused(f"{type(error).__name__.removesuffix('Exception')}: {what}") from error
+    except OSError as error:
+        if isinstance(error, SciDBError):
+            raise
+        raise StorageError(f"{path}: {error.strerror or error}.", path=str(path)) from error
+
+
+def _transaction_error(path: Path, error: duckdb.Error, refused: type[SciDBError]) -> SciDBError:
+    if "read-only" in str(error):
+        return refused(f"Nothing can be written here: {_first_line(error)}.")
+    return ConflictError(f"{path} was changed by somebody else meanwhile: {_first_line(error)}. Try again.")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", maxsplit=1)[0].rstrip(".")

@@ -1,0 +1,224 @@
+"""Events of a batch: schema keys, runs, failures, code and environments."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from scidb.exceptions import NotFoundError, SchemaKeyError
+from scidb.store.duck.insert import insert_missing, insert_rows
+from scidb.store.duck.sql import Condition
+from scidb.store.duck.state import Memory
+from scidb.store.duck.tables import TABLES, add_key_column, check_new_key
+from scidb.store.duck.views import create_views
+from scidb.store.model import (
+    EnvironmentSeen,
+    Failed,
+    Failure,
+    KeyAdded,
+    KeyTyped,
+    Run,
+    RunEnded,
+    RunStarted,
+    SchemaKey,
+    Source,
+    SourceSeen,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scidb.store.duck.connection import Connection
+    from scidb.store.duck.state import State
+    from scidb.store.model import Event, Failures, KeyValue, Runs, Sources
+
+__all__ = ["apply_events", "find_failures", "find_runs", "find_sources"]
+
+
+def apply_events(connection: Connection, draft: State, events: Sequence[Event], stamp: str) -> None:
+    """Store the events of a batch in their order."""
+    for number, event in enumerate(events):
+        match event:
+            case KeyAdded():
+                _add_key(connection, draft, event)
+            case KeyTyped():
+                _type_key(connection, draft, event)
+            case RunStarted(run_id, name, function_hash, total, user_id):
+                run = (run_id, name, function_hash, total, user_id, stamp, *[None] * 6, False, number)
+                insert_missing(connection, TABLES["_runs"], [run])
+            case RunEnded():
+                _end_run(connection, event, stamp)
+            case EnvironmentSeen(environment_id, description):
+                insert_missing(connection, TABLES["_environments"], [(environment_id, description)])
+            case Failed() | SourceSeen():
+                continue
+    _add_failures(connection, events, stamp)
+    _add_sources(connection, events)
+
+
+# ------------------------------------------------------------------ schema keys
+
+
+def _add_key(connection: Connection, draft: State, event: KeyAdded) -> None:
+    for key in draft.keys:
+        if key.name.casefold() == event.key.name.casefold():
+            raise SchemaKeyError(
+                f"Schema key {event.key.name!r} cannot be added: there is {key.name!r} already.",
+                name=event.key.name,
+            )
+    check_new_key(event.key.name)
+    place = 0 if event.after is None else draft.keys.index(draft.key(event.after)) + 1
+    connection.execute("UPDATE _schema_keys SET position = position + 1 WHERE position >= ?", [place])
+    insert_rows(connection, TABLES["_schema_keys"], [(event.key.name, place, event.key.value_type)])
+    connection.execute(add_key_column(event.key.name))
+    _change_keys(connection, draft, (*draft.keys[:place], event.key, *draft.keys[place:]))
+
+
+def _type_key(connection: Connection, draft: State, event: KeyTyped) -> None:
+    key = draft.key(event.name)
+    if key.value_type not in {None, event.value_type}:
+        raise SchemaKeyError(
+            f"Schema key {key.name!r} holds {key.value_type} values and cannot become {event.value_type}.",
+            name=key.name,
+            value_type=key.value_type,
+        )
+    typed = SchemaKey(key.name, event.value_type)
+    if typed == key:
+        return
+    connection.execute("UPDATE _schema_keys SET value_type = ? WHERE key = ?", [event.value_type, key.name])
+    _change_keys(connection, draft, tuple(typed if one == key else one for one in draft.keys))
+
+
+def _change_keys(connection: Connection, draft: State, keys: tuple[SchemaKey, ...]) -> None:
+    draft.keys = keys
+    draft.memory = Memory()
+    create_views(connection, draft, list(draft.variables))
+
+
+# ------------------------------------------------------------------ runs
+
+
+_COUNTS = ("completed", "recalled", "up_to_date", "skipped", "failed", "interrupted")
+
+
+def _end_run(connection: Connection, event: RunEnded, stamp: str) -> None:
+    values = ", ".join(f"{name} = ?" for name in _COUNTS)
+    known = connection.rows("SELECT 1 FROM _runs WHERE run_id = ?", [event.run_id])
+    if not known:
+        raise NotFoundError(f"Run {event.run_id[:12]} cannot end: the store saw no start of it.", run_id=event.run_id)
+    connection.execute(
+        f"UPDATE _runs SET ended = ?, {values} WHERE run_id = ?",
+        [stamp, *(getattr(event, name) for name in _COUNTS), event.run_id],
+    )
+
+
+def find_runs(connection: Connection, query: Runs) -> list[Run]:
+    """Return for_each calls, newest first."""
+    limit = "" if query.limit is None else f" LIMIT {int(query.limit)}"
+    rows = connection.rows(
+        f"SELECT run_id, function_name, function_hash, total, user_id, started, ended, {', '.join(_COUNTS)} "
+        f"FROM _runs ORDER BY started DESC, seq DESC{limit}"
+    )
+    return [Run(*row) for row in rows]
+
+
+# ------------------------------------------------------------------ failures
+
+
+def _add_failures(connection: Connection, events: Sequence[Event], stamp: str) -> None:
+    rows = [_failure_row(event, stamp, number) for number, event in enumerate(events) if isinstance(event, Failed)]
+    insert_rows(connection, TABLES["_failures"], rows)
+
+
+def _failure_row(one: Failed, stamp: str, number: int) -> tuple[Any, ...]:
+    place = _place_json(one.schema)
+    details = (one.error, one.message, one.traceback, one.seconds, one.lineage_id)
+    return (one.run_id, place, one.version_keys, *details, stamp, number)
+
+
+def find_failures(connection: Connection, query: Failures) -> list[Failure]:
+    """Return failed combinations in the order of failing."""
+    condition = Condition()
+    if query.run_id is not None:
+        condition.one_of("run_id", [query.run_id])
+    rows = connection.rows(
+        "SELECT run_id, schema, version_keys, error, message, traceback, seconds, lineage_id, timestamp "
+        f"FROM _failures WHERE {condition.text()} ORDER BY timestamp, seq",
+        condition.parameters,
+    )
+    return [Failure(row[0], _place(row[1]), *row[2:]) for row in rows]
+
+
+def _place_json(schema: Mapping[str, KeyValue]) -> str:
+    return json.dumps(
+        {
+            # A datetime is a date too, and their texts differ.
+            name: {type(value).__name__: value.isoformat()} if isinstance(value, dt.date) else value
+            for name, value in schema.items()
+        },
+        ensure_ascii=False,
+    )
+
+
+def _place(text: str) -> dict[str, KeyValue]:
+    return {name: _from_json(value) for name, value in json.loads(text).items()}
+
+
+def _from_json(value: Any) -> Any:
+    match value:
+        case {"date": text}:
+            return dt.date.fromisoformat(text)
+        case {"datetime": text}:
+            return dt.datetime.fromisoformat(text)
+    return value
+
+
+# ------------------------------------------------------------------ code
+
+
+def _add_sources(connection: Connection, events: Sequence[Event]) -> None:
+    seen = [event for event in events if isinstance(event, SourceSeen)]
+    if not seen:
+        return
+    insert_missing(
+        connection,
+        TABLES["_functions"],
+        [(one.function_hash, one.function_name, one.manifest, _source_index(one.sources)) for one in seen],
+    )
+    texts = [text for one in seen for text in one.sources.values()]
+    if texts:
+        insert_missing(connection, TABLES["_sources"], [(_digest(text), text) for text in texts])
+
+
+def _source_index(sources: Mapping[str, str]) -> str:
+    return json.dumps({name: _digest(text) for name, text in sources.items()})
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def find_sources(connection: Connection, query: Sources) -> list[Source]:
+    """Return the code behind these function hashes, in their order."""
+    condition = Condition()
+    condition.one_of("function_hash", list(dict.fromkeys(query.function_hashes)))
+    rows = connection.rows(
+        f"SELECT function_hash, function_name, manifest, sources FROM _functions WHERE {condition.text()}",
+        condition.parameters,
+    )
+    functions = {row[0]: (row[1], row[2], json.loads(row[3])) for row in rows}
+    wanted = Condition()
+    wanted.one_of("source_hash", [digest for _, _, index in functions.values() for digest in index.values()])
+    texts = dict(connection.rows(f"SELECT * FROM _sources WHERE {wanted.text()}", wanted.parameters))
+    return [
+        Source(
+            function_hash,
+            functions[function_hash][0],
+            functions[function_hash][1],
+            {name: texts[digest] for name, digest in functions[function_hash][2].items()},
+        )
+        for function_hash in dict.fromkeys(query.function_hashes)
+        if function_hash in functions
+    ]

@@ -1,0 +1,151 @@
+"""Rows into tables: as parameters when they are few, as Arrow when they are many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from scidb.exceptions import UnsupportedValueError
+from scidb.store.duck.sql import Condition, quote
+from scidb.store.duck.types import element_type, elements, negative_zeros
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from scidb.store.duck.connection import Connection
+    from scidb.store.duck.state import Layout
+    from scidb.store.duck.tables import Table
+
+__all__ = ["insert_data", "insert_missing", "insert_rows"]
+
+# Registering an Arrow table costs more than so many rows of parameters.
+_FEW: Final = 6
+_ARROW_TYPES: Final = {
+    "VARCHAR": pa.string(),
+    "BIGINT": pa.int64(),
+    "INTEGER": pa.int32(),
+    "DOUBLE": pa.float64(),
+    "BOOLEAN": pa.bool_(),
+}
+_AS_PARAMETERS: Final = ("bool", "int64", "double", "string", "large_string", "binary", "large_binary")
+_PIECE: Final = 1 << 20
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows of a table of our own."""
+    if not rows:
+        return
+    columns = ", ".join(quote(name) for name in table.names)
+    if len(rows) <= _FEW:
+        _insert_values(connection, f"{quote(table.name)} ({columns})", rows)
+        return
+    arrays = [
+        pa.array(cells, _ARROW_TYPES[kind])
+        for cells, (_, kind) in zip(zip(*rows, strict=True), table.columns, strict=True)
+    ]
+    incoming = pa.table(arrays, names=table.names)
+    connection.insert(f"INSERT INTO {quote(table.name)} ({columns}) SELECT {columns} FROM incoming", incoming=incoming)
+
+
+def insert_missing(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert those rows, the first for each key in the first column, whose key is not in the table."""
+    first = {row[0]: row for row in reversed(rows)}
+    key = quote(table.names[0])
+    condition = Condition()
+    condition.one_of(key, list(first))
+    known = connection.rows(f"SELECT {key} FROM {quote(table.name)} WHERE {condition.text()}", condition.parameters)
+    for (known_key,) in known:
+        del first[known_key]
+    insert_rows(connection, table, list(first.values()))
+
+
+def _insert_values(connection: Connection, target: str, rows: Sequence[Sequence[Any]]) -> None:
+    marks = f"({', '.join('?' * len(rows[0]))})"
+    parameters = [cell for row in rows for cell in row]
+    connection.execute(f"INSERT INTO {target} VALUES {', '.join([marks] * len(rows))}", parameters)
+
+
+def insert_data(connection: Connection, layout: Layout, parts: Sequence[tuple[pa.Table, list[int]]]) -> None:
+    """Insert the data of records, given as tables with the numbers of their records, which ascend."""
+    shape = layout.shape
+    if shape.lists:
+        batches = _element_batches(layout, parts)
+    else:
+        if sum(len(numbers) for _, numbers in parts) <= _FEW and all(
+            column.type in _AS_PARAMETERS and not column.zeros for column in shape.columns
+        ):
+            rows = [
+                [number, *cells]
+                for table, numbers in parts
+                for number, *cells in zip(numbers, *(column.to_pylist() for column in table.columns), strict=True)
+            ]
+            _insert_values(connection, quote(layout.table), rows)
+            return
+        batches = _record_batches(layout, parts)
+    reader = pa.RecordBatchReader.from_batches(_physical_schema(layout), batches)
+    connection.insert(f"INSERT INTO {quote(layout.table)} SELECT * FROM incoming", incoming=reader)
+
+
+def _physical_schema(layout: Layout) -> pa.Schema:
+    fields = [pa.field("record_no", pa.int64())]
+    if layout.shape.lists:
+        fields.append(pa.field("row", pa.int64()))
+    fields += [pa.field(column.name, column.arrow) for column in layout.shape.columns]
+    fields += [pa.field(column.zeros, pa.bool_()) for column in layout.shape.columns if column.zeros]
+    return pa.schema(fields)
+
+
+def _record_batches(layout: Layout, parts: Sequence[tuple[pa.Table, list[int]]]) -> Iterator[pa.RecordBatch]:
+    schema = _physical_schema(layout)
+    for table, numbers in parts:
+        flat = [column.combine_chunks() for column in table.columns]
+        arrays = [pa.array(numbers, pa.int64()), *_with_marks(layout, flat)]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _element_batches(layout: Layout, parts: Sequence[tuple[pa.Table, list[int]]]) -> Iterator[pa.RecordBatch]:
+    """Cut the lists into elements, each with the number of its record and its place, a piece at a time."""
+    schema = _physical_schema(layout)
+    for table, numbers in parts:
+        counts = _counts(table)
+        flat = [_flat(column) for column in table.columns]
+        ends = np.cumsum(counts)
+        owners = np.asarray(numbers, np.int64)
+        total = int(ends[-1]) if len(ends) else 0
+        for start in range(0, total, _PIECE):
+            stop = min(total, start + _PIECE)
+            first, last = np.searchsorted(ends, [start, stop - 1], side="right")
+            inside = slice(first, last + 1)
+            begins = ends[inside] - counts[inside]
+            lengths = np.minimum(ends[inside], stop) - np.maximum(begins, start)
+            owner = np.repeat(owners[inside], lengths)
+            place = np.arange(start, stop, dtype=np.int64) - np.repeat(begins, lengths)
+            piece = [column.slice(start, stop - start) for column in flat]
+            arrays = [pa.array(owner), pa.array(place), *_with_marks(layout, piece)]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _counts(table: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return how many elements each row has; all columns must agree."""
+    lengths = [column.combine_chunks().value_lengths() for column in table.columns]
+    if any(one.null_count for one in lengths) or not all(one.equals(lengths[0]) for one in lengths[1:]):
+        raise UnsupportedValueError(
+            "The list columns of a table differ in length, or a cell is no list at all; in each row every column "
+            f"needs a list of the same length: {', '.join(table.schema.names)}."
+        )
+    return np.asarray(lengths[0].to_numpy(zero_copy_only=False), np.int64)
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    parts = [elements(part) for part in column.chunks]
+    if len(parts) == 1:
+        return parts[0]
+    return pa.concat_arrays(parts) if parts else pa.array([], element_type(column.type))
+
+
+def _with_marks(layout: Layout, columns: list[pa.Array]) -> list[pa.Array]:
+    """Add, for columns with negative zeros, which elements those are."""
+    marks = [negative_zeros(column) for column, spec in zip(columns, layout.shape.columns, strict=True) if spec.zeros]
+    return columns + marks

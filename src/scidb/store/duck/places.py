@@ -1,0 +1,105 @@
+"""Locations: the schema_id of each combination of key values, found or given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from scidb.store.duck.insert import insert_rows
+from scidb.store.duck.sql import check_keys, quote
+from scidb.store.duck.tables import TABLES, Table
+from scidb.store.duck.types import key_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scidb.store.duck.connection import Connection
+    from scidb.store.duck.state import State
+    from scidb.store.model import KeyValue, SchemaKey
+
+__all__ = ["Place", "Places", "find_places", "place_texts"]
+
+Texts = tuple[str | None, ...]
+
+_FEW = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One location: its number, as texts of its given keys, and as records show it."""
+
+    schema_id: int
+    level: str | None
+    texts: Mapping[str, str]
+    shown: Mapping[str, KeyValue]
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The locations of some entries: for each entry its texts, for each texts the place."""
+
+    texts: Sequence[Texts]
+    known: Mapping[Texts, Place]
+
+
+def find_places(connection: Connection, draft: State, schemas: Sequence[Mapping[str, KeyValue]]) -> Places:
+    """Return the place of each location, making those that are not there."""
+    texts = [place_texts(draft.keys, schema) for schema in schemas]
+    shown = dict(zip(texts, schemas, strict=True))
+    missing = [one for one in shown if one not in draft.memory.places]
+    found = _search(connection, draft.keys, missing) if missing else {}
+    new = [one for one in missing if one not in found]
+    first = draft.clockwork.schema_id + 1
+    numbers = {one: first + offset for offset, one in enumerate(new)}
+    draft.clockwork = replace(draft.clockwork, schema_id=first - 1 + len(new))
+    insert_rows(
+        connection, _table(draft.keys), [(number, _level(draft.keys, one), *one) for one, number in numbers.items()]
+    )
+    known = {}
+    for one, schema in shown.items():
+        number = draft.memory.places.get(one)
+        if number is None:
+            number = found[one] if one in found else numbers[one]
+        given = {key.name: text for key, text in zip(draft.keys, one, strict=True) if text is not None}
+        ordered = {name: schema[name] for name in given}
+        known[one] = Place(number, _level(draft.keys, one), given, ordered, one in numbers)
+    return Places(texts, known)
+
+
+def place_texts(keys: Sequence[SchemaKey], schema: Mapping[str, KeyValue]) -> Texts:
+    """Return a location as the file has it: one text, or None, for each key in order."""
+    texts = tuple(key_text(key, schema[key.name]) if key.name in schema else None for key in keys)
+    if len(schema) != len(keys) - texts.count(None):
+        check_keys(keys, schema)
+    return texts
+
+
+def _level(keys: Sequence[SchemaKey], texts: Texts) -> str | None:
+    given = [key.name for key, text in zip(keys, texts, strict=True) if text is not None]
+    return given[-1] if given else None
+
+
+def _table(keys: Sequence[SchemaKey]) -> Table:
+    own = TABLES["_schema"]
+    return replace(own, columns=(*own.columns, *((key.name, "VARCHAR") for key in keys)))
+
+
+def _search(connection: Connection, keys: Sequence[SchemaKey], wanted: Sequence[Texts]) -> dict[Texts, int]:
+    columns = [quote(key.name) for key in keys]
+    shown = "".join(f", s.{column}" for column in columns)
+    if len(wanted) <= _FEW:
+        same = " AND ".join(f"s.{column} IS NOT DISTINCT FROM ?" for column in columns) or "TRUE"
+        rows = connection.rows(
+            f"SELECT s.schema_id{shown} FROM _schema s WHERE {' OR '.join([f'({same})'] * len(wanted))}",
+            [text for texts in wanted for text in texts],
+        )
+    else:
+        cells = zip(*wanted, strict=True)
+        table = pa.table([pa.array(column, pa.string()) for column in cells], names=[key.name for key in keys])
+        same = " AND ".join(f"s.{column} IS NOT DISTINCT FROM w.{column}" for column in columns)
+        found = connection.table(f"SELECT s.schema_id{shown} FROM _schema s JOIN wanted w ON {same}", wanted=table)
+        rows = list(zip(*(column.to_pylist() for column in found.columns), strict=True))
+    return {tuple(row[1:]): row[0] for row in rows}

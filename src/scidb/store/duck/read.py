@@ -1,0 +1,222 @@
+"""Reading records: the rows that answer a question, and their payloads, one Arrow row per record."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, Final
+
+from scidb.store.duck.payloads import Payloads
+from scidb.store.duck.sql import (
+    Condition,
+    entry_conditions,
+    kept_pieces,
+    place_conditions,
+    quote,
+    same_result,
+    version_fits,
+)
+from scidb.store.duck.state import Row
+from scidb.store.duck.types import KEY_SQL_TYPES, fitting_text
+from scidb.store.model import Chunk, Entries, Latest, Match, Record, Records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from scidb.store.duck.connection import Connection
+    from scidb.store.duck.state import State
+    from scidb.store.model import SchemaKey
+
+__all__ = ["chunks", "find_rows", "is_one_place", "newest_entries"]
+
+_COLUMNS: Final = (
+    "m.record_id, m.variable_name, m.schema_id, m.version_keys, m.content_hash, m.schema_version, r.encoding, "
+    "r.nbytes, m.lineage_id, m.call_id, m.output_num, m.piece, m.pieces, m.user_id, m.timestamp, m.seq, "
+    "m.record_no, r.layout"
+)
+_NEWEST_FIRST: Final = "m.timestamp DESC, m.seq DESC"
+
+# A window of records is read with one statement per layout; so much of it is in memory at once.
+_WINDOW_RECORDS: Final = 16_384
+_WINDOW_BYTES: Final = 64 * 2**20
+
+
+# ------------------------------------------------------------------ rows
+
+
+def find_rows(connection: Connection, state: State, query: Latest | Records | Entries) -> list[Row]:
+    """Return the entries that answer a question, in its order."""
+    match = query.match
+    if isinstance(query, Latest):
+        known = _remembered(state, match)
+        if known is not None:
+            return known
+    place = place_conditions(state.keys, match, _versions(connection, match))
+    entry = entry_conditions(match)
+    until = Condition()
+    if match.as_of is not None:
+        until.add("m.timestamp <= ?", match.as_of)
+    joined = "_record_metadata m JOIN _schema s USING (schema_id)"
+    where = f"WHERE {place.text()} AND {until.text()}"
+    if isinstance(query, Latest):
+        newest = (
+            f"SELECT m.* FROM {joined} {where} QUALIFY row_number() OVER "
+            f"(PARTITION BY m.variable_name, m.schema_id, m.version_keys ORDER BY {_NEWEST_FIRST}) = 1"
+        )
+        parameters = [*place.parameters, *until.parameters]
+        pieces, kept = "", "TRUE"
+        if state.has_pieces:
+            pieces = f"LEFT JOIN ({kept_pieces(state.keys, until.text())}) c ON {same_result(state.keys)}"
+            kept = "(m.piece IS NULL OR c.pieces IS NULL OR m.piece <= c.pieces)"
+            parameters += until.parameters
+        source = f"({newest}) m JOIN _schema s USING (schema_id) {pieces}"
+        return _rows(
+            connection, state, source, f"{kept} AND {entry.text()}", parameters + entry.parameters, _order(state.keys)
+        )
+    parameters = [*place.parameters, *until.parameters, *entry.parameters]
+    if isinstance(query, Records):
+        newest = (
+            f"SELECT m.* FROM {joined} {where} AND {entry.text()} "
+            f"QUALIFY row_number() OVER (PARTITION BY m.record_no ORDER BY {_NEWEST_FIRST}) = 1"
+        )
+        source = f"({newest}) m JOIN _schema s USING (schema_id)"
+        return _rows(connection, state, source, "TRUE", parameters, _order(state.keys))
+    condition = f"{place.text()} AND {until.text()} AND {entry.text()}"
+    limit = "" if query.limit is None else f" LIMIT {int(query.limit)}"
+    return _rows(connection, state, joined, condition, parameters, _NEWEST_FIRST + limit)
+
+
+def newest_entries(connection: Connection, state: State, record_ids: Iterable[str]) -> list[Record]:
+    """Return the newest entry of each of these records, in the order of saving."""
+    wanted = list(dict.fromkeys(record_ids))
+    condition = Condition()
+    condition.one_of("m.record_id", wanted)
+    newest = (
+        f"SELECT m.* FROM _record_metadata m WHERE {condition.text()} "
+        f"QUALIFY row_number() OVER (PARTITION BY m.record_id ORDER BY {_NEWEST_FIRST}) = 1"
+    )
+    source = f"({newest}) m JOIN _schema s USING (schema_id)"
+    found = _rows(connection, state, source, "TRUE", condition.parameters, "m.timestamp, m.seq")
+    return [row.record for row in found]
+
+
+def _rows(
+    connection: Connection, state: State, source: str, condition: str, parameters: Sequence[object], order: str
+) -> list[Row]:
+    keys = "".join(f", s.{quote(key.name)}" for key in state.keys)
+    query = (
+        f"SELECT {_COLUMNS}{keys} FROM {source} JOIN _records r ON r.record_no = m.record_no "
+        f"WHERE {condition} ORDER BY {order}"
+    )
+    return [_row(state, row) for row in connection.rows(query, parameters)]
+
+
+def _row(state: State, row: tuple[Any, ...]) -> Row:
+    place = state.show(row[2], row[18:])
+    record = Record(row[0], row[1], place, *row[3:16])
+    return Row(record, row[2], row[16], row[17])
+
+
+def _order(keys: Sequence[SchemaKey]) -> str:
+    places = "".join(f"{_sortable(key)} NULLS FIRST, " for key in keys)
+    return f"{places}m.version_keys, m.timestamp, m.seq"
+
+
+def _sortable(key: SchemaKey) -> str:
+    kind = "HUGEINT" if key.value_type == "int" else KEY_SQL_TYPES[key.value_type]
+    return f"TRY_CAST(s.{quote(key.name)} AS {kind})"
+
+
+def _versions(connection: Connection, match: Match) -> list[str] | None:
+    """Return the texts of version keys that fit; JSON is compared here since SQL would rewrite its numbers."""
+    if not match.version:
+        return None
+    condition = Condition()
+    if match.variables is not None:
+        condition.one_of("variable_name", match.variables)
+    texts = connection.rows(
+        f"SELECT DISTINCT version_keys FROM _record_metadata WHERE {condition.text()}", condition.parameters
+    )
+    return [text for (text,) in texts if version_fits(text, match.version)]
+
+
+# ------------------------------------------------------------------ the latest at one place, remembered
+
+
+def _remembered(state: State, match: Match) -> list[Row] | None:
+    """Answer from memory what asks for one variable at one complete location; None: ask the file."""
+    asks_entry = match.record_ids, match.lineage_ids, match.call_ids, match.as_of
+    if any(part is not None for part in asks_entry) or match.record_prefix:
+        return None
+    if match.variables is None or len(match.variables) != 1 or len(match.schema) != len(state.keys):
+        return None
+    schema_id = _one_place(state, match)
+    if schema_id is None:
+        return None
+    [variable] = match.variables
+    group = state.memory.latest.get((variable, schema_id))
+    if group is None:
+        return None
+    rows = [group[text] for text in sorted(group)]
+    if any(row.record.piece is not None for row in rows):
+        return None
+    return [
+        row
+        for row in rows
+        if (match.version_keys is None or row.record.version_keys in match.version_keys)
+        and version_fits(row.record.version_keys, match.version)
+    ]
+
+
+def _one_place(state: State, match: Match) -> int | None:
+    texts: list[str | None] = []
+    for key in state.keys:
+        wanted = match.schema.get(key.name, ())
+        if len(wanted) != 1:
+            return None
+        [value] = wanted
+        text = None if value is None else fitting_text(key, value)
+        if value is not None and text is None:
+            return None
+        texts.append(text)
+    return state.memory.places.get(tuple(texts))
+
+
+def is_one_place(state: State, query: object) -> bool:
+    """Say whether a question is for everything that is the latest of one variable at one complete location."""
+    if not isinstance(query, Latest) or state.has_pieces:
+        return False
+    match = query.match
+    plain = Match(variables=match.variables, schema=match.schema)
+    return (
+        match == plain
+        and match.variables is not None
+        and len(match.variables) == 1
+        and len(match.schema) == len(state.keys)
+        and all(len(wanted) == 1 for wanted in match.schema.values())
+    )
+
+
+# ------------------------------------------------------------------ payloads
+
+
+def chunks(connection: Connection, state: State, rows: Sequence[Row]) -> Iterator[Chunk]:
+    """Stream rows with their payloads; those that follow each other with one encoding come together."""
+    for window in _windows(rows):
+        payloads = Payloads(connection, state, window)
+        for (_, encoding, _), group in itertools.groupby(
+            window, key=lambda row: (row.layout, row.record.encoding, row.record.variable)
+        ):
+            del encoding
+            members = list(group)
+            yield Chunk(tuple(row.record for row in members), payloads.of(members))
+
+
+def _windows(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    start = size = 0
+    for position, row in enumerate(rows):
+        if position > start and (position - start >= _WINDOW_RECORDS or size + row.record.nbytes > _WINDOW_BYTES):
+            yield rows[start:position]
+            start, size = position, 0
+        size += row.record.nbytes
+    if start < len(rows):
+        yield rows[start:]

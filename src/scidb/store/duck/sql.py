@@ -1,0 +1,169 @@
+"""Questions as SQL: quoting, conditions from a `Match`, and which entries are the latest."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from scidb.exceptions import SchemaKeyError, did_you_mean
+from scidb.store.duck.types import fitting_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from scidb.store.model import KeyValue, Match, SchemaKey
+
+__all__ = ["Condition", "check_keys", "entry_conditions", "kept_pieces", "place_conditions", "quote", "version_fits"]
+
+
+def quote(identifier: str) -> str:
+    """Return a name as SQL takes it literally; every name that is not ours passes through here.
+
+    Examples
+    --------
+    >>> quote("My Key")
+    '"My Key"'
+
+    """
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+@dataclass(slots=True)
+class Condition:
+    """Conditions that must all hold, and the parameters for their question marks."""
+
+    parts: list[str] = field(default_factory=list)
+    parameters: list[object] = field(default_factory=list)
+
+    def add(self, part: str, *parameters: object) -> None:
+        """Add one condition."""
+        self.parts.append(part)
+        self.parameters.extend(parameters)
+
+    def one_of(self, expression: str, values: Sequence[object]) -> None:
+        """Add that an expression has one of these values; of none, nothing matches."""
+        match len(values):
+            case 0:
+                self.add("FALSE")
+            case 1:
+                self.add(f"{expression} = ?", values[0])
+            case _:
+                self.add(f"{expression} IN (SELECT unnest(?))", list(values))
+
+    def text(self) -> str:
+        """Return the conditions as one expression."""
+        return " AND ".join(self.parts) or "TRUE"
+
+
+def check_keys(keys: Sequence[SchemaKey], names: Iterable[str]) -> None:
+    """Refuse a schema key that does not exist.
+
+    Raises
+    ------
+    SchemaKeyError
+        When there is no such key.
+
+    """
+    known = [key.name for key in keys]
+    for name in names:
+        if name not in known:
+            raise SchemaKeyError(
+                f"There is no schema key {name!r}; the keys are {', '.join(known) or 'none'}."
+                f"{did_you_mean(name, known)}",
+                name=name,
+                keys=known,
+            )
+
+
+def place_conditions(keys: Sequence[SchemaKey], match: Match, versions: Sequence[str] | None) -> Condition:
+    """Return what a match asks of variable, location and version keys: of things that a latest entry is latest *of*.
+
+    `versions` are the texts of version keys that will do; None stands for any.
+    """
+    check_keys(keys, match.schema)
+    condition = Condition()
+    if match.variables is not None:
+        condition.one_of("m.variable_name", match.variables)
+    for key in keys:
+        if key.name in match.schema:
+            _add_key(condition, key, match.schema[key.name])
+    if match.version_keys is not None:
+        condition.one_of("m.version_keys", match.version_keys)
+    if versions is not None:
+        condition.one_of("m.version_keys", versions)
+    return condition
+
+
+def _add_key(condition: Condition, key: SchemaKey, wanted: Sequence[KeyValue | None]) -> None:
+    column = f"s.{quote(key.name)}"
+    # A value that does not fit the key is nowhere.
+    texts = [text for value in wanted if value is not None and (text := fitting_text(key, value)) is not None]
+    given = Condition()
+    given.one_of(column, texts)
+    part = f"({given.text()} OR {column} IS NULL)" if None in wanted else given.text()
+    condition.add(part, *given.parameters)
+
+
+def entry_conditions(match: Match) -> Condition:
+    """Return what a match asks of an entry itself."""
+    condition = Condition()
+    if match.record_ids is not None:
+        numbers = Condition()
+        numbers.one_of("record_id", match.record_ids)
+        # The key of _records finds the number; the log is in order of numbers, mostly.
+        condition.add(f"m.record_no IN (SELECT record_no FROM _records WHERE {numbers.text()})", *numbers.parameters)
+    if match.record_prefix:
+        condition.add("starts_with(m.record_id, ?)", match.record_prefix)
+    if match.lineage_ids is not None:
+        condition.one_of("m.lineage_id", match.lineage_ids)
+    if match.call_ids is not None:
+        condition.one_of("m.call_id", match.call_ids)
+    return condition
+
+
+def version_fits(version_keys: str, wanted: Mapping[str, tuple[str | None, ...]]) -> bool:
+    """Say whether version keys have, by canonical JSON text, one of the wanted values for each name."""
+    texts = _texts(version_keys)
+    return all(texts.get(name) in values for name, values in wanted.items())
+
+
+@functools.lru_cache(maxsize=1024)
+def _texts(version_keys: str) -> dict[str, str]:
+    return {
+        name: json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        for name, value in json.loads(version_keys).items()
+    }
+
+
+def kept_pieces(keys: Sequence[SchemaKey], until: str) -> str:
+    """Return a query for how many pieces each distributed result has now.
+
+    Pieces of one result share variable, version keys and location but for its deepest key. `until` is a
+    condition on the entry.
+    """
+    parents = "".join(f", {parent(key)} AS p{number}" for number, key in enumerate(keys))
+    return (
+        f"SELECT m.variable_name, m.version_keys{parents}, "
+        "arg_max(m.pieces, struct_pack(t := m.timestamp, q := m.seq)) AS pieces "
+        f"FROM _record_metadata m JOIN _schema s USING (schema_id) WHERE m.piece IS NOT NULL AND {until} "
+        "GROUP BY ALL"
+    )
+
+
+def parent(key: SchemaKey) -> str:
+    """Return the expression for one key of the location that a result was distributed from."""
+    column = f"s.{quote(key.name)}"
+    return f"CASE WHEN s.schema_level = {literal(key.name)} THEN NULL ELSE {column} END"
+
+
+def same_result(keys: Sequence[SchemaKey]) -> str:
+    """Return the condition that joins an entry ``m`` at ``s`` with the count ``c`` of its result."""
+    parents = "".join(f" AND c.p{number} IS NOT DISTINCT FROM {parent(key)}" for number, key in enumerate(keys))
+    return "m.piece IS NOT NULL AND c.variable_name = m.variable_name AND c.version_keys = m.version_keys" + parents
+
+
+def literal(text: str) -> str:
+    """Return a text as SQL literal, for views, which take no parameters."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,173 @@
+"""What the owning process remembers of its file, so that a save or a load costs few statements.
+
+Fed by what is read and by the process's own writes, which are the only ones; forgotten when a write fails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from scidb.store.duck.sql import check_keys
+from scidb.store.duck.types import Shape, key_value
+from scidb.store.model import SchemaKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scidb.store.duck.connection import Connection
+    from scidb.store.model import KeyType, KeyValue, Record
+
+__all__ = ["Clockwork", "Layout", "Memory", "Row", "State", "Variable", "layout_table", "load"]
+
+_PLACES: Final = 200_000
+_GROUPS: Final = 50_000
+
+_STAMPS: Final = (
+    "SELECT max(timestamp) FROM (SELECT max(timestamp) AS timestamp FROM _record_metadata "
+    "UNION ALL SELECT max(timestamp) FROM _calls UNION ALL SELECT max(timestamp) FROM _lineage "
+    "UNION ALL SELECT max(started) FROM _runs UNION ALL SELECT max(ended) FROM _runs "
+    "UNION ALL SELECT max(timestamp) FROM _failures)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A record as found, with its numbers and layout inside this file."""
+
+    record: Record
+    schema_id: int
+    record_no: int
+    layout: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A data table of a variable and the shape of what is in it."""
+
+    table: str
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A registered variable: its deepest level so far, and its layouts in the order of their making."""
+
+    level: str | None = None
+    layouts: Mapping[Shape, Layout] = field(default_factory=dict)
+
+    def with_layout(self, layout: Layout) -> Variable:
+        """Return the variable with one layout more."""
+        return Variable(self.level, {**self.layouts, layout.shape: layout})
+
+
+@dataclass(frozen=True, slots=True)
+class Clockwork:
+    """What the next entry continues: time, chain and numbers."""
+
+    timestamp: str
+    chain: str
+    record_no: int
+    schema_id: int
+
+
+@dataclass(slots=True)
+class Memory:
+    """What was found or written lately; bounded, and dropped when the schema keys change."""
+
+    # Location as texts in key order -> schema_id, and back as the mapping that records show.
+    places: dict[tuple[str | None, ...], int] = field(default_factory=dict)
+    shown: dict[int, Mapping[str, KeyValue]] = field(default_factory=dict)
+    # (variable, schema_id) -> newest entry for each set of version keys; complete where it is present.
+    latest: dict[tuple[str, int], Mapping[str, Row]] = field(default_factory=dict)
+
+    def bound(self) -> None:
+        """Begin anew where too much is remembered; what is asked for again is found again."""
+        for remembered, most in ((self.places, _PLACES), (self.shown, _PLACES), (self.latest, _GROUPS)):
+            if len(remembered) > most:
+                remembered.clear()
+
+
+@dataclass(slots=True)
+class State:
+    """The remembered part of a file. A write changes a draft, which takes its place after the commit."""
+
+    keys: tuple[SchemaKey, ...]
+    variables: dict[str, Variable]
+    clockwork: Clockwork
+    has_pieces: bool
+    memory: Memory = field(default_factory=Memory)
+
+    def draft(self) -> State:
+        """Return a state to work on; it shares what is remembered, to which only commits add."""
+        return replace(self, variables=dict(self.variables))
+
+    def key(self, name: str) -> SchemaKey:
+        """Return the schema key of that name."""
+        check_keys(self.keys, (name,))
+        return next(key for key in self.keys if key.name == name)
+
+    def layout(self, variable: str, table: str) -> Layout:
+        """Return the layout kept in a table."""
+        return next(one for one in self.variables[variable].layouts.values() if one.table == table)
+
+    def show(self, schema_id: int, texts: tuple[str | None, ...]) -> Mapping[str, KeyValue]:
+        """Return a location as records show it."""
+        place = self.memory.shown.get(schema_id)
+        if place is None:
+            pairs = zip(self.keys, texts, strict=True)
+            place = {key.name: key_value(key.value_type, text) for key, text in pairs if text is not None}
+            self.memory.shown[schema_id] = place
+        return place
+
+
+def load_keys(connection: Connection) -> tuple[SchemaKey, ...]:
+    """Read the schema keys in their order."""
+
+    def kind(text: str | None) -> KeyType | None:
+        match text:
+            case "int" | "float" | "str" | "date" | "datetime":
+                return text
+        return None
+
+    rows = connection.rows("SELECT key, value_type FROM _schema_keys ORDER BY position")
+    return tuple(SchemaKey(name, kind(value_type)) for name, value_type in rows)
+
+
+def load(connection: Connection) -> State:
+    """Read what every write and most questions need."""
+    variables = {
+        name: Variable(level) for name, level in connection.rows("SELECT variable_name, schema_level FROM _variables")
+    }
+    tables = connection.rows(
+        "SELECT table_name, comment FROM duckdb_tables() WHERE NOT internal AND NOT starts_with(table_name, '_') "
+        "AND comment IS NOT NULL"
+    )
+    for table, comment in sorted(tables, key=lambda row: (len(row[0]), row[0])):
+        name = variable_of(table)
+        variables[name] = variables[name].with_layout(Layout(table, Shape.from_json(comment)))
+    [(stamp,)] = connection.rows(_STAMPS)
+    chain = connection.rows("SELECT chain FROM _record_metadata ORDER BY timestamp DESC, seq DESC LIMIT 1")
+    [(record_no, schema_id, pieces)] = connection.rows(
+        "SELECT (SELECT greatest(max(record_no), (SELECT max(record_no) FROM _record_metadata)) FROM _records), "
+        "(SELECT max(schema_id) FROM _schema), (SELECT count(piece) FROM _record_metadata)"
+    )
+    clockwork = Clockwork(stamp or "", chain[0][0] if chain else "", -1 if record_no is None else record_no, schema_id)
+    return State(load_keys(connection), variables, clockwork, has_pieces=bool(pieces))
+
+
+def variable_of(table: str) -> str:
+    """Return the variable that a data table belongs to.
+
+    Examples
+    --------
+    >>> variable_of("Force_data"), variable_of("Force_data_2")
+    ('Force', 'Force')
+
+    """
+    return table[: table.rindex("_data")]
+
+
+def layout_table(variable: str, number: int) -> str:
+    """Return the name of a variable's data table, numbered from the second on."""
+    return f"{variable}_data" if number == 1 else f"{variable}_data_{number}"

@@ -1,0 +1,412 @@
+"""The seven verbs over one DuckDB file."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import duckdb
+
+from scidb.exceptions import (
+    CorruptDatabaseError,
+    FormatVersionError,
+    SchemaKeyError,
+    SciDBError,
+    StorageError,
+    UnsupportedOperationError,
+    VariableDefinitionError,
+)
+from scidb.store.duck import state as states
+from scidb.store.duck.connection import Connection, create_file
+from scidb.store.duck.events import find_failures, find_runs, find_sources
+from scidb.store.duck.places import place_texts
+from scidb.store.duck.read import chunks, find_rows, is_one_place
+from scidb.store.duck.state import Variable
+from scidb.store.duck.tables import FORMAT_VERSION, check_new_key, create_all
+from scidb.store.duck.trace import walk
+from scidb.store.duck.write import Written, write_batch
+from scidb.store.model import (
+    Entries,
+    Failures,
+    Latest,
+    Records,
+    Runs,
+    Sources,
+    StoreInfo,
+    TypeInfo,
+)
+from scidb.store.names import check_variable_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import pyarrow as pa
+
+    from scidb.store.duck.state import Row, State
+    from scidb.store.model import Batch, Chunk, Query, Record, SchemaKey, Trace, TraceQuery
+
+__all__ = ["DuckStore"]
+
+T = TypeVar("T")
+
+_TICK: Final = dt.timedelta(microseconds=1)
+_STAMP: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+class DuckStore:
+    """A database in one DuckDB file, open in this process alone; made with `DuckStore.open`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from scidb.store.model import SchemaKey
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = DuckStore.open(Path(folder, "study.duckdb"), [SchemaKey("subject", "int")])
+    ...     print([key.name for key in store.describe().schema_keys])
+    ...     store.close()
+    ['subject']
+
+    """
+
+    def __init__(self, connection: Connection, *, read_only: bool, clock: Callable[[], dt.datetime]) -> None:
+        self._connection = connection
+        self._read_only = read_only
+        self._clock = clock
+        self._publishing = threading.Lock()
+        self._state = states.load(connection)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        schema_keys: Sequence[SchemaKey] | None = None,
+        *,
+        read_only: bool = False,
+        lock_timeout: float = 10.0,
+        clock: Callable[[], dt.datetime] | None = None,
+    ) -> DuckStore:
+        """Open a database file, or make one where there is none and the keys are given.
+
+        Parameters
+        ----------
+        path
+            The file.
+        schema_keys
+            The ordered keys of the dataset. An existing file must have the same ones; None takes what it has.
+        read_only
+            Refuse to write, and allow other readers in other processes.
+        lock_timeout
+            How many seconds to wait for another process to close the file.
+        clock
+            Where the time comes from; a naive datetime is UTC.
+
+        Raises
+        ------
+        CorruptDatabaseError
+            When the file is not a SciDB database, which leaves it as it is.
+        DatabaseLockedError
+            When another process has the file open.
+        FormatVersionError
+            When the file was written by a newer SciDB.
+        SchemaKeyError
+            When the keys are missing for a new file, or differ from those of an existing one.
+        StorageError
+            When the path cannot be a file, or permissions do not suffice.
+
+        """
+        path = Path(path).absolute()
+        if not _is_file(path):
+            if read_only:
+                raise StorageError(f"There is no database {path} to read.", path=str(path))
+            _create(path, schema_keys)
+        connection = Connection.open(path, read_only=read_only, lock_timeout=lock_timeout)
+        try:
+            _check_format(connection)
+            store = cls(connection, read_only=read_only, clock=clock or _now)
+            _check_keys(path, store.describe().schema_keys, schema_keys)
+            if not read_only:
+                _note_writer(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return store
+
+    # -------------------------------------------------------------- description
+
+    def describe(self) -> StoreInfo:
+        """Return schema keys, format version, abilities and whether it is read-only."""
+        self._connection.check_usable()
+        return StoreInfo(
+            target=str(self._connection.path),
+            schema_keys=self._state.keys,
+            format_version=FORMAT_VERSION,
+            abilities=("sql",),
+            read_only=self._read_only,
+        )
+
+    def register(self, info: TypeInfo) -> TypeInfo:
+        """Add or update a variable type; return it as stored."""
+        check_variable_name(info.name)
+        with self._connection.writer:
+            self._check_writable()
+            draft = self._state.draft()
+            _check_case(info.name, draft.variables)
+            with self._connection.writing():
+                self._upsert(info, is_new=info.name not in draft.variables)
+            draft.variables.setdefault(info.name, Variable())
+            self._publish(draft, Written((), {}))
+        return self._types(info.name)[0]
+
+    def _upsert(self, info: TypeInfo, *, is_new: bool) -> None:
+        units = None if info.units is None else json.dumps(info.units, ensure_ascii=False, default=dict)
+        if is_new:
+            stamp = self._read_clock().strftime(_STAMP)
+            self._connection.execute(
+                "INSERT INTO _registered_types VALUES (?, ?, ?, ?, ?)",
+                [info.name, states.layout_table(info.name, 1), info.schema_version, stamp, info.name],
+            )
+            self._connection.execute(
+                "INSERT INTO _variables VALUES (?, NULL, '', ?, ?, ?)",
+                [info.name, stamp, info.description, units],
+            )
+            return
+        self._connection.execute(
+            "UPDATE _registered_types SET schema_version = ? WHERE type_name = ?",
+            [info.schema_version, info.name],
+        )
+        self._connection.execute(
+            "UPDATE _variables SET description = ?, units = ? WHERE variable_name = ?",
+            [info.description, units, info.name],
+        )
+
+    def types(self) -> list[TypeInfo]:
+        """Return every registered type by name, with counts and last change."""
+        return self._types(None)
+
+    def _types(self, name: str | None) -> list[TypeInfo]:
+        where, parameters = ("", []) if name is None else ("WHERE variable_name = ?", [name])
+        rows = self._connection.rows(
+            "SELECT v.variable_name, t.schema_version, v.description, v.units, t.identity_name, v.schema_level, "
+            "v.dtype, v.created_at, coalesce(g.groups, []), coalesce(c.records, 0), coalesce(c.entries, 0), "
+            f"c.last_change FROM (SELECT * FROM _variables {where}) v "
+            "JOIN _registered_types t ON t.type_name = v.variable_name "
+            "LEFT JOIN (SELECT variable_name, list(group_name ORDER BY group_name) AS groups FROM _variable_groups "
+            "GROUP BY ALL) g USING (variable_name) "
+            "LEFT JOIN (SELECT variable_name, count(DISTINCT record_no) AS records, count(*) AS entries, "
+            f"max(timestamp) AS last_change FROM _record_metadata {where} GROUP BY ALL) c USING (variable_name) "
+            "ORDER BY v.variable_name",
+            parameters * 2,
+        )
+        return [_type_info(*row) for row in rows]
+
+    # -------------------------------------------------------------- writing
+
+    def write(self, batch: Batch) -> list[Record]:
+        """Store a batch in one transaction and return its records, time-stamped, in order of `seq`."""
+        with self._connection.writer:
+            self._check_writable()
+            draft = self._state.draft()
+            stamp = max(self._read_clock().strftime(_STAMP), _after(draft.clockwork.timestamp))
+            with self._connection.writing():
+                written = write_batch(self._connection, draft, batch, stamp)
+            self._publish(draft, written)
+        return [row.record for row in written.rows]
+
+    def _check_writable(self) -> None:
+        self._connection.check_usable()
+        if self._read_only:
+            raise StorageError(
+                f"The database {self._connection.path} was opened read-only. Open it without read_only to write.",
+                path=str(self._connection.path),
+            )
+
+    def _read_clock(self) -> dt.datetime:
+        now = self._clock()
+        return now.replace(tzinfo=dt.UTC) if now.tzinfo is None else now.astimezone(dt.UTC)
+
+    def _publish(self, draft: State, written: Written) -> None:
+        with self._publishing:
+            self._state = draft
+            _remember(draft, written)
+
+    # -------------------------------------------------------------- reading
+
+    def find(self, query: Query[T]) -> list[T]:
+        """Return the rows that answer the query, without payloads."""
+        return cast("list[T]", self._find(query))
+
+    def _find(self, query: Query[Any]) -> Sequence[object]:
+        self._connection.check_usable()
+        match query:
+            case Latest() | Records() | Entries():
+                return [row.record for row in self._rows(query)]
+            case Runs():
+                return find_runs(self._connection, query)
+            case Failures():
+                return find_failures(self._connection, query)
+            case Sources():
+                return find_sources(self._connection, query)
+        raise UnsupportedOperationError(f"A DuckDB store cannot answer a {type(query).__name__}.")
+
+    def fetch(self, query: Query[Record]) -> Iterator[Chunk]:
+        """Stream the records that answer the query with their payloads, in the query's order."""
+        self._connection.check_usable()
+        if not isinstance(query, Latest | Records | Entries):
+            raise UnsupportedOperationError(f"Records cannot be fetched by a {type(query).__name__}.")
+        return chunks(self._connection, self._state, self._rows(query))
+
+    def _rows(self, query: Latest | Records | Entries) -> list[Row]:
+        state = self._state
+        rows = find_rows(self._connection, state, query)
+        if rows and is_one_place(state, query):
+            with self._publishing:
+                # After a write meanwhile, what was found may be out of date.
+                if self._state is state:
+                    key = (rows[0].record.variable, rows[0].schema_id)
+                    state.memory.latest[key] = {row.record.version_keys: row for row in rows}
+                    texts = tuple(place_texts(state.keys, rows[0].record.schema))
+                    state.memory.places[texts] = rows[0].schema_id
+        return rows
+
+    def trace(self, query: TraceQuery) -> Trace:
+        """Walk the provenance up- or downstream."""
+        return walk(self._connection, self._state, query)
+
+    def sql(self, query: str, parameters: Sequence[object] = ()) -> pa.Table:
+        """Run one SELECT over the views and return its result."""
+        return self._connection.select(query, parameters)
+
+    def close(self) -> None:
+        """Release the file; closing twice does nothing."""
+        self._connection.close()
+
+
+# ------------------------------------------------------------------ opening
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        if path.is_dir():
+            raise StorageError(
+                f"{path} is a folder; name a file in it, such as {path / 'study.duckdb'}.", path=str(path)
+            )
+        if not path.parent.is_dir():
+            raise StorageError(f"There is no folder {path.parent}; make it first.", path=str(path))
+        if not path.exists():
+            return False
+        empty = path.stat().st_size == 0
+    except OSError as error:
+        if isinstance(error, SciDBError):
+            raise
+        raise StorageError(f"{path}: {error.strerror or error}.", path=str(path)) from error
+    if empty:
+        # DuckDB would make a database of it.
+        raise _not_ours(path, "is an empty file, not a SciDB database")
+    return True
+
+
+def _type_info(
+    name: str, schema_version: int, description: str, units: str | None, identity_name: str, level: str | None,
+    dtype: str, created_at: str, groups: Sequence[str], records: int, entries: int, last_change: str | None,
+) -> TypeInfo:  # fmt: skip
+    return TypeInfo(
+        name, schema_version, description, None if units is None else json.loads(units), identity_name, level,
+        dtype, created_at, tuple(groups), records, entries, last_change,
+    )  # fmt: skip
+
+
+def _check_case(name: str, variables: Iterable[str]) -> None:
+    for other in variables:
+        if other != name and other.casefold() == name.casefold():
+            raise VariableDefinitionError(
+                f"Variable {name!r} cannot be registered: there is {other!r} already, and tables cannot be told "
+                f"apart by case. Use {other!r}, or choose another name.",
+                name=name,
+                other=other,
+            )
+
+
+def _not_ours(path: Path, what: str) -> CorruptDatabaseError:
+    return CorruptDatabaseError(
+        f"{path} {what}; it was left as it is. Choose another path to make a new database.", path=str(path)
+    )
+
+
+def _create(path: Path, schema_keys: Sequence[SchemaKey] | None) -> None:
+    if schema_keys is None:
+        raise SchemaKeyError(
+            f"There is no database {path} yet, and a new one needs its schema keys: pass them in order, such as "
+            "schema_keys=['subject', 'session', 'trial'].",
+            path=str(path),
+        )
+    seen: set[str] = set()
+    for key in schema_keys:
+        check_new_key(key.name)
+        if key.name.casefold() in seen:
+            raise SchemaKeyError(f"The schema key {key.name!r} is given twice (case does not count).", name=key.name)
+        seen.add(key.name.casefold())
+    create_file(path, create_all(schema_keys))
+
+
+def _check_format(connection: Connection) -> None:
+    tables = connection.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = '_format' AND NOT internal")
+    if not tables:
+        raise _not_ours(connection.path, "is a DuckDB file without the tables of SciDB")
+    [(version, creator)] = connection.rows("SELECT format_version, creator FROM _format")
+    if version != FORMAT_VERSION:
+        raise FormatVersionError(
+            f"{connection.path} has format version {version} (made by {creator}); this SciDB reads version "
+            f"{FORMAT_VERSION}. Install a newer SciDB.",
+            path=str(connection.path),
+            version=version,
+        )
+
+
+def _check_keys(path: Path, actual: Sequence[SchemaKey], given: Sequence[SchemaKey] | None) -> None:
+    names = [key.name for key in actual]
+    if given is not None and [key.name for key in given] != names:
+        raise SchemaKeyError(
+            f"{path} has the schema keys {names}, but {[key.name for key in given]} were given. Pass the same keys "
+            "in the same order, or none; db.admin.add_schema_key adds one to an existing database.",
+            expected=names,
+            given=[key.name for key in given],
+        )
+
+
+def _note_writer(connection: Connection) -> None:
+    connection.execute("UPDATE _format SET duckdb_version = ? WHERE duckdb_version <> ?", [duckdb.__version__] * 2)
+
+
+# ------------------------------------------------------------------ remembering
+
+
+def _after(stamp: str) -> str:
+    """Return the next instant, so that time increases also when the clock does not."""
+    if not stamp:
+        return ""
+    return (dt.datetime.strptime(stamp, _STAMP).replace(tzinfo=dt.UTC) + _TICK).strftime(_STAMP)
+
+
+def _remember(state: State, written: Written) -> None:
+    memory = state.memory
+    memory.bound()
+    new = set()
+    for texts, place in written.places.items():
+        memory.places[texts] = place.schema_id
+        memory.shown[place.schema_id] = place.shown
+        if place.is_new:
+            new.add(place.schema_id)
+    for row in written.rows:
+        group = (row.record.variable, row.schema_id)
+        known = memory.latest.get(group)
+        if known is not None or row.schema_id in new:
+            # Never changed in place: somebody may be reading it.
+            memory.latest[group] = {**(known or {}), row.record.version_keys: row}

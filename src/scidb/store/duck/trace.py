@@ -1,0 +1,127 @@
+"""Provenance: the calls behind records, the calls after them, and the type-level pipeline.
+
+One handful of statements per step of the walk, however many calls it meets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scidb.store.duck.read import newest_entries
+from scidb.store.duck.sql import Condition
+from scidb.store.model import Call, CallInput, Computation, Edge, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from scidb.store.duck.connection import Connection
+    from scidb.store.duck.state import State
+    from scidb.store.model import TraceQuery
+
+__all__ = ["walk"]
+
+
+def walk(connection: Connection, state: State, query: TraceQuery) -> Trace:
+    """Return the calls up- or downstream of the records, nearest first, with what they used and made."""
+    up = query.direction == "up"
+    calls: dict[str, Call] = {}
+    frontier = _first(connection, state, query.record_ids, up=up)
+    distance = 0
+    while frontier and (query.depth is None or distance < query.depth):
+        fresh = _calls(connection, [call_id for call_id in dict.fromkeys(frontier) if call_id not in calls])
+        calls.update((call.call_id, call) for call in fresh)
+        if up:
+            frontier = [one.input_call_id for call in fresh for one in call.inputs if one.input_call_id]
+        else:
+            frontier = _users(connection, fresh)
+        distance += 1
+    named = [*query.record_ids, *_records_of(connection, list(calls.values()))]
+    return Trace(
+        calls=tuple(calls.values()),
+        records=tuple(newest_entries(connection, state, named)),
+        edges=tuple(_edges(connection)) if query.edges else (),
+    )
+
+
+def _first(connection: Connection, state: State, record_ids: Sequence[str], *, up: bool) -> list[str]:
+    if up:
+        newest = {one.record_id: one.call_id for one in newest_entries(connection, state, record_ids)}
+        return [call_id for record_id in record_ids if (call_id := newest.get(record_id))]
+    condition = Condition()
+    condition.one_of("i.record_id", list(record_ids))
+    return [
+        call_id
+        for (call_id,) in connection.rows(
+            "SELECT DISTINCT ON (c.timestamp, c.seq) c.call_id FROM _call_inputs i JOIN _calls c USING (call_id) "
+            f"WHERE {condition.text()} ORDER BY c.timestamp, c.seq",
+            condition.parameters,
+        )
+    ]
+
+
+def _users(connection: Connection, calls: Sequence[Call]) -> list[str]:
+    """Return the calls that took what each of these made, saved (by record) or handed on unsaved (by call)."""
+    ids = [call.call_id for call in calls]
+    if not ids:
+        return []
+    saved, unsaved = Condition(), Condition()
+    saved.one_of("m.call_id", ids)
+    unsaved.one_of("i.input_call_id", ids)
+    rows = connection.rows(
+        "SELECT DISTINCT maker, user_id, timestamp, seq FROM ("
+        "SELECT m.call_id AS maker, c.call_id AS user_id, c.timestamp, c.seq FROM _record_metadata m "
+        "JOIN _call_inputs i ON i.record_id = m.record_id JOIN _calls c ON c.call_id = i.call_id "
+        f"WHERE {saved.text()} UNION ALL "
+        "SELECT i.input_call_id, c.call_id, c.timestamp, c.seq FROM _call_inputs i "
+        f"JOIN _calls c ON c.call_id = i.call_id WHERE i.record_id IS NULL AND {unsaved.text()}) "
+        "ORDER BY timestamp, seq",
+        [*saved.parameters, *unsaved.parameters],
+    )
+    users: dict[str, list[str]] = {}
+    for maker, user, _, _ in rows:
+        users.setdefault(maker, []).append(user)
+    return [user for call_id in ids for user in users.get(call_id, ())]
+
+
+def _calls(connection: Connection, call_ids: Sequence[str]) -> list[Call]:
+    """Return the calls that are stored, in the order of their ids as given."""
+    if not call_ids:
+        return []
+    condition = Condition()
+    condition.one_of("call_id", call_ids)
+    inputs: dict[str, list[CallInput]] = {}
+    for call_id, *values in connection.rows(
+        "SELECT call_id, name, kind, record_id, input_call_id, output_num, type_name, content_hash, value_repr "
+        f"FROM _call_inputs WHERE {condition.text()} ORDER BY call_id, position",
+        condition.parameters,
+    ):
+        inputs.setdefault(call_id, []).append(CallInput(*values))
+    rows = connection.rows(
+        "SELECT c.call_id, c.run_id, c.user_id, c.environment_id, c.seconds, c.recalled_from, c.timestamp, "
+        "p.lineage_id, p.function_name, p.function_hash, p.inputs_hash, p.outputs, p.kind "
+        f"FROM _calls c JOIN _computations p USING (lineage_id) WHERE {condition.text()}",
+        condition.parameters,
+    )
+    found = {row[0]: Call(row[0], Computation(*row[7:]), tuple(inputs.get(row[0], ())), *row[1:7]) for row in rows}
+    return [found[call_id] for call_id in call_ids if call_id in found]
+
+
+def _records_of(connection: Connection, calls: Sequence[Call]) -> Iterable[str]:
+    used = [one.record_id for call in calls for one in call.inputs if one.record_id]
+    if not calls:
+        return used
+    condition = Condition()
+    condition.one_of("call_id", [call.call_id for call in calls])
+    made = connection.rows(
+        f"SELECT DISTINCT record_id FROM _record_metadata WHERE {condition.text()}", condition.parameters
+    )
+    return [*used, *(record_id for (record_id,) in made)]
+
+
+def _edges(connection: Connection) -> list[Edge]:
+    rows = connection.rows(
+        "SELECT source, target, function_name, function_hash, timestamp FROM _lineage "
+        "QUALIFY timestamp = max(timestamp) OVER (PARTITION BY target, function_name) "
+        "ORDER BY target, function_name, source"
+    )
+    return [Edge(*row) for row in rows]

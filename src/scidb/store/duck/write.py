@@ -1,0 +1,274 @@
+"""One batch into the file, within a transaction that somebody else holds.
+
+Statements are what costs: one insert per table and batch, and none per record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from scidb.exceptions import NotFoundError, NotRegisteredError, SerializationError, did_you_mean
+from scidb.hashing.ids import chain_link
+from scidb.store.duck.events import apply_events
+from scidb.store.duck.insert import insert_data, insert_missing, insert_rows
+from scidb.store.duck.places import find_places
+from scidb.store.duck.sql import Condition, literal, quote
+from scidb.store.duck.state import Layout, Row, layout_table
+from scidb.store.duck.tables import TABLES
+from scidb.store.duck.types import Shape
+from scidb.store.duck.views import create_views
+from scidb.store.model import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from scidb.store.duck.connection import Connection
+    from scidb.store.duck.places import Place
+    from scidb.store.duck.state import State
+    from scidb.store.model import Batch, Call, CallInput, Chunk, Edge
+
+__all__ = ["Written", "write_batch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write has stored, and what may be remembered of it after the commit."""
+
+    rows: Sequence[Row]
+    places: Mapping[tuple[str | None, ...], Place]
+
+
+def write_batch(connection: Connection, draft: State, batch: Batch, stamp: str) -> Written:
+    """Store a batch; `draft` moves along with what is stored."""
+    draft.clockwork = replace(draft.clockwork, timestamp=stamp)
+    apply_events(connection, draft, batch.events, stamp)
+    written = _log(connection, draft, batch.chunks, stamp) if batch.chunks else Written((), {})
+    if batch.calls:
+        _insert_calls(connection, batch.calls, stamp)
+    if batch.edges:
+        _insert_edges(connection, batch.edges, stamp)
+    return written
+
+
+# ------------------------------------------------------------------ records
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A record that is in the file: what its entries show of it."""
+
+    record_no: int
+    layout: str
+    encoding: str
+    nbytes: int
+
+
+@dataclass(slots=True)
+class _Fresh:
+    """New data for one layout: parts of chunks with the numbers of their records."""
+
+    parts: list[tuple[pa.Table, list[int]]] = field(default_factory=list)
+
+
+def _log(connection: Connection, draft: State, chunks: Sequence[Chunk], stamp: str) -> Written:
+    entries = sorted((entry for chunk in chunks for entry in chunk.records), key=lambda entry: entry.seq)
+    _check_variables(draft, entries)
+    stored = _stored(connection, entries)
+    _keep(connection, draft, chunks, stored)
+    places = find_places(connection, draft, [entry.schema for entry in entries])
+    draft.has_pieces = draft.has_pieces or any(entry.piece is not None for entry in entries)
+    rows, lines = [], []
+    chain = draft.clockwork.chain
+    for entry, texts in zip(entries, places.texts, strict=True):
+        kept = stored.get(entry.record_id)
+        if kept is None:
+            raise _no_data(entry)
+        place = places.known[texts]
+        chain = chain_link(chain, _line(entry, stamp, place))
+        lines.append(_log_row(entry, stamp, place, kept, chain))
+        rows.append(Row(_shown(entry, stamp, place, kept), place.schema_id, kept.record_no, kept.layout))
+    insert_rows(connection, TABLES["_record_metadata"], lines)
+    draft.clockwork = replace(draft.clockwork, chain=chain)
+    _deepen(connection, draft, zip(entries, (places.known[texts] for texts in places.texts), strict=True))
+    return Written(rows, places.known)
+
+
+def _check_variables(draft: State, entries: Iterable[Record]) -> None:
+    for name in {entry.variable for entry in entries}:
+        if name not in draft.variables:
+            raise NotRegisteredError(
+                f"The store knows no variable {name!r}; register it first.{did_you_mean(name, draft.variables)}",
+                name=name,
+            )
+
+
+def _no_data(entry: Record) -> NotFoundError:
+    return NotFoundError(
+        f"Record {entry.record_id[:12]} of {entry.variable} was to be logged again without data, but the store "
+        "does not have it. Save it with its data.",
+        record_id=entry.record_id,
+    )
+
+
+def _stored(connection: Connection, entries: Sequence[Record]) -> dict[str, _Stored]:
+    condition = Condition()
+    condition.one_of("record_id", list(dict.fromkeys(entry.record_id for entry in entries)))
+    found = connection.rows(
+        f"SELECT record_id, record_no, layout, encoding, nbytes FROM _records WHERE {condition.text()}",
+        condition.parameters,
+    )
+    return {row[0]: _Stored(*row[1:]) for row in found}
+
+
+def _keep(connection: Connection, draft: State, chunks: Sequence[Chunk], stored: dict[str, _Stored]) -> None:
+    """Store the data of records that are not there yet, the first of each id."""
+    fresh: dict[Layout, _Fresh] = {}
+    lines: list[tuple[Any, ...]] = []
+    record_no = draft.clockwork.record_no
+    for chunk in chunks:
+        if chunk.table is None:
+            continue
+        if chunk.table.num_rows != len(chunk.records):
+            raise SerializationError(
+                f"A chunk of {len(chunk.records)} records came with {chunk.table.num_rows} rows of data; it "
+                "needs one row per record, in the same order."
+            )
+        for variable, positions in _new_positions(chunk, stored).items():
+            whole = len(positions) == chunk.table.num_rows
+            table = chunk.table if whole else chunk.table.take(positions)
+            layout = _layout(connection, draft, variable, Shape.of(table))
+            numbers = list(range(record_no + 1, record_no + 1 + len(positions)))
+            record_no += len(positions)
+            fresh.setdefault(layout, _Fresh()).parts.append((table, numbers))
+            for number, position in zip(numbers, positions, strict=True):
+                entry = chunk.records[position]
+                kept = _Stored(number, layout.table, entry.encoding, entry.nbytes)
+                stored[entry.record_id] = kept
+                lines.append(_record_row(entry, kept))
+    draft.clockwork = replace(draft.clockwork, record_no=record_no)
+    insert_rows(connection, TABLES["_records"], lines)
+    for layout, data in fresh.items():
+        insert_data(connection, layout, data.parts)
+
+
+def _record_row(entry: Record, kept: _Stored) -> tuple[Any, ...]:
+    return (
+        entry.record_id, kept.record_no, entry.variable, entry.content_hash, entry.schema_version, kept.layout,
+        kept.encoding, kept.nbytes,
+    )  # fmt: skip
+
+
+def _new_positions(chunk: Chunk, stored: Mapping[str, _Stored]) -> dict[str, list[int]]:
+    positions: dict[str, list[int]] = {}
+    seen: set[str] = set()
+    for position, entry in enumerate(chunk.records):
+        if entry.record_id not in stored and entry.record_id not in seen:
+            seen.add(entry.record_id)
+            positions.setdefault(entry.variable, []).append(position)
+    return positions
+
+
+def _layout(connection: Connection, draft: State, name: str, shape: Shape) -> Layout:
+    """Return the layout for a shape, making its table and the variable's views if it is new."""
+    variable = draft.variables[name]
+    known = variable.layouts.get(shape)
+    if known is not None:
+        return known
+    layout = Layout(layout_table(name, len(variable.layouts) + 1), shape)
+    owner = [("record_no", "BIGINT")] + ([("row", "BIGINT")] if shape.lists else [])
+    columns = ", ".join(f"{quote(column)} {kind}" for column, kind in [*owner, *shape.physical()])
+    connection.execute(f"CREATE TABLE {quote(layout.table)} ({columns})")
+    connection.execute(f"COMMENT ON TABLE {quote(layout.table)} IS {literal(shape.to_json())}")
+    draft.variables[name] = variable.with_layout(layout)
+    dtype = "; ".join(one.shape.describe() for one in draft.variables[name].layouts.values())
+    connection.execute("UPDATE _variables SET dtype = ? WHERE variable_name = ?", [dtype, name])
+    create_views(connection, draft, [name])
+    return layout
+
+
+def _line(entry: Record, stamp: str, place: Place) -> list[object]:
+    """Return what the chain vouches for: all that the line says, and no number that only this file knows."""
+    return [
+        entry.record_id, stamp, entry.variable, place.texts, entry.version_keys, entry.content_hash,
+        entry.lineage_id, entry.schema_version, entry.user_id, entry.seq, entry.call_id, entry.output_num,
+        entry.piece, entry.pieces,
+    ]  # fmt: skip
+
+
+def _log_row(entry: Record, stamp: str, place: Place, kept: _Stored, chain: str) -> tuple[Any, ...]:
+    return (
+        entry.record_id, stamp, entry.variable, place.schema_id, entry.version_keys, entry.content_hash,
+        entry.lineage_id, entry.schema_version, entry.user_id, entry.seq, kept.record_no, entry.call_id,
+        entry.output_num, entry.piece, entry.pieces, chain,
+    )  # fmt: skip
+
+
+def _shown(entry: Record, stamp: str, place: Place, kept: _Stored) -> Record:
+    return Record(
+        entry.record_id, entry.variable, place.shown, entry.version_keys, entry.content_hash, entry.schema_version,
+        kept.encoding, kept.nbytes, entry.lineage_id, entry.call_id, entry.output_num, entry.piece, entry.pieces,
+        entry.user_id, stamp, entry.seq,
+    )  # fmt: skip
+
+
+def _deepen(connection: Connection, draft: State, entries: Iterable[tuple[Record, Place]]) -> None:
+    """Note the deepest level at which each variable has been seen."""
+    depth = {key.name: number for number, key in enumerate(draft.keys)}
+    for name, level in {(entry.variable, place.level) for entry, place in entries}:
+        known = draft.variables[name].level
+        if level is not None and depth[level] > depth.get(known or "", -1):
+            draft.variables[name] = replace(draft.variables[name], level=level)
+            connection.execute("UPDATE _variables SET schema_level = ? WHERE variable_name = ?", [level, name])
+
+
+# ------------------------------------------------------------------ calls and the pipeline
+
+
+def _insert_calls(connection: Connection, calls: Sequence[Call], stamp: str) -> None:
+    """Store calls and computations that are not there; the outputs of one call may be saved one by one."""
+    condition = Condition()
+    condition.one_of("call_id", [call.call_id for call in calls])
+    known = {
+        row[0] for row in connection.rows(f"SELECT call_id FROM _calls WHERE {condition.text()}", condition.parameters)
+    }
+    fresh: dict[str, Call] = {}
+    for call in calls:
+        if call.call_id not in known:
+            fresh.setdefault(call.call_id, call)
+    if not fresh:
+        return
+    insert_rows(connection, TABLES["_calls"], [_call_row(call, stamp, seq) for seq, call in enumerate(fresh.values())])
+    inputs = [_input_row(call, position, one) for call in fresh.values() for position, one in enumerate(call.inputs)]
+    insert_rows(connection, TABLES["_call_inputs"], inputs)
+    insert_missing(
+        connection,
+        TABLES["_computations"],
+        [
+            (one.lineage_id, one.function_name, one.function_hash, one.inputs_hash, one.outputs, one.kind)
+            for one in (call.computation for call in fresh.values())
+        ],
+    )
+
+
+def _call_row(call: Call, stamp: str, seq: int) -> tuple[Any, ...]:
+    return (
+        call.call_id, call.computation.lineage_id, call.run_id, call.user_id, call.environment_id, call.seconds,
+        call.recalled_from, stamp, seq,
+    )  # fmt: skip
+
+
+def _input_row(call: Call, position: int, one: CallInput) -> tuple[Any, ...]:
+    return (
+        call.call_id, position, one.name, one.kind, one.record_id, one.input_call_id, one.output_num,
+        one.type_name, one.content_hash, one.value_repr,
+    )  # fmt: skip
+
+
+def _insert_edges(connection: Connection, edges: Sequence[Edge], stamp: str) -> None:
+    distinct = dict.fromkeys(
+        (edge.source, edge.target, edge.function_name, edge.function_hash, stamp) for edge in edges
+    )
+    insert_rows(connection, TABLES["_lineage"], list(distinct))

@@ -1,0 +1,336 @@
+"""The reference store: every rule of the protocol, in plain Python over a log in memory.
+
+Clarity before speed: this is what the tests compare every other store with. It knows no file and no SQL.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import math
+import threading
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+import pyarrow as pa
+
+from scidb.exceptions import (
+    NotFoundError,
+    NotRegisteredError,
+    SchemaKeyError,
+    SerializationError,
+    StorageError,
+    VariableDefinitionError,
+    did_you_mean,
+)
+from scidb.store.memory_queries import answer, walk
+from scidb.store.memory_state import Payload, State
+from scidb.store.model import (
+    Chunk,
+    EnvironmentSeen,
+    Failed,
+    Failure,
+    KeyAdded,
+    KeyTyped,
+    Run,
+    RunEnded,
+    RunStarted,
+    SchemaKey,
+    Source,
+    SourceSeen,
+    StoreInfo,
+)
+from scidb.store.names import check_variable_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from scidb.store.model import (
+        Batch,
+        Event,
+        KeyValue,
+        Query,
+        Record,
+        Trace,
+        TraceQuery,
+        TypeInfo,
+    )
+
+__all__ = ["MemoryStore"]
+
+T = TypeVar("T")
+
+_PYTHON_TYPES: Final = {"int": int, "float": float, "str": str, "date": dt.date, "datetime": dt.datetime}
+_TICK: Final = dt.timedelta(microseconds=1)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+class MemoryStore:
+    """A store that lasts as long as its process.
+
+    Parameters
+    ----------
+    schema_keys
+        The ordered keys of the dataset.
+    clock
+        Where the time comes from; a naive datetime is UTC.
+
+    Examples
+    --------
+    >>> from scidb.store.model import SchemaKey, TypeInfo
+    >>> store = MemoryStore([SchemaKey("subject", "int"), SchemaKey("trial", "int")])
+    >>> store.register(TypeInfo("StepLength", units="m")).identity_name
+    'StepLength'
+    >>> [key.name for key in store.describe().schema_keys]
+    ['subject', 'trial']
+
+    """
+
+    def __init__(self, schema_keys: Sequence[SchemaKey], *, clock: Callable[[], dt.datetime] = _now) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        # Published states never change: a write works on a copy and replaces it, so that readers need no
+        # lock after they have it, and a write that fails leaves nothing behind.
+        self._state = State(last=dt.datetime.min.replace(tzinfo=dt.UTC))
+        self._closed = False
+        for key in schema_keys:
+            _add_key(self._state, KeyAdded(key, after=_last_name(self._state.keys)))
+
+    def describe(self) -> StoreInfo:
+        """Return schema keys and format version."""
+        return StoreInfo(target="memory:", schema_keys=tuple(self._current().keys), format_version=1)
+
+    def register(self, info: TypeInfo) -> TypeInfo:
+        """Add or update a variable type."""
+        with self._lock:
+            state = self._current().copy()
+            _check_name(info.name, state.types)
+            first = state.types.get(info.name)
+            state.types[info.name] = replace(
+                info,
+                identity_name=first.identity_name if first else info.name,
+                created_at=first.created_at if first else _text(self._read_clock()),
+                groups=first.groups if first else (),
+            )
+            self._state = state
+            return _counted(state, info.name)
+
+    def types(self) -> list[TypeInfo]:
+        """Return every registered type by name, with counts and last change."""
+        state = self._current()
+        return [_counted(state, name) for name in sorted(state.types)]
+
+    def write(self, batch: Batch) -> list[Record]:
+        """Store a batch as a whole or not at all."""
+        with self._lock:
+            state = self._current().copy()
+            state.last = max(self._read_clock(), state.last + _TICK)
+            stamp = _text(state.last)
+            for event in batch.events:
+                _apply(state, event, stamp)
+            records = _log(state, batch.chunks, stamp)
+            for call in batch.calls:
+                # The outputs of one call may be saved one by one, each time with the call.
+                state.calls.setdefault(call.call_id, replace(call, timestamp=stamp))
+            state.edges.extend(dict.fromkeys(replace(edge, timestamp=stamp) for edge in batch.edges))
+            self._state = state
+            return records
+
+    def find(self, query: Query[T]) -> list[T]:
+        """Return the rows that answer the query."""
+        return cast("list[T]", answer(self._current(), query))
+
+    def fetch(self, query: Query[Record]) -> Iterator[Chunk]:
+        """Stream the records that answer the query, with their payloads."""
+        state = self._current()
+        return _chunks(state, cast("list[Record]", answer(state, query)))
+
+    def trace(self, query: TraceQuery) -> Trace:
+        """Walk the provenance up- or downstream."""
+        return walk(self._current(), query)
+
+    def close(self) -> None:
+        """Refuse every further verb; what was stored is given up with the object."""
+        with self._lock:
+            self._closed = True
+
+    def _current(self) -> State:
+        if self._closed:
+            raise StorageError("This store is closed; open it again to go on.")
+        return self._state
+
+    def _read_clock(self) -> dt.datetime:
+        now = self._clock()
+        return now.replace(tzinfo=dt.UTC) if now.tzinfo is None else now.astimezone(dt.UTC)
+
+
+def _text(instant: dt.datetime) -> str:
+    return instant.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _last_name(keys: list[SchemaKey]) -> str | None:
+    return keys[-1].name if keys else None
+
+
+# ------------------------------------------------------------------ types
+
+
+def _check_name(name: str, types: Mapping[str, TypeInfo]) -> None:
+    check_variable_name(name)
+    for other in types:
+        if other != name and other.casefold() == name.casefold():
+            raise VariableDefinitionError(
+                f"{name!r} differs from the registered variable {other!r} only in case, and tables cannot be "
+                f"told apart by case. Use {other!r}, or choose another name.",
+                name=name,
+                other=other,
+            )
+
+
+def _counted(state: State, name: str) -> TypeInfo:
+    entries = [entry for entry in state.log if entry.variable == name]
+    given = {key for entry in entries for key in entry.schema}
+    return replace(
+        state.types[name],
+        schema_level=_last_name([key for key in state.keys if key.name in given]),
+        records=len({entry.record_id for entry in entries}),
+        entries=len(entries),
+        last_change=entries[-1].timestamp if entries else None,
+    )
+
+
+# ------------------------------------------------------------------ records
+
+
+def _log(state: State, chunks: Iterable[Chunk], stamp: str) -> list[Record]:
+    """Keep the first data of each record, then add an entry for each in order of seq."""
+    for chunk in chunks:
+        _keep_payloads(state, chunk)
+    entries = sorted((entry for chunk in chunks for entry in chunk.records), key=lambda entry: entry.seq)
+    stored = [_entry(state, entry, stamp) for entry in entries]
+    state.log.extend(stored)
+    return stored
+
+
+def _keep_payloads(state: State, chunk: Chunk) -> None:
+    if chunk.table is None:
+        return
+    if chunk.table.num_rows != len(chunk.records):
+        raise SerializationError(
+            f"A chunk of {len(chunk.records)} records came with {chunk.table.num_rows} rows of data; it "
+            "needs one row per record, in the same order.",
+        )
+    for position, entry in enumerate(chunk.records):
+        row = chunk.table.slice(position, 1)
+        state.payloads.setdefault(entry.record_id, Payload(entry.encoding, entry.nbytes, row))
+
+
+def _entry(state: State, entry: Record, stamp: str) -> Record:
+    if entry.variable not in state.types:
+        raise NotRegisteredError(
+            f"The store knows no variable {entry.variable!r}; register it first."
+            f"{did_you_mean(entry.variable, state.types)}",
+            name=entry.variable,
+        )
+    if entry.record_id not in state.payloads:
+        raise NotFoundError(
+            f"Record {entry.record_id[:12]} of {entry.variable} was to be logged again without data, but the "
+            "store does not have it. Save it with its data.",
+            record_id=entry.record_id,
+        )
+    payload = state.payloads[entry.record_id]
+    return replace(
+        entry,
+        schema=_location(state, entry.schema),
+        encoding=payload.encoding,
+        nbytes=payload.nbytes,
+        timestamp=stamp,
+    )
+
+
+def _location(state: State, schema: Mapping[str, KeyValue]) -> dict[str, KeyValue]:
+    for name, value in schema.items():
+        _check_value(state.key(name), value)
+    return {key.name: schema[key.name] for key in state.keys if key.name in schema}
+
+
+def _check_value(key: SchemaKey, value: KeyValue) -> None:
+    if key.value_type is None:
+        raise SchemaKeyError(
+            f"Schema key {key.name!r} has no type yet; send KeyTyped with its first value.", name=key.name
+        )
+    # Exactly this type: a bool is an int and a datetime a date, but neither is meant.
+    if type(value) is not _PYTHON_TYPES[key.value_type] or (isinstance(value, float) and math.isnan(value)):
+        raise SchemaKeyError(
+            f"Schema key {key.name!r} holds {key.value_type} values; {value!r} ({type(value).__name__}) is none.",
+            name=key.name,
+            value_type=key.value_type,
+        )
+
+
+def _chunks(state: State, records: list[Record]) -> Iterator[Chunk]:
+    def kind(entry: Record) -> tuple[str, str, pa.Schema]:
+        return (entry.variable, entry.encoding, state.payloads[entry.record_id].row.schema)
+
+    for _, group in itertools.groupby(records, key=kind):
+        members = tuple(group)
+        rows = [state.payloads[entry.record_id].row for entry in members]
+        yield Chunk(members, pa.concat_tables(rows).combine_chunks())
+
+
+# ------------------------------------------------------------------ events
+
+
+def _apply(state: State, event: Event, stamp: str) -> None:
+    match event:
+        case KeyAdded():
+            _add_key(state, event)
+        case KeyTyped():
+            _type_key(state, event)
+        case RunStarted(run_id, name, function_hash, total, user_id):
+            state.runs.setdefault(run_id, Run(run_id, name, function_hash, total, user_id, started=stamp))
+        case RunEnded():
+            _end_run(state, event, stamp)
+        case Failed():
+            state.failures.append(_failure(event, stamp))
+        case SourceSeen(function_hash, name, manifest, sources):
+            state.sources.setdefault(function_hash, Source(function_hash, name, manifest, dict(sources)))
+        case EnvironmentSeen(environment_id, description):
+            state.environments.setdefault(environment_id, description)
+
+
+def _add_key(state: State, event: KeyAdded) -> None:
+    for key in state.keys:
+        if key.name.casefold() == event.key.name.casefold():
+            raise SchemaKeyError(
+                f"Schema key {event.key.name!r} cannot be added: there is {key.name!r} already.",
+                name=event.key.name,
+            )
+    place = 0 if event.after is None else state.keys.index(state.key(event.after)) + 1
+    state.keys.insert(place, event.key)
+
+
+def _type_key(state: State, event: KeyTyped) -> None:
+    key = state.key(event.name)
+    if key.value_type not in {None, event.value_type}:
+        raise SchemaKeyError(
+            f"Schema key {key.name!r} holds {key.value_type} values and cannot become {event.value_type}.",
+            name=key.name,
+            value_type=key.value_type,
+        )
+    state.keys[state.keys.index(key)] = SchemaKey(key.name, event.value_type)
+
+
+def _end_run(state: State, event: RunEnded, stamp: str) -> None:
+    if event.run_id not in state.runs:
+        raise NotFoundError(f"Run {event.run_id[:12]} cannot end: the store saw no start of it.", run_id=event.run_id)
+    counts = {part.name: getattr(event, part.name) for part in fields(event) if part.name != "run_id"}
+    state.runs[event.run_id] = replace(state.runs[event.run_id], ended=stamp, **counts)
+
+
+def _failure(event: Failed, stamp: str) -> Failure:
+    values = {part.name: getattr(event, part.name) for part in fields(event)}
+    return Failure(**{**values, "schema": dict(event.schema)}, timestamp=stamp)

@@ -1,0 +1,179 @@
+"""How the reference store answers questions: which entries match, in which order, and where they came from.
+
+Reading only; everything is decided on the log as a whole, oldest entry first.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+
+from scidb.exceptions import UnsupportedOperationError
+from scidb.store.model import Entries, Failures, Latest, Records, Runs, Sources, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from scidb.store.memory_state import State
+    from scidb.store.model import Call, Edge, KeyValue, Match, Query, Record, TraceQuery
+
+__all__ = ["answer", "walk"]
+
+
+def answer(state: State, query: Query[Any]) -> list[Any]:
+    """Return the rows that answer the query, in its order."""
+    match query:
+        case Latest(match=match):
+            found = [entry for entry in _latest(_until(state, match)) if _matches(entry, match)]
+            return sorted(found, key=_natural_order(state))
+        case Records(match=match):
+            newest = {entry.record_id: entry for entry in _until(state, match) if _matches(entry, match)}
+            return sorted(newest.values(), key=_natural_order(state))
+        case Entries(match=match, limit=limit):
+            found = [entry for entry in _until(state, match) if _matches(entry, match)]
+            return found[::-1][:limit]
+        case Runs(limit=limit):
+            return list(state.runs.values())[::-1][:limit]
+        case Failures(run_id=run_id):
+            return [failure for failure in state.failures if run_id in {None, failure.run_id}]
+        case Sources(function_hashes=hashes):
+            return [state.sources[name] for name in dict.fromkeys(hashes) if name in state.sources]
+    raise UnsupportedOperationError(f"The memory store cannot answer a {type(query).__name__}.")
+
+
+# ------------------------------------------------------------------ entries
+
+
+def _until(state: State, match: Match) -> list[Record]:
+    """Return the part of the log that the question is about, oldest first."""
+    for name in match.schema:
+        state.key(name)  # refuses an unknown one, which would match nothing in silence
+    return [entry for entry in state.log if match.as_of is None or entry.timestamp <= match.as_of]
+
+
+def _latest(log: Iterable[Record]) -> Iterator[Record]:
+    newest: dict[object, Record] = {}
+    counts: dict[object, int | None] = {}
+    for entry in log:
+        newest[entry.variable, entry.version_keys, _place(entry.schema)] = entry
+        if entry.piece is not None:
+            counts[_distributed_from(entry)] = entry.pieces
+    for entry in newest.values():
+        count = None if entry.piece is None else counts[_distributed_from(entry)]
+        if entry.piece is None or count is None or entry.piece <= count:
+            yield entry
+
+
+def _place(schema: Mapping[str, KeyValue]) -> frozenset[tuple[str, KeyValue]]:
+    return frozenset(schema.items())
+
+
+def _distributed_from(entry: Record) -> object:
+    """Return what the pieces of one result share: all but the deepest key, which numbers them."""
+    return entry.variable, entry.version_keys, _place(dict(list(entry.schema.items())[:-1]))
+
+
+def _matches(entry: Record, match: Match) -> bool:
+    return (
+        _one_of(entry.variable, match.variables)
+        and _one_of(entry.version_keys, match.version_keys)
+        and _one_of(entry.record_id, match.record_ids)
+        and _one_of(entry.lineage_id, match.lineage_ids)
+        and _one_of(entry.call_id, match.call_ids)
+        and entry.record_id.startswith(match.record_prefix or "")
+        and all(entry.schema.get(name) in wanted for name, wanted in match.schema.items())
+        and _matches_version(entry, match)
+    )
+
+
+def _one_of(value: str | None, wanted: tuple[str, ...] | None) -> bool:
+    return wanted is None or value in wanted
+
+
+def _matches_version(entry: Record, match: Match) -> bool:
+    if not match.version:
+        return True
+    texts = {name: _canonical(value) for name, value in json.loads(entry.version_keys).items()}
+    return all(texts.get(name) in wanted for name, wanted in match.version.items())
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _natural_order(state: State) -> Callable[[Record], tuple[Any, ...]]:
+    """Return the sort key: each schema key in its own type and absent first, version keys, time."""
+
+    def order(entry: Record) -> tuple[Any, ...]:
+        place = [(1, _comparable(entry.schema[key.name])) if key.name in entry.schema else (0, 0) for key in state.keys]
+        return place, entry.version_keys, entry.timestamp, entry.seq
+
+    return order
+
+
+def _comparable(value: KeyValue) -> KeyValue:
+    if isinstance(value, dt.datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=dt.UTC)
+    return value
+
+
+# ------------------------------------------------------------------ provenance
+
+
+def walk(state: State, query: TraceQuery) -> Trace:
+    """Return the calls up- or downstream of the records, nearest first, with what they used and made."""
+    step = _makers if query.direction == "up" else _users
+    calls: dict[str, Call] = {}
+    frontier = _first(state, query)
+    distance = 0
+    while frontier and (query.depth is None or distance < query.depth):
+        fresh = [call for call in frontier if call.call_id not in calls]
+        calls.update((call.call_id, call) for call in fresh)
+        frontier = [following for call in fresh for following in step(state, call)]
+        distance += 1
+    return Trace(
+        calls=tuple(calls.values()),
+        records=tuple(_named(state, query, calls)),
+        edges=tuple(_current_edges(state)) if query.edges else (),
+    )
+
+
+def _first(state: State, query: TraceQuery) -> list[Call]:
+    if query.direction == "down":
+        wanted = set(query.record_ids)
+        return [call for call in state.calls.values() if any(one.record_id in wanted for one in call.inputs)]
+    newest = {entry.record_id: entry for entry in state.log}
+    starts = [newest[record_id] for record_id in query.record_ids if record_id in newest]
+    return [state.calls[entry.call_id] for entry in starts if entry.call_id in state.calls]
+
+
+def _makers(state: State, call: Call) -> list[Call]:
+    named = [one.input_call_id for one in call.inputs]
+    return [state.calls[call_id] for call_id in named if call_id in state.calls]
+
+
+def _users(state: State, call: Call) -> list[Call]:
+    """Return the calls that took what this one made, saved (by record) or handed on unsaved (by call)."""
+    made = {entry.record_id for entry in state.log if entry.call_id == call.call_id}
+    return [
+        user
+        for user in state.calls.values()
+        if any(
+            one.input_call_id == call.call_id if one.record_id is None else one.record_id in made for one in user.inputs
+        )
+    ]
+
+
+def _named(state: State, query: TraceQuery, calls: Mapping[str, Call]) -> Iterator[Record]:
+    names = set(query.record_ids)
+    names.update(one.record_id for call in calls.values() for one in call.inputs if one.record_id)
+    names.update(entry.record_id for entry in state.log if entry.call_id in calls)
+    newest = {entry.record_id: entry for entry in state.log if entry.record_id in names}
+    yield from newest.values()
+
+
+def _current_edges(state: State) -> list[Edge]:
+    newest = {(edge.target, edge.function_name): edge.timestamp for edge in state.edges}
+    current = [edge for edge in state.edges if edge.timestamp == newest[edge.target, edge.function_name]]
+    return sorted(current, key=lambda edge: (edge.target, edge.function_name, edge.source))

@@ -1,0 +1,422 @@
+"""What crosses the waist: frozen value objects of plain types, and Arrow tables.
+
+Nothing here knows a file, SQL, a variable class or a function. Ids that mean something only inside one
+store (schema ids, record numbers, layouts) are not here on purpose.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
+
+from scidb.hashing.inputs import CallInput
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "Batch",
+    "Call",
+    "CallInput",
+    "Chunk",
+    "Computation",
+    "Edge",
+    "EnvironmentSeen",
+    "Entries",
+    "Event",
+    "Failed",
+    "Failure",
+    "Failures",
+    "KeyAdded",
+    "KeyTyped",
+    "KeyType",
+    "KeyValue",
+    "Latest",
+    "Match",
+    "Query",
+    "Record",
+    "Records",
+    "Run",
+    "RunEnded",
+    "RunStarted",
+    "Runs",
+    "SchemaKey",
+    "Source",
+    "SourceSeen",
+    "Sources",
+    "StoreInfo",
+    "Trace",
+    "TraceQuery",
+    "TypeInfo",
+]
+
+KeyValue: TypeAlias = int | float | str | dt.date | dt.datetime
+KeyType: TypeAlias = Literal["int", "float", "str", "date", "datetime"]
+T_co = TypeVar("T_co", covariant=True)
+
+
+# ------------------------------------------------------------------ the store itself
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaKey:
+    """One ordered key of the dataset; its type is None until a first value or a declaration gives it."""
+
+    name: str
+    value_type: KeyType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreInfo:
+    """What a store says about itself."""
+
+    target: str
+    schema_keys: tuple[SchemaKey, ...]
+    format_version: int
+    abilities: tuple[str, ...] = ()
+    read_only: bool = False
+    user_id: str | None = None  # who the store knows the caller to be; None: the caller says
+
+
+@dataclass(frozen=True, slots=True)
+class TypeInfo:
+    """A variable type: what its class declares, and what the store has counted.
+
+    The second group is filled by the store and ignored by ``register``.
+    """
+
+    name: str
+    schema_version: int = 1
+    description: str = ""
+    units: str | Mapping[str, str] | None = None
+
+    identity_name: str = ""  # the name under which it was first registered; enters every record_id
+    schema_level: str | None = None  # the deepest level seen
+    dtype: str = ""
+    created_at: str = ""
+    groups: tuple[str, ...] = ()
+    records: int = 0  # distinct records
+    entries: int = 0  # lines in the log
+    last_change: str | None = None
+
+
+# ------------------------------------------------------------------ records and their payloads
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One entry of the log: this value of this variable was saved at this location, then.
+
+    For ``write`` the caller leaves `timestamp` empty and numbers the entries of the batch with `seq`, in
+    the order of saving; the store fills in the time.
+    """
+
+    record_id: str
+    variable: str
+    schema: Mapping[str, KeyValue]  # the given keys only, in schema order
+    version_keys: str  # canonical JSON of an object
+    content_hash: str
+    schema_version: int
+    encoding: str  # JSON: how the exact Python value is restored; the store only compares it
+    nbytes: int
+    lineage_id: str | None = None
+    call_id: str | None = None
+    output_num: int | None = None
+    piece: int | None = None
+    pieces: int | None = None
+    user_id: str | None = None
+    timestamp: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Records of one encoding and their payloads: one row of `table` per record, in the same order.
+
+    A column of lists holds one element per sample or frame row; all list columns of one row have the same
+    length. In ``write``, a table of None logs records again whose data the store already has.
+    """
+
+    records: tuple[Record, ...]
+    table: pa.Table | None
+
+
+# ------------------------------------------------------------------ provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Computation:
+    """A function on particular inputs, by content: the memo."""
+
+    lineage_id: str
+    function_name: str
+    function_hash: str
+    inputs_hash: str
+    outputs: str  # JSON of the declared form: a number, or "unpack"
+    kind: str = "value"  # or "generated" (the function writes a file), "uncacheable", "ephemeral"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One execution or recall of a computation, on particular records."""
+
+    call_id: str
+    computation: Computation
+    inputs: tuple[CallInput, ...]
+    run_id: str | None = None
+    user_id: str | None = None
+    environment_id: str | None = None
+    seconds: float | None = None
+    recalled_from: str | None = None
+    timestamp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One arrow of the type-level, schema-blind pipeline; the edges of one write form one set."""
+
+    source: str
+    target: str
+    function_name: str
+    function_hash: str
+    timestamp: str = ""
+
+
+# ------------------------------------------------------------------ events
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAdded:
+    """A schema key joins the database, behind `after` (None: in front)."""
+
+    key: SchemaKey
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTyped:
+    """A schema key without a type gets the one of its first value."""
+
+    name: str
+    value_type: KeyType
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A for_each call began."""
+
+    run_id: str
+    function_name: str
+    function_hash: str
+    total: int
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """A for_each call ended, by itself or interrupted."""
+
+    run_id: str
+    completed: int
+    recalled: int
+    up_to_date: int
+    skipped: int
+    failed: int
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """One combination of a run failed."""
+
+    run_id: str
+    schema: Mapping[str, KeyValue]
+    version_keys: str
+    error: str
+    message: str
+    traceback: str
+    seconds: float
+    lineage_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSeen:
+    """The code behind a function_hash: its manifest, and each source text by its SHA-256."""
+
+    function_hash: str
+    function_name: str
+    manifest: str  # JSON
+    sources: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSeen:
+    """A distinct environment: JSON with Python, platform, packages, git commit."""
+
+    environment_id: str
+    description: str
+
+
+Event: TypeAlias = KeyAdded | KeyTyped | RunStarted | RunEnded | Failed | SourceSeen | EnvironmentSeen
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything that one write stores, in one transaction. The events are applied first."""
+
+    chunks: tuple[Chunk, ...] = ()
+    calls: tuple[Call, ...] = ()
+    edges: tuple[Edge, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+# ------------------------------------------------------------------ other rows that can be found
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One for_each call, as stored. Counts are None while it runs, or when it was killed."""
+
+    run_id: str
+    function_name: str
+    function_hash: str
+    total: int
+    user_id: str | None
+    started: str
+    ended: str | None = None
+    completed: int | None = None
+    recalled: int | None = None
+    up_to_date: int | None = None
+    skipped: int | None = None
+    failed: int | None = None
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed combination, as stored."""
+
+    run_id: str
+    schema: Mapping[str, KeyValue]
+    version_keys: str
+    error: str
+    message: str
+    traceback: str
+    seconds: float
+    lineage_id: str | None
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The code behind a function_hash, as stored."""
+
+    function_hash: str
+    function_name: str
+    manifest: str
+    sources: Mapping[str, str]
+
+
+# ------------------------------------------------------------------ queries
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which entries: every condition that is given must hold; None or an absent key matches anything.
+
+    In `schema`, a key maps to the values of which any will do; None among them means "not set". In
+    `version`, likewise with canonical JSON texts of the wanted values. `version_keys` gives whole texts
+    instead. Everything looks only at entries up to and including `as_of`.
+    """
+
+    variables: tuple[str, ...] | None = None
+    schema: Mapping[str, tuple[KeyValue | None, ...]] = field(default_factory=dict)
+    version: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+    version_keys: tuple[str, ...] | None = None
+    record_ids: tuple[str, ...] | None = None
+    record_prefix: str | None = None
+    lineage_ids: tuple[str, ...] | None = None
+    call_ids: tuple[str, ...] | None = None
+    as_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Generic[T_co]):
+    """A question whose class says what kind of row answers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latest(Query[Record]):
+    """The newest entry per variable, location and version keys, if it matches.
+
+    Newest first, match second: a condition on a record id, a lineage id or a call never brings a
+    superseded entry back. In natural key order, then by version keys, then by time.
+    """
+
+    match: Match = field(default_factory=Match)
+
+
+@dataclass(frozen=True, slots=True)
+class Records(Query[Record]):
+    """Each distinct matching record once, at its newest matching entry; ordered as `Latest`."""
+
+    match: Match = field(default_factory=Match)
+
+
+@dataclass(frozen=True, slots=True)
+class Entries(Query[Record]):
+    """Every matching line of the log, newest first."""
+
+    match: Match = field(default_factory=Match)
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runs(Query[Run]):
+    """for_each calls, newest first."""
+
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failures(Query[Failure]):
+    """Failed combinations in the order of failing, of one run or of all."""
+
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sources(Query[Source]):
+    """The code behind these function hashes."""
+
+    function_hashes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TraceQuery:
+    """Provenance from these records: the calls that made them, or the calls that used them.
+
+    Upstream from a record goes through the call of its newest entry (or, met as an input, through the call
+    that the consumer named); downstream through every call that has it as an input. `depth` counts calls;
+    None means all the way.
+    """
+
+    record_ids: tuple[str, ...] = ()
+    direction: Literal["up", "down"] = "up"
+    depth: int | None = None
+    edges: bool = False  # also the current type-level pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The answer: calls, each once, nearest first; the records that they used or made; pipeline edges.
+
+    `records` holds the newest entry of every record named, so that callers can show variable and location.
+    `edges` are those with the latest timestamp per target and function name.
+    """
+
+    calls: tuple[Call, ...] = ()
+    records: tuple[Record, ...] = ()
+    edges: tuple[Edge, ...] = ()

@@ -1,0 +1,82 @@
+"""The names that data have inside a store: physical columns, and what a variable may be called.
+
+Codecs name the columns of their tables by these rules, stores rely on them; nothing here knows SQL.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from typing import TYPE_CHECKING, Final
+
+from scidb.exceptions import VariableDefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["RESERVED_COLUMNS", "check_variable_name", "unique_columns"]
+
+RESERVED_COLUMNS: Final = ("record_no", "row", "record_id", "timestamp", "version_keys")
+"""Columns that data tables and views have for themselves."""
+
+_RESERVED_ENDING = re.compile(r"(_data(_\d+)?|__rows)\Z", re.IGNORECASE)
+
+
+def unique_columns(labels: Sequence[str], reserved: Iterable[str] = ()) -> list[str]:
+    """Return one column name per label, unique ignoring case and distinct from the reserved ones.
+
+    Parameters
+    ----------
+    labels
+        The names that the data would have by themselves, in order.
+    reserved
+        Names to stay clear of besides `RESERVED_COLUMNS`.
+
+    Examples
+    --------
+    >>> unique_columns(["a", "A", "row", ""])
+    ['a', 'A_2', 'row_2', 'column']
+
+    """
+    taken = {name.casefold() for name in (*RESERVED_COLUMNS, *reserved)}
+    next_suffix: dict[str, int] = {}
+    names = []
+    for label in labels:
+        # A name must be valid UTF-8 wherever it goes; the exact label is kept beside the data.
+        base = label.encode("utf-8", "replace").decode().replace("\x00", "_") or "column"
+        name, folded = base, base.casefold()
+        suffix = next_suffix.get(folded, 2)
+        while name.casefold() in taken:
+            name = f"{base}_{suffix}"
+            suffix += 1
+        next_suffix[folded] = suffix
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def check_variable_name(name: str) -> None:
+    """Refuse a variable name that cannot be a table's, or that a table of another variable may need.
+
+    Examples
+    --------
+    >>> check_variable_name("StepLength")
+
+    Raises
+    ------
+    VariableDefinitionError
+        When the name is not an identifier, begins with an underscore, or ends like one of our own tables.
+
+    """
+    if not name.isidentifier() or keyword.iskeyword(name):
+        problem = "is not a Python identifier"
+        remedy = "Use letters, digits and underscores, beginning with a letter"
+    elif name.startswith("_"):
+        problem = "begins with an underscore, as SciDB's own tables do"
+        remedy = f"Call it {name.lstrip('_') or 'Variable'!r}"
+    elif ending := _RESERVED_ENDING.search(name):
+        problem = f"ends in {ending.group()!r}, as the tables and views of another variable may"
+        remedy = f"Call it {name[: ending.start()].rstrip('_') or 'Variable'!r}, or end it in another word"
+    else:
+        return
+    raise VariableDefinitionError(f"The variable name {name!r} {problem}. {remedy}.", variable=name)

@@ -1,0 +1,99 @@
+"""The waist itself: what a store can do. Seven verbs and `close`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    from scidb.store.model import Batch, Chunk, Query, Record, StoreInfo, Trace, TraceQuery, TypeInfo
+
+__all__ = ["Sql", "Store"]
+
+T = TypeVar("T")
+
+
+class Store(Protocol):
+    """Records, their payloads and their provenance, kept somewhere.
+
+    Errors are those of ``scidb.exceptions``; nothing of the engine beneath leaks out. A store may be used
+    from several threads. After `close`, every verb raises StorageError.
+    """
+
+    def describe(self) -> StoreInfo:
+        """Return schema keys, format version, abilities and whether it is read-only."""
+        ...
+
+    def register(self, info: TypeInfo) -> TypeInfo:
+        """Add or update a variable type; return it as stored, with its identity_name.
+
+        Raises
+        ------
+        VariableDefinitionError
+            When another type has the same name but for case, or the name is not allowed.
+
+        """
+        ...
+
+    def types(self) -> list[TypeInfo]:
+        """Return every registered type by name, with counts and last change."""
+        ...
+
+    def write(self, batch: Batch) -> list[Record]:
+        """Store a batch in one transaction and return its records, time-stamped, in order of `seq`.
+
+        The instant is one per write and strictly increases within the database. A record_id that is
+        already there keeps its first data and encoding; its entry is logged all the same. Two records of
+        one batch may share a record_id. When anything fails, nothing is stored.
+
+        Raises
+        ------
+        NotRegisteredError
+            When a record's variable was never registered.
+        NotFoundError
+            When a chunk without a table names a record that the store does not have.
+        SchemaKeyError
+            When a record uses a key that does not exist, or a value of another type than the key's.
+        StorageError
+            When the store is read-only or closed, or the file system refuses.
+
+        """
+        ...
+
+    def find(self, query: Query[T]) -> list[T]:
+        """Return the rows that answer the query, without payloads."""
+        ...
+
+    def fetch(self, query: Query[Record]) -> Iterator[Chunk]:
+        """Stream the records that answer the query with their payloads, in the query's order.
+
+        Consecutive records of one encoding come as one chunk; memory stays bounded whatever the total.
+        """
+        ...
+
+    def trace(self, query: TraceQuery) -> Trace:
+        """Walk the provenance up- or downstream."""
+        ...
+
+    def close(self) -> None:
+        """Release this handle; closing twice does nothing."""
+        ...
+
+
+@runtime_checkable
+class Sql(Protocol):
+    """Optional ability ``sql``: read-only SQL over the views."""
+
+    def sql(self, query: str, parameters: Sequence[object] = ()) -> pa.Table:
+        """Run one SELECT and return its result.
+
+        Raises
+        ------
+        QueryError
+            When the statement fails, is not a single SELECT, or reaches outside the database.
+
+        """
+        ...

@@ -1,0 +1,111 @@
+"""Behaviour added around a store: a wrapper is a store itself, and adds one thing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from scidb.exceptions import StorageError, UnsupportedOperationError
+from scidb.store.protocol import Sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    from scidb.store.model import Batch, Chunk, Query, Record, StoreInfo, Trace, TraceQuery, TypeInfo
+    from scidb.store.protocol import Store
+
+__all__ = ["ReadOnly", "Wrapper"]
+
+T = TypeVar("T")
+
+
+class Wrapper:
+    """A store that hands everything on to another one; subclasses change what they are about.
+
+    Closing a wrapper closes the store inside.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def describe(self) -> StoreInfo:
+        """Describe the store inside."""
+        return self._store.describe()
+
+    def register(self, info: TypeInfo) -> TypeInfo:
+        """Register in the store inside."""
+        return self._store.register(info)
+
+    def types(self) -> list[TypeInfo]:
+        """Return the types of the store inside."""
+        return self._store.types()
+
+    def write(self, batch: Batch) -> list[Record]:
+        """Write to the store inside."""
+        return self._store.write(batch)
+
+    def find(self, query: Query[T]) -> list[T]:
+        """Find in the store inside."""
+        return self._store.find(query)
+
+    def fetch(self, query: Query[Record]) -> Iterator[Chunk]:
+        """Fetch from the store inside."""
+        return self._store.fetch(query)
+
+    def trace(self, query: TraceQuery) -> Trace:
+        """Trace in the store inside."""
+        return self._store.trace(query)
+
+    def close(self) -> None:
+        """Close the store inside."""
+        self._store.close()
+
+    def sql(self, query: str, parameters: Sequence[object] = ()) -> pa.Table:
+        """Ask the store inside, when it has the ability.
+
+        Raises
+        ------
+        UnsupportedOperationError
+            When it has not.
+
+        """
+        if not isinstance(self._store, Sql):
+            raise UnsupportedOperationError(
+                f"The store {self._store.describe().target!r} answers no SQL. Ask with find or load_all, or "
+                "open a DuckDB file.",
+                ability="sql",
+            )
+        return self._store.sql(query, parameters)
+
+
+class ReadOnly(Wrapper):
+    """A store that can be read and not changed.
+
+    Examples
+    --------
+    >>> from scidb.store.memory import MemoryStore
+    >>> ReadOnly(MemoryStore([])).describe().read_only
+    True
+
+    """
+
+    def describe(self) -> StoreInfo:
+        """Describe the store inside, as read-only."""
+        return replace(super().describe(), read_only=True)
+
+    def register(self, info: TypeInfo) -> TypeInfo:
+        """Refuse to register."""
+        raise self._refusal(f"variable {info.name!r} was not registered")
+
+    def write(self, batch: Batch) -> list[Record]:
+        """Refuse to write."""
+        count = sum(len(chunk.records) for chunk in batch.chunks)
+        raise self._refusal(f"a batch of {count} records was not written")
+
+    def _refusal(self, consequence: str) -> StorageError:
+        return StorageError(
+            f"The store {self.describe().target!r} is open read-only; {consequence}. Open it for writing, or "
+            "ask whoever runs it for the right to write.",
+        )

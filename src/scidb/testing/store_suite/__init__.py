@@ -1,0 +1,1 @@
+"""The cases of ``scidb.testing.stores.StoreTests``, one module per idea."""

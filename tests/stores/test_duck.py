@@ -1,0 +1,31 @@
+"""The DuckDB store passes the conformance suite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scidb.store.duck import DuckStore
+from scidb.testing.stores import StoreTests
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from scidb.store.model import SchemaKey
+    from scidb.store.protocol import Store
+
+
+class TestDuckStore(StoreTests):
+    def make_store(self, schema_keys: Sequence[SchemaKey], tmp_path: Path) -> Store:
+        return DuckStore.open(tmp_path / "study.duckdb", schema_keys)
+
+    def make_clocked_store(
+        self, schema_keys: Sequence[SchemaKey], tmp_path: Path, clock: Callable[[], dt.datetime]
+    ) -> Store:
+        return DuckStore.open(tmp_path / "study.duckdb", schema_keys, clock=clock)
+
+    def reopen(self, store: Store) -> Store:
+        path = store.describe().target
+        store.close()
+        return DuckStore.open(path)
