@@ -1,0 +1,148 @@
+"""Metadata of a save or a read, split into location and version keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scidb.addressing.names import check_key_name, near_miss
+from scidb.addressing.values import convert_key, infer_key_type, version_value
+from scidb.exceptions import SchemaKeyError
+from scidb.hashing.ids import canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from scidb.store.model import KeyType, KeyValue, SchemaKey
+
+__all__ = ["Address", "AnyOf", "Wanted", "any_of", "read_address", "write_address"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One location, one set of version keys, and the keys whose type this very value decides."""
+
+    schema: dict[str, KeyValue]
+    version: dict[str, Any]
+    version_keys: str  # canonical JSON of `version`
+    typed: dict[str, KeyType]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Several wanted values of one version key; made by `any_of`."""
+
+    values: tuple[object, ...]
+
+
+def any_of(*values: object) -> AnyOf:
+    """Match any of several values of a version key.
+
+    A plain list would match a stored list that equals it.
+
+    Examples
+    --------
+    >>> any_of(0.2, 0.3)
+    AnyOf(values=(0.2, 0.3))
+
+    """
+    return AnyOf(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a read asks for: per key, the values of which any will do; None among them means "not set"."""
+
+    schema: dict[str, tuple[KeyValue | None, ...]]
+    version: dict[str, tuple[str | None, ...]]
+
+
+def write_address(
+    keys: Collection[SchemaKey],
+    metadata: Mapping[str, object],
+    known_version_keys: Callable[[], Collection[str]],
+    params: Mapping[str, object] | None = None,
+) -> Address:
+    """Split the metadata of a save into location and version keys.
+
+    `params` names version keys on purpose: they are not checked for near misses.
+
+    Raises
+    ------
+    SchemaKeyError, ReservedMetadataKeyError
+        Naming the key, the value and what to do.
+
+    """
+    schema: dict[str, KeyValue] = {}
+    typed: dict[str, KeyType] = {}
+    remaining = dict(metadata)
+    for key in keys:
+        if key.name in remaining:
+            value = remaining.pop(key.name)
+            kind = key.value_type
+            if kind is None:
+                kind = typed[key.name] = infer_key_type(key.name, value)
+            schema[key.name] = convert_key(key.name, value, kind)
+    version = _version_keys(keys, remaining, params, known_version_keys)
+    version = {name: version_value(name, value) for name, value in version.items()}
+    return Address(schema, version, canonical_json(version), typed)
+
+
+def read_address(
+    keys: Collection[SchemaKey],
+    metadata: Mapping[str, object],
+    known_version_keys: Callable[[], Collection[str]],
+    params: Mapping[str, object] | None = None,
+) -> Wanted:
+    """Turn the metadata of a read into what is wanted of each key.
+
+    For a schema key a list means any of; None means "not set". A version key matches its exact value.
+
+    Raises
+    ------
+    SchemaKeyError, ReservedMetadataKeyError
+        Naming the key, the value and what to do.
+
+    """
+    schema: dict[str, tuple[KeyValue | None, ...]] = {}
+    remaining = dict(metadata)
+    for key in keys:
+        if key.name in remaining:
+            value = remaining.pop(key.name)
+            values = value if isinstance(value, list | tuple | set | frozenset | range | np.ndarray) else [value]
+            schema[key.name] = tuple(
+                None if item is None else convert_key(key.name, item, key.value_type) for item in values
+            )
+    version = _version_keys(keys, remaining, params, known_version_keys)
+    return Wanted(schema, {name: tuple(_texts(name, value)) for name, value in version.items()})
+
+
+def _texts(name: str, value: object) -> Iterable[str | None]:
+    for item in value.values if isinstance(value, AnyOf) else (value,):
+        yield None if item is None else canonical_json(version_value(name, item))
+
+
+def _version_keys(
+    keys: Collection[SchemaKey],
+    remaining: Mapping[str, object],
+    params: Mapping[str, object] | None,
+    known_version_keys: Callable[[], Collection[str]],
+) -> dict[str, object]:
+    names = [key.name for key in keys]
+    for name in remaining:
+        check_key_name(name)
+        if (near := near_miss(name, names)) is not None and name not in known_version_keys():
+            raise SchemaKeyError(
+                f"{name!r} is not a schema key of this database ({', '.join(names)}). Did you mean {near!r}? "
+                f"If {name!r} really is a version key, say so: params={{{name!r}: ...}}.",
+                key=name,
+                suggestion=near,
+            )
+    for name in params or ():
+        check_key_name(name)
+        if name in names or name in remaining:
+            what = "a schema key: pass it as a keyword" if name in names else "given twice"
+            raise SchemaKeyError(f"params={{{name!r}: ...}}: {name!r} is {what}.", key=name)
+    return {**remaining, **(params or {})}

@@ -1,0 +1,208 @@
+"""Values of keys: converted to the type of their key when that loses nothing, refused by name otherwise."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from scidb.exceptions import SchemaKeyError, UnhashableValueError
+from scidb.hashing.ids import content_hash
+from scidb.hashing.inputs import preview
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scidb.store.model import KeyType, KeyValue
+
+__all__ = ["convert_key", "infer_key_type", "version_value"]
+
+_INTEGER_TEXT: Final = re.compile(r"0|-?[1-9][0-9]*")
+
+
+def infer_key_type(key: str, value: object) -> KeyType:
+    """Return the type that a first value gives to a key.
+
+    Raises
+    ------
+    SchemaKeyError
+        When the value cannot be the value of a key: None, NaN, bool, or anything but a number, text or date.
+
+    """
+    value = _plain(key, value)
+    for kind, name in (
+        (str, "str"),
+        (dt.datetime, "datetime"),
+        (dt.date, "date"),
+        (int, "int"),
+        (float, "float"),
+    ):
+        if isinstance(value, kind):
+            return name  # type: ignore[return-value]  # the literals stand in the line above
+    raise AssertionError(value)  # pragma: no cover - _plain admits no other type
+
+
+def convert_key(key: str, value: object, kind: KeyType | None) -> KeyValue:
+    """Convert a key's value to the key's type if that loses nothing.
+
+    Raises
+    ------
+    SchemaKeyError
+        Naming key, value and type, when the conversion would change the value.
+
+    Examples
+    --------
+    >>> convert_key("trial", 1.0, "int"), convert_key("trial", "7", "int"), convert_key("subject", 1, "str")
+    (1, 7, '1')
+
+    """
+    plain = _plain(key, value)
+    converted = plain if kind is None else _CONVERT[kind](plain)
+    if converted is None:
+        hint = " A leading zero would be lost; declare the key as str." if isinstance(plain, str) else ""
+        raise SchemaKeyError(
+            f"{key}={value!r} is not a value of the schema key {key!r}, whose type in this database is {kind}: "
+            f"it cannot be converted without changing it.{hint}",
+            key=key,
+            value=str(value),
+            value_type=kind,
+        )
+    return converted
+
+
+def _plain(key: str, value: object) -> KeyValue:
+    """Reduce numpy and pandas scalars to Python's, and refuse what no key can hold."""
+    if type(value) in (int, str):
+        return value  # type: ignore[return-value]  # the overwhelmingly common case, checked by identity
+    if isinstance(value, np.datetime64) and not np.isnat(value):
+        value = value.item() if np.datetime_data(value)[0] in ("D", "us", "ms", "s", "m", "h") else None
+    elif isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, dt.datetime) and value == value:  # noqa: PLR0124 - NaT is a datetime that is not itself
+        return value if type(value) is dt.datetime else dt.datetime.fromisoformat(value.isoformat())
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, str | int | dt.date) and not isinstance(value, bool | dt.datetime):
+        return value
+    if value is None or isinstance(value, bool | float | dt.datetime):
+        raise SchemaKeyError(
+            f"{key}={value!r}: a schema key needs a number, a text or a date. Leave the key out if it is not set.",
+            key=key,
+            value=str(value),
+        )
+    raise SchemaKeyError(
+        f"{key}={preview(value)} of type {type(value).__name__} cannot be the value of a schema key: "
+        "use a number, a text or a date.",
+        key=key,
+        value=preview(value),
+    )
+
+
+def _to_int(value: KeyValue) -> int | None:
+    if isinstance(value, str):
+        return int(value) if _INTEGER_TEXT.fullmatch(value) else None
+    return int(value) if isinstance(value, int | float) and value == int(value) else None
+
+
+def _to_float(value: KeyValue) -> float | None:
+    if isinstance(value, str):
+        if _INTEGER_TEXT.fullmatch(value):
+            return _to_float(int(value))
+        try:
+            number = float(value)
+        except ValueError:
+            return None
+        return number if repr(number) == value and math.isfinite(number) else None
+    return float(value) if isinstance(value, int | float) and _exact_float(value) else None
+
+
+def _exact_float(value: float) -> bool:
+    try:
+        return float(value) == value
+    except OverflowError:
+        return False
+
+
+def _to_str(value: KeyValue) -> str | None:
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return value if isinstance(value, str) else repr(value)
+
+
+def _to_date(value: KeyValue) -> dt.date | None:
+    if isinstance(value, str):
+        try:
+            return dt.date.fromisoformat(value)
+        except ValueError:
+            return None
+    return value if type(value) is dt.date else None
+
+
+def _to_datetime(value: KeyValue) -> dt.datetime | None:
+    if isinstance(value, str):
+        try:
+            return dt.datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, dt.datetime) else None
+
+
+_CONVERT: Final[dict[KeyType, Callable[[KeyValue], KeyValue | None]]] = {
+    "int": _to_int,
+    "float": _to_float,
+    "str": _to_str,
+    "date": _to_date,
+    "datetime": _to_datetime,
+}
+
+
+# ------------------------------------------------------------------ version keys
+
+
+def version_value(name: str, value: object) -> Any:
+    """Return a version key's value as JSON types; what JSON cannot hold exactly enters by its hash.
+
+    Raises
+    ------
+    SchemaKeyError
+        When the value has no identity by content at all.
+
+    Examples
+    --------
+    >>> version_value("cutoff", (20, 450)), version_value("gain", 0.5)
+    ([20, 450], 0.5)
+
+    """
+    if (plain := _json(value)) is not _NOT_JSON:
+        return plain
+    try:
+        digest = content_hash(value)
+    except UnhashableValueError as error:
+        raise SchemaKeyError(
+            f"{name}={preview(value)} cannot be a version key, because it has no identity by content: {error}",
+            key=name,
+        ) from error
+    return {"__hash__": digest, "repr": preview(value)}
+
+
+_NOT_JSON: Final = object()
+
+
+def _json(value: object) -> Any:
+    if isinstance(value, np.generic) and not isinstance(value, np.datetime64 | np.timedelta64 | np.void):
+        value = value.item()
+    kind = type(value)
+    if value is None or kind in (bool, int, str):
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else _NOT_JSON  # type: ignore[arg-type]
+    if kind in (list, tuple):
+        items = [_json(item) for item in value]  # type: ignore[attr-defined]
+        return _NOT_JSON if any(item is _NOT_JSON for item in items) else items
+    if kind is dict and all(type(name) is str for name in value):  # type: ignore[attr-defined]
+        pairs = {name: _json(item) for name, item in value.items()}  # type: ignore[attr-defined]
+        return _NOT_JSON if any(item is _NOT_JSON for item in pairs.values()) else pairs
+    return _NOT_JSON

@@ -1,0 +1,22 @@
+"""Values as Arrow tables and back: the same value, type, dtype, shape, index and labels."""
+
+from __future__ import annotations
+
+from scidb.codecs.array import ArrayCodec
+from scidb.codecs.base import Codec, Encoded, Parameters, decode, encode
+from scidb.codecs.frame import FrameCodec
+from scidb.codecs.nested import ListCodec, NestedCodec
+from scidb.codecs.scalar import ScalarCodec
+
+__all__ = [
+    "ArrayCodec",
+    "Codec",
+    "Encoded",
+    "FrameCodec",
+    "ListCodec",
+    "NestedCodec",
+    "Parameters",
+    "ScalarCodec",
+    "decode",
+    "encode",
+]

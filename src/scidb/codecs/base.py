@@ -1,0 +1,227 @@
+"""The registry of codecs: how Python values become Arrow tables, one row per value, and come back.
+
+A codec says in *parameters* what its table does not: exact type, dtype, shape, labels. Values with equal
+parameters share an *encoding* and so a table. Nothing here knows any particular type, nor a store.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+
+import pyarrow as pa
+
+from scidb.exceptions import SerializationError, UnsupportedValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Codec", "Encoded", "Parameters", "canonical_json", "decode", "encode", "unsupported"]
+
+Parameters: TypeAlias = dict[str, Any]
+"""What restores a value besides its table; JSON types only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The values of one encoding: which of the given ones they are, their table, and their sizes."""
+
+    encoding: str
+    positions: tuple[int, ...]
+    table: pa.Table
+    nbytes: tuple[int, ...]
+
+
+class Codec(ABC):
+    """One way of storing values; defining a subclass registers it.
+
+    The table of a codec is of one of three families, told by its column types: a single typed column
+    `value` (scalars), columns of lists of a primitive type which in one row are equally long (arrays and
+    frames), or a single text column `value` holding JSON (documents).
+    """
+
+    name: ClassVar[str]
+    types: ClassVar[tuple[type, ...]] = ()
+    """Exact types whose values are this codec's whatever they hold."""
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            return  # a base for other codecs
+        known = _CODECS.get(cls.name)
+        if known is not None and _class_id(type(known)) != _class_id(cls):
+            raise TypeError(
+                f"Two codecs are named {cls.name!r}: {_class_id(type(known))} and {_class_id(cls)}. "
+                "The name is stored with every value, so give one of them another."
+            )
+        codec = cls()
+        _CODECS[cls.name] = codec
+        _BY_TYPE.update(dict.fromkeys(cls.types, codec))
+
+    def accepts(self, value: object) -> bool:
+        """Say whether values like this one are this codec's."""
+        return type(value) in self.types
+
+    @abstractmethod
+    def describe(self, value: object) -> Parameters:
+        """Return what restores the value besides its row of the table."""
+
+    @abstractmethod
+    def encode(self, values: Sequence[Any], parameters: Parameters) -> pa.Table:
+        """Return one row per value; the table may share memory with the values."""
+
+    @abstractmethod
+    def decode(self, table: pa.Table, parameters: Parameters) -> list[Any]:
+        """Return one value per row; nothing in them shares memory that somebody could write to."""
+
+    @abstractmethod
+    def nbytes(self, values: Sequence[Any], table: pa.Table) -> tuple[int, ...]:
+        """Return the size of each value, which is also a row of the table."""
+
+    def partition(self, values: Sequence[object]) -> list[tuple[Parameters, Sequence[int]]]:
+        """Group the values by equal parameters; overridden where that needs no look at each of them."""
+        groups: dict[str, tuple[Parameters, list[int]]] = {}
+        for position, value in enumerate(values):
+            parameters = self.describe(value)
+            groups.setdefault(canonical_json(parameters), (parameters, []))[1].append(position)
+        return list(groups.values())
+
+
+# What reading damaged or hostile data can raise in Arrow, numpy, pandas and json.
+_MISFITS: Final = (
+    pa.ArrowException,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+_CODECS: dict[str, Codec] = {}
+_BY_TYPE: dict[type, Codec] = {}
+
+
+def encode(values: Sequence[object]) -> list[Encoded]:
+    """Encode values, those of one encoding together and in their order.
+
+    The tables may share memory with the values: whoever keeps one beyond the call copies it.
+
+    Examples
+    --------
+    >>> [(part.encoding, part.positions) for part in encode([1.5, "a", 2.5])]
+    [('{"codec":"scalar","type":"float"}', (0, 2)), ('{"codec":"scalar","type":"str"}', (1,))]
+
+    Raises
+    ------
+    UnsupportedValueError
+        When a value cannot be stored; ``path`` says where inside it.
+
+    """
+    parts = []
+    for codec, chosen in _choose(values):
+        own = values if len(chosen) == len(values) else [values[position] for position in chosen]
+        for parameters, members in codec.partition(own):
+            whole = len(members) == len(own)
+            group = own if whole else [own[member] for member in members]
+            positions = tuple(chosen) if whole else tuple(chosen[member] for member in members)
+            encoding = canonical_json({"codec": codec.name, **parameters})
+            table = codec.encode(group, parameters)
+            parts.append(Encoded(encoding, positions, table, codec.nbytes(group, table)))
+    return parts
+
+
+def decode(encoding: str, table: pa.Table) -> list[object]:
+    """Restore one value per row of a table.
+
+    Examples
+    --------
+    >>> (part,) = encode([(1, "a")])
+    >>> decode(part.encoding, part.table)
+    [(1, 'a')]
+
+    Raises
+    ------
+    SerializationError
+        When the codec is unknown, or the table is not what the encoding says.
+
+    """
+    name, parameters = _parse(encoding)
+    codec = _CODECS.get(name)
+    if codec is None:
+        raise SerializationError(
+            f"The value was stored with the codec {name!r}, which is not here. Known are "
+            f"{', '.join(sorted(_CODECS))}. Import the package that defines it, or update SciDB.",
+            codec=name,
+        )
+    try:
+        return codec.decode(table, parameters)
+    except _MISFITS as error:
+        raise SerializationError(
+            f"A stored value does not fit its encoding {encoding[:200]}: {error}. The data are damaged, or "
+            "were written by a newer version of SciDB or of a library.",
+            encoding=encoding,
+        ) from error
+
+
+def canonical_json(value: object) -> str:
+    """Return the one JSON text of parameters: keys sorted, no blanks.
+
+    Examples
+    --------
+    >>> canonical_json({"b": 1, "a": [True]})
+    '{"a":[true],"b":1}'
+
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def unsupported(what: str, path: str = "") -> UnsupportedValueError:
+    """Return the error for a value, or a part of one, that cannot be stored.
+
+    Examples
+    --------
+    >>> str(unsupported("a generator", '["k"]')).split(". ")[0]
+    'Cannot store a generator (at ["k"] inside the value)'
+
+    """
+    where = f" (at {path} inside the value)" if path else ""
+    return UnsupportedValueError(
+        f"Cannot store {what}{where}. Supported are None, numbers, text, bytes, dates, numpy arrays, pandas "
+        "DataFrames, Series and Indexes, and lists, tuples, dicts and sets of scalars. Convert it to one of "
+        "these, or give the variable class to_db() and from_db().",
+        path=path,
+    )
+
+
+def _choose(values: Sequence[object]) -> list[tuple[Codec, Sequence[int]]]:
+    if len(kinds := set(map(type, values))) == 1 and (codec := _BY_TYPE.get(kinds.pop())):
+        return [(codec, range(len(values)))]
+    chosen: dict[str, tuple[Codec, list[int]]] = {}
+    for position, value in enumerate(values):
+        codec = _BY_TYPE.get(type(value)) or _codec_for(value)
+        chosen.setdefault(codec.name, (codec, []))[1].append(position)
+    return list(chosen.values())
+
+
+def _codec_for(value: object) -> Codec:
+    # The newest is asked first, so that a codec may specialise another.
+    for codec in reversed(_CODECS.values()):
+        if codec.accepts(value):
+            return codec
+    raise unsupported(f"an object of type {_class_id(type(value))}")
+
+
+@functools.lru_cache(maxsize=256)
+def _parse(encoding: str) -> tuple[str, Parameters]:
+    try:
+        parameters = json.loads(encoding)
+        return str(parameters.pop("codec")), parameters
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise SerializationError(f"Not an encoding: {encoding[:200]!r}.", encoding=encoding) from error
+
+
+def _class_id(kind: type) -> str:
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,175 @@
+"""Single values: one typed column `value`, so that plain SQL works on them.
+
+What no column type holds exactly (integers beyond 64 bit, text with lone surrogates, complex numbers,
+times in the fold of a clock change) is tagged JSON instead, under an encoding of its own.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scidb.codecs.base import Codec, Parameters
+from scidb.codecs.primitive import as_numpy, dtype_from_text, dtype_text, to_arrow
+from scidb.codecs.tagged import from_text, is_int64, is_utf8, to_text
+from scidb.codecs.zones import zone_from_json, zone_to_json
+from scidb.exceptions import SerializationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["ScalarCodec"]
+
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How the values of one Python type stand in their column."""
+
+    column: pa.DataType
+    fits: Callable[[Sequence[Any]], bool] = lambda _: True
+    to_column: Callable[[Sequence[Any]], Sequence[Any]] = lambda values: values
+    from_column: Callable[[list[Any]], list[Any]] = lambda items: items
+
+
+def _all_utf8(values: Sequence[str]) -> bool:
+    return is_utf8("".join(values))
+
+
+def _all_int64(values: Sequence[int]) -> bool:
+    return is_int64(min(values)) and is_int64(max(values))
+
+
+def _all_short(values: Sequence[dt.timedelta]) -> bool:
+    return all(is_int64(value // _MICROSECOND) for value in values)
+
+
+_FORMS: Final[dict[type, _Form]] = {
+    type(None): _Form(pa.bool_()),
+    bool: _Form(pa.bool_()),
+    int: _Form(pa.int64(), fits=_all_int64),
+    float: _Form(pa.float64()),
+    str: _Form(pa.large_string(), fits=_all_utf8),
+    bytes: _Form(pa.large_binary()),
+    dt.date: _Form(pa.date32()),
+    dt.timedelta: _Form(
+        pa.int64(),
+        fits=_all_short,
+        to_column=lambda values: [value // _MICROSECOND for value in values],
+        from_column=lambda items: [dt.timedelta(microseconds=item) for item in items],
+    ),
+}
+_NAMES: Final = {kind.__name__: kind for kind in _FORMS}
+_NUMPY: Final = tuple(
+    {np.dtype(code).type for code in "?bhilqBHILQefd"}  # C has more integers than numpy has widths
+)
+_TAGGED: Final = (complex, decimal.Decimal, uuid.UUID, pd.Timestamp, pd.Timedelta, type(pd.NaT), type(pd.NA))
+_JSON: Final[Parameters] = {"type": "json"}
+
+
+class ScalarCodec(Codec):
+    """One value per row."""
+
+    name = "scalar"
+    types: ClassVar[tuple[type, ...]] = (*_FORMS, dt.datetime, *_NUMPY, *_TAGGED)
+
+    def accepts(self, value: object) -> bool:
+        """Take every other numpy scalar too; what has no exact form is refused by `encode`."""
+        return isinstance(value, np.generic)
+
+    def describe(self, value: object) -> Parameters:
+        """Return the type, and what else the column does not say."""
+        if type(value) is dt.datetime:
+            return _describe_datetime(value)
+        if isinstance(value, _NUMPY):
+            return {"type": "numpy", "dtype": dtype_text(value.dtype)}
+        form = _FORMS.get(type(value))
+        if form is None or not form.fits([value]):
+            return _JSON
+        return {"type": type(value).__name__}
+
+    def partition(self, values: Sequence[object]) -> list[tuple[Parameters, Sequence[int]]]:
+        """Group by type where all values of one type fit its column."""
+        kinds = set(map(type, values))
+        if len(kinds) == 1:
+            (kind,) = kinds
+            if (kind in _FORMS and _FORMS[kind].fits(values)) or kind in _NUMPY:
+                return [(self.describe(values[0]), range(len(values)))]
+        return super().partition(values)
+
+    def encode(self, values: Sequence[Any], parameters: Parameters) -> pa.Table:
+        """Return a table of one column `value`."""
+        return pa.table({"value": _column(values, parameters)})
+
+    def decode(self, table: pa.Table, parameters: Parameters) -> list[Any]:
+        """Return the values with their exact types."""
+        column = table.column("value")
+        kind = parameters["type"]
+        if kind == "json":
+            return [from_text(text) for text in column.to_pylist()]
+        if kind == "numpy":
+            dtype = dtype_from_text(parameters["dtype"])
+            return [scalar for chunk in column.chunks for scalar in as_numpy(chunk, dtype)]
+        if kind == "datetime":
+            zone = zone_from_json(parameters.get("zone"))
+            return [_localized(item, zone) for item in _plain(column)]
+        if kind == "NoneType":
+            return [None] * len(column)
+        return _FORMS[_NAMES[kind]].from_column(_plain(column))
+
+    def nbytes(self, values: Sequence[Any], table: pa.Table) -> tuple[int, ...]:
+        """Return the width of the column, or of each text."""
+        column = table.column("value").type
+        if column in (pa.large_string(), pa.large_binary()):
+            return tuple(pc.binary_length(table.column("value")).to_pylist())
+        return (max(1, column.bit_width // 8),) * len(values)
+
+
+def _column(values: Sequence[Any], parameters: Parameters) -> pa.Array:
+    kind = parameters["type"]
+    if kind == "json":
+        return pa.array([to_text(value) for value in values], pa.large_string())
+    if kind == "numpy":
+        return to_arrow([np.array(values, dtype_from_text(parameters["dtype"]))])
+    if kind == "datetime":
+        if "zone" in parameters:
+            values = [value.astimezone(dt.UTC).replace(tzinfo=None) for value in values]
+        return pa.array(values, pa.timestamp("us"))
+    form = _FORMS[_NAMES[kind]]
+    return pa.array(form.to_column(values), form.column)
+
+
+def _plain(column: pa.ChunkedArray) -> list[Any]:
+    if column.null_count:
+        raise SerializationError("A column of single values has missing ones.")
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+        numbers: list[Any] = column.to_numpy().tolist()
+        return numbers
+    items: list[Any] = column.to_pylist()
+    return items
+
+
+def _describe_datetime(value: dt.datetime) -> Parameters:
+    if value.tzinfo is None:
+        return {"type": "datetime"} if value.fold == 0 else _JSON
+    zone = zone_to_json(value.tzinfo)
+    try:
+        again = value.astimezone(dt.UTC).astimezone(value.tzinfo)
+    except OverflowError:
+        return _JSON
+    # A time that the clock skipped has no instant of its own and would come back an hour off.
+    same = again.replace(tzinfo=None) == value.replace(tzinfo=None) and again.fold == value.fold
+    return {"type": "datetime", "zone": zone} if same else _JSON
+
+
+def _localized(moment: dt.datetime, zone: dt.tzinfo | None) -> dt.datetime:
+    return moment if zone is None else moment.replace(tzinfo=dt.UTC).astimezone(zone)

@@ -1,0 +1,193 @@
+"""From stored records to what people work with: values, instances, tables, and words about them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scidb import codecs
+from scidb.exceptions import AmbiguousVersionError, MigrationError, SciDBError
+from scidb.hashing.ids import canonical_json
+from scidb.registry import variable_class
+from scidb.variable import BaseVariable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pandas as pd
+
+    from scidb.store.model import Chunk, Record
+
+__all__ = [
+    "ambiguous",
+    "class_named",
+    "encode_stored",
+    "instances",
+    "instant",
+    "place",
+    "records_table",
+    "values_of",
+    "version_keys_of",
+]
+
+
+def class_named(name: str) -> type[BaseVariable]:
+    """Return the class imported under `name`; without one, values come as plain BaseVariables."""
+    return variable_class(name) or BaseVariable
+
+
+# ------------------------------------------------------------------ values
+
+
+def encode_stored(values: Sequence[Any], *, custom: bool) -> list[codecs.Encoded]:
+    """Encode values in stored form; `custom` notes that ``to_db`` made them."""
+    parts = codecs.encode(values)
+    if not custom:
+        return parts
+    return [codecs.Encoded(_mark_custom(p.encoding), p.positions, p.table, p.nbytes) for p in parts]
+
+
+@functools.lru_cache(maxsize=256)
+def _mark_custom(encoding: str) -> str:
+    return canonical_json({"custom": True, "encoding": json.loads(encoding)})
+
+
+@functools.lru_cache(maxsize=256)
+def _unmark_custom(encoding: str) -> tuple[str, bool]:
+    parsed = json.loads(encoding)
+    if isinstance(parsed, dict) and parsed.get("custom") is True:
+        return canonical_json(parsed["encoding"]), True
+    return encoding, False
+
+
+def values_of(chunk: Chunk, cls: type[BaseVariable]) -> list[Any]:
+    """Return the values of a chunk as the class gives them: through ``from_db`` when it has one.
+
+    Raises
+    ------
+    MigrationError
+        When a value was stored under another ``schema_version`` and the class cannot migrate it.
+
+    """
+    if not chunk.records:
+        return []
+    encoding, custom = _unmark_custom(chunk.records[0].encoding)
+    values = codecs.decode(encoding, chunk.table)
+    if not (custom and cls.has_custom_storage()):
+        return values
+    return [_from_db(cls, value, record) for value, record in zip(values, chunk.records, strict=True)]
+
+
+def _from_db(cls: Any, stored: Any, record: Record) -> Any:
+    if record.schema_version != cls.schema_version:
+        if not hasattr(cls, "migrate"):
+            raise MigrationError(
+                f"{cls.__name__} at {place(record.schema)} was stored with schema_version {record.schema_version}, and "
+                f"the class is at {cls.schema_version}. Add a classmethod migrate(cls, df, from_version) to it."
+            )
+        stored = cls.migrate(stored, record.schema_version)
+    return cls.from_db(stored)
+
+
+def instances(chunk: Chunk, cls: type[BaseVariable]) -> list[BaseVariable]:
+    """Return the records of a chunk as instances of the class."""
+    found = []
+    for value, record in zip(values_of(chunk, cls), chunk.records, strict=True):
+        instance = cls(value)
+        instance.type_name = record.variable
+        instance._record = record
+        found.append(instance)
+    return found
+
+
+# ------------------------------------------------------------------ tables
+
+
+def version_keys_of(record: Record) -> dict[str, Any]:
+    """Return a record's own version keys, without those of for_each."""
+    return {k: v for k, v in json.loads(record.version_keys).items() if not k.startswith("__")}
+
+
+def records_table(
+    name: str, records: Sequence[Record], values: Sequence[Any], *, record_ids: bool = False
+) -> pd.DataFrame:
+    """Return one row per record: schema keys, version keys, a column named after the variable."""
+    import pandas as pd
+
+    versions = [version_keys_of(record) for record in records]
+    keys = list(dict.fromkeys(key for record in records for key in record.schema))
+    params = list(dict.fromkeys(key for version in versions for key in version))
+    columns: dict[str, Any] = {key: [record.schema.get(key) for record in records] for key in keys}
+    columns.update({key: [version.get(key) for version in versions] for key in params})
+    columns[name] = _column(values)
+    if record_ids:
+        columns["record_id"] = [record.record_id for record in records]
+    return pd.DataFrame(columns)
+
+
+def _column(values: Sequence[Any]) -> Any:
+    """Return a column that keeps arrays and frames as the single objects that they are."""
+    if all(isinstance(value, bool | int | float | str | np.generic) or value is None for value in values):
+        return list(values)
+    column = np.empty(len(values), dtype=object)
+    for number, value in enumerate(values):
+        column[number] = value
+    return column
+
+
+# ------------------------------------------------------------------ words
+
+
+def place(schema: Mapping[str, Any]) -> str:
+    """Describe a location for people."""
+    return ", ".join(f"{key}={value!r}" for key, value in schema.items()) or "the whole dataset"
+
+
+def ambiguous(name: str, records: Sequence[Record]) -> AmbiguousVersionError:
+    """Return the error for several matches, listing what distinguishes them."""
+    rows = [{**record.schema, **json.loads(record.version_keys)} for record in records]
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    telling = {key: distinct for key in keys if len(distinct := _distinct(row.get(key) for row in rows)) > 1}
+    shown = [f"{key}: {', '.join(map(repr, distinct[:6]))}" for key, distinct in telling.items()]
+    if any(len(distinct) > 6 for distinct in telling.values()):
+        shown.append("...")
+    return AmbiguousVersionError(
+        f"{len(records)} records of {name} match where one was asked for. They differ in "
+        f"{'; '.join(shown) or 'nothing but their value'}. Give one of these keys, or use load_all.",
+        variable=name,
+        record_ids=[record.record_id for record in records[:20]],
+    )
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
+
+
+def instant(moment: str | dt.datetime | None) -> str | None:
+    """Return a moment as the store writes it: UTC with microseconds; a naive one is UTC.
+
+    Examples
+    --------
+    >>> instant("2026-01-02T03:04:05+01:00")
+    '2026-01-02T02:04:05.000000Z'
+
+    """
+    if moment is None:
+        return None
+    if isinstance(moment, str):
+        try:
+            moment = dt.datetime.fromisoformat(moment)
+        except ValueError as error:
+            raise SciDBError(
+                f"as_of={moment!r} is no moment in time. Use a text such as '2026-01-31T12:00' (UTC) or a datetime."
+            ) from error
+    moment = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
