@@ -1,0 +1,409 @@
+"""What makes two calls of a thunk the same computation."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import operator
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scidb.hashing.ids import UNCACHEABLE, content_hash, lineage_id, value_form
+from scidb.thunk import Thunk, ThunkOutput, UncacheableWarning, thunk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.thunk.conftest import FakeVariable
+
+
+@thunk
+def scale(a: Any, k: Any = 2) -> Any:
+    return a * k
+
+
+@thunk
+def variadic(a: int, /, *args: int, k: int = 0, **options: int) -> tuple[Any, ...]:
+    return a, args, k, options
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+def same(first: ThunkOutput, second: ThunkOutput) -> bool:
+    return first.pipeline_thunk.lineage_id == second.pipeline_thunk.lineage_id
+
+
+def test_one_identity_for_every_spelling() -> None:
+    """M6: positional, keyword, any order and an explicit default are one computation."""
+    spellings = [scale(1, 2), scale(1, k=2), scale(a=1, k=2), scale(k=2, a=1), scale(1)]
+    assert {call.pipeline_thunk.lineage_id for call in spellings} == {spellings[0].pipeline_thunk.lineage_id}
+    assert all(call.pipeline_thunk.inputs == {"a": 1, "k": 2} for call in spellings)
+    assert all(call.data == 2 for call in spellings)
+
+
+def test_identity_is_the_formula_of_the_data_model() -> None:
+    """The lineage_id is that of the code, the inputs by parameter name, and the declared outputs."""
+    call = scale(3).pipeline_thunk
+    forms = {"a": value_form(content_hash(3)), "k": value_form(content_hash(2))}
+    assert call.lineage_id == lineage_id(scale.fingerprint().hash, forms, 1)
+    assert call.compute_lineage_hash() == call.lineage_id
+
+
+@given(st.integers(-3, 3), st.integers(-3, 3))
+def test_identity_follows_the_arguments(first: int, second: int) -> None:
+    """Calls are the same computation exactly when their arguments are equal."""
+    assert same(scale(first), scale(second)) == (first == second)
+
+
+def test_numbers_of_different_type_differ() -> None:
+    """M8: 1, 1.0, True and a numpy 1 are different arguments."""
+    ids = {scale(one).pipeline_thunk.lineage_id for one in (1, 1.0, True, np.int64(1))}
+    assert len(ids) == 4
+
+
+def test_declared_outputs_are_part_of_the_identity() -> None:
+    """One pair and two outputs are different computations of one function."""
+    whole, parts, unpacked = Thunk(divmod), Thunk(divmod, n_outputs=2), Thunk(divmod, unpack_output=True)
+    ids = {
+        call.lineage_id
+        for call in (
+            whole(7, 2).pipeline_thunk,
+            parts(7, 2)[0].pipeline_thunk,
+            unpacked(7, 2)[0].pipeline_thunk,
+        )
+    }
+    assert len(ids) == 3
+
+
+def test_changed_code_is_another_computation() -> None:
+    """M4: a changed body, constant or closure value makes another computation."""
+
+    def closing_over(value: int) -> Callable[[int], int]:
+        return lambda x: x + value
+
+    def plus(x: int) -> int:
+        return x + 1
+
+    def minus(x: int) -> int:
+        return x - 1
+
+    def plus_two(x: int) -> int:
+        return x + 2
+
+    functions = [plus, minus, plus_two, closing_over(10), closing_over(11)]
+    assert len({Thunk(function)(1).pipeline_thunk.lineage_id for function in functions}) == 5
+    assert same(Thunk(closing_over(10))(1), Thunk(closing_over(10))(1))
+
+
+def test_a_changed_default_is_a_changed_argument_only() -> None:
+    """M4: a changed default matters exactly when it is used."""
+
+    def old(x: int, k: int = 1) -> int:
+        return x + k
+
+    def new(x: int, k: int = 2) -> int:
+        return x + k
+
+    assert not same(Thunk(old)(1), Thunk(new)(1))
+    assert same(Thunk(old)(1, k=5), Thunk(new)(1, k=5))
+
+
+def test_partial_arguments_are_code() -> None:
+    """M4: the arguments that a partial holds are part of the computation."""
+    first, second = Thunk(functools.partial(math.pow, 2)), Thunk(functools.partial(math.pow, 3))
+    assert first(4).data == 16
+    assert first.name == "pow"
+    assert not same(first(4), second(4))
+
+
+def test_the_classes_of_arguments_are_code() -> None:
+    """M4: a changed method of an argument's class is changed code, however deep the argument lies."""
+
+    def make(factor: int) -> Any:
+        @dataclasses.dataclass(frozen=True)
+        class Model:
+            order: int
+
+            def apply(self, x: int) -> int:
+                return x * self.order * factor
+
+        return Model
+
+    @thunk
+    def run(model: Any) -> int:
+        return 0
+
+    old, new = make(1), make(2)
+    assert same(run(old(3)), run(make(1)(3)))
+    assert not same(run(old(3)), run(new(3)))
+    assert not same(run([{"a": old(3)}]), run([{"a": new(3)}]))
+    assert not same(run(Thunk(old)(3)), run(Thunk(new)(3)))
+    assert run(old(3)).pipeline_thunk.own_classes == (old,)
+
+
+def test_version_replaces_the_fingerprint() -> None:
+    """A version that the user keeps decides instead of the code."""
+
+    def old(x: int) -> int:
+        return x + 1
+
+    first, second = Thunk(old, version="1"), Thunk(old, version="2")
+    assert not same(first(1), second(1))
+    assert same(first(1), Thunk(old, version="1")(1))
+
+
+def test_variadic_arguments() -> None:
+    """Star arguments count by position, double-star ones by name in any order."""
+    assert variadic(1, 2, 3, k=4, b=5).data == (1, (2, 3), 4, {"b": 5})
+    assert variadic(1, 2, b=5).pipeline_thunk.inputs == {"a": 1, "args": (2,), "k": 0, "b": 5}
+    assert same(variadic(1, b=1, c=2), variadic(1, c=2, b=1))
+    assert not same(variadic(1, 2, 3), variadic(1, 3, 2))
+
+
+def test_a_keyword_named_like_a_parameter_stays_apart() -> None:
+    """A double-star keyword never takes the place of a positional-only parameter of the same name."""
+    call = variadic(1, a=2)
+    assert call.pipeline_thunk.inputs == {"a": 1, "args": (), "k": 0, "**a": 2}
+    assert not same(call, variadic(2, a=1))
+    assert not same(call, variadic(1, **{"**a": 2}))
+
+
+def test_a_function_without_signature_has_numbered_parameters() -> None:
+    """A compiled function without a signature gets arg_0, arg_1 and so on."""
+    getter = operator.itemgetter(1)
+    largest = Thunk(max)
+    assert largest(3, 4).data == 4
+    assert largest(3, 4).pipeline_thunk.inputs == {"arg_0": 3, "arg_1": 4}
+    assert Thunk(getter)("ab").data == "b"
+
+
+def test_a_wrapper_that_supplies_arguments() -> None:
+    """A decorator that supplies an argument itself is called with what the caller gave."""
+
+    def with_rng(function: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(function)
+        def wrapper(*args: int) -> int:
+            return function(*args, 10)
+
+        return wrapper
+
+    @thunk
+    @with_rng
+    def add(x: int, supplied: int) -> int:
+        return x + supplied
+
+    assert add(1).data == 11
+
+
+def test_wrong_arguments_are_named_with_the_function() -> None:
+    """Arguments that do not fit are an ordinary TypeError that names the function."""
+    with pytest.raises(TypeError, match=r"scale\(\): .*'a'"):
+        scale()
+
+
+def test_results_enter_by_value(variable: type[FakeVariable]) -> None:
+    """A result, a variable and a raw value of equal content are one argument (early cutoff)."""
+    assert same(scale(scale(3)), scale(6))
+    assert same(scale(variable(6, "r1")), scale(6))
+
+
+def test_tracked_values_inside_containers(variable: type[FakeVariable]) -> None:
+    """Results and variables inside lists, tuples and dicts arrive as values."""
+
+    @thunk
+    def received(value: Any) -> Any:
+        return value
+
+    one, two = scale(1), variable(4, "r2")
+    assert received([one, two, 3]).data == [2, 4, 3]
+    assert received((one, [two])).data == (2, [4])
+    assert received({"a": one, "b": [two]}).data == {"a": 2, "b": [4]}
+    assert received(Pair(one, 5)).data == Pair(2, 5)
+    assert received(Pair(one, 5)).data.left == 2
+
+
+def test_an_untracked_container_is_the_same_object() -> None:
+    """A function that receives a plain list receives that list, not a copy."""
+    plain = [1, 2]
+    assert Thunk(lambda value: value is plain)(plain).data is True
+
+
+def test_a_variable_given_whole(variable: type[FakeVariable]) -> None:
+    """M6b: with unwrap=False the function receives the variable, and its record is the identity."""
+    whole = thunk(unwrap=False)(lambda v: type(v).__name__)
+    assert whole(variable(1, "r1")).data == "FakeVariable"
+    assert not same(whole(variable(1, "r1")), whole(variable(1, "r2")))
+    assert whole(scale(1)).data == "int"
+
+
+def test_unhashable_arguments_run_uncached_and_say_so_once() -> None:
+    """M7: the call runs, one warning names function, argument and path, and no two are equal."""
+
+    @thunk
+    def kind(model: object, k: int = 0) -> str:
+        return type(model).__name__
+
+    thing = object()
+    with pytest.warns(UncacheableWarning, match=r"kind\(\).*'model'.*object"):
+        first = kind(thing)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        second = kind(thing)
+    assert first.data == second.data == "object"
+    assert first.pipeline_thunk.lineage_id.startswith(UNCACHEABLE)
+    assert not same(first, second)
+    assert first.pipeline_thunk.inputs_hash != second.pipeline_thunk.inputs_hash
+    assert first.pipeline_thunk.uncacheable is not None
+    assert kind(1).pipeline_thunk.uncacheable is None
+
+
+def test_defaults_that_mark_an_omitted_argument() -> None:
+    """M6: a stateless default such as numpy's is known by its type, so that such functions are cacheable."""
+    total = Thunk(np.sum)
+    assert total(np.ones(3)).data == 3
+    assert total(np.ones(3)).pipeline_thunk.uncacheable is None
+    assert same(total(np.ones(3)), total(np.ones(3), axis=None))
+    assert not same(total(np.ones(3)), total(np.ones(3), keepdims=False))
+
+
+def test_a_default_with_state_is_not_a_mark() -> None:
+    """M7: an unhashable default that has content makes the call uncacheable like any such argument."""
+    generator = np.random.default_rng(1)
+
+    @thunk
+    def draw(x: int, rng: Any = generator) -> int:
+        return x
+
+    with pytest.warns(UncacheableWarning, match="'rng'"):
+        draw(1)
+
+
+def test_an_unhashable_result_makes_the_next_call_uncacheable() -> None:
+    """M7: a result that cannot be hashed is passed on, and provenance still names its call."""
+    make = Thunk(object)
+    with pytest.warns(UncacheableWarning):
+        result = Thunk(lambda value: type(value).__name__)(made := make())
+    assert result.data == "object"
+    (origin,) = result.pipeline_thunk.input_identities["value"].origins
+    assert origin.kind == "computation"
+    assert origin.input_call_id == made.pipeline_thunk.call_id
+
+
+def test_the_warning_points_at_the_call() -> None:
+    """M7: the warning is shown at the line of the user's call."""
+    with pytest.warns(UncacheableWarning) as caught:
+        Thunk(id)(object())
+    assert caught[0].filename == __file__
+
+
+def test_provenance_of_the_arguments(variable: type[FakeVariable]) -> None:
+    """Each argument says where it came from: a constant, a record, or an earlier call."""
+    inner = scale(1)
+    identities = scale(inner, variable(5, "r5")).pipeline_thunk.input_identities
+    (from_call,), (from_record,) = identities["a"].origins, identities["k"].origins
+    assert (from_call.kind, from_call.type_name, from_call.output_num) == ("computation", "scale", 0)
+    assert from_call.input_call_id == inner.pipeline_thunk.call_id
+    assert from_call.content_hash == content_hash(2)
+    assert (from_record.kind, from_record.record_id) == ("record", "r5")
+    (constant,) = scale(1).pipeline_thunk.input_identities["k"].origins
+    assert (constant.kind, constant.value_repr) == ("constant", "2")
+
+
+def test_a_saved_result_is_known_by_its_record() -> None:
+    """M6a: once saved, a result enters provenance as its record, under the same identity."""
+    inner = scale(1)
+    before = scale(inner)
+    inner.mark_saved(record_id="r1", call_id="c1", variable="Scaled")
+    after = scale(inner)
+    (origin,) = after.pipeline_thunk.input_identities["a"].origins
+    assert (origin.kind, origin.record_id, origin.input_call_id) == ("record", "r1", "c1")
+    assert (origin.type_name, origin.output_num) == ("Scaled", 0)
+    assert same(before, after)
+
+
+def test_equal_calls_are_different_events() -> None:
+    """M6a: a repeated call is the same computation but another call."""
+    first, second = scale(1).pipeline_thunk, scale(1).pipeline_thunk
+    assert first.lineage_id == second.lineage_id
+    assert first.call_id != second.call_id
+
+
+class Filter:
+    def __init__(self, order: int) -> None:
+        self.order = order
+
+    def __scidb_hash__(self) -> int:
+        return self.order
+
+    @thunk
+    def apply(self, signal: int, gain: int = 1) -> int:
+        return signal * self.order * gain
+
+    @classmethod
+    @thunk
+    def named(cls, signal: int) -> str:
+        return f"{cls.__name__} {signal}"
+
+    @staticmethod
+    @thunk
+    def free(signal: int) -> int:
+        return signal
+
+
+def test_thunks_work_as_methods() -> None:
+    """A thunk binds to its instance, whose identity is an argument like any other."""
+    assert Filter(3).apply(2).data == 6
+    assert Filter(3).apply(2, gain=2).pipeline_thunk.inputs["signal"] == 2
+    assert same(Filter(3).apply(2), Filter(3).apply(2, gain=1))
+    assert not same(Filter(3).apply(2), Filter(4).apply(2))
+    assert isinstance(Filter.apply, Thunk)
+    assert Filter.free(5).data == 5
+
+
+def test_a_thunk_looks_like_its_function() -> None:
+    """A thunk has the name, the docstring and the signature of its function."""
+
+    def documented(x: int) -> int:
+        """Say what it does."""
+        return x
+
+    wrapped = Thunk(documented)
+    assert (wrapped.__name__, wrapped.__doc__) == ("documented", "Say what it does.")
+    assert wrapped.__wrapped__ is documented is wrapped.function
+    assert wrapped.__scidb_transparent__ is True
+
+
+def test_threads_share_a_thunk() -> None:
+    """R5: threads that call one thunk get the same identity, and one of them is warned."""
+    results: list[ThunkOutput] = []
+
+    @thunk
+    def work(value: Any) -> int:
+        return 1
+
+    def use() -> None:
+        results.append(work(5))
+        work(object())
+
+    def use_in_threads() -> None:
+        threads = [threading.Thread(target=use) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    with pytest.warns(UncacheableWarning) as caught:
+        use_in_threads()
+    assert len({output.hash for output in results}) == 1
+    assert len(results) == 8
+    assert len(caught) == 1
