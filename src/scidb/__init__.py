@@ -1,0 +1,32 @@
+"""SciDB keeps everything that an analysis produces: typed variables, their versions, and what made them."""
+
+from scidb._version import __version__
+from scidb.addressing import any_of
+from scidb.database import DatabaseManager
+from scidb.exceptions import *  # noqa: F403 - every error is also reachable as scidb.X
+from scidb.foreach import Fixed, ForEachConfig, ForEachReport, PathInput, for_each
+from scidb.hashing import canonical_hash
+from scidb.session import configure_database, get_database
+from scidb.session import open_database as open  # noqa: A004, F401 - as h5py.open, xarray.open: read as scidb.open
+from scidb.thunk import OutputThunk, PipelineThunk, Thunk, ThunkOutput, thunk
+from scidb.variable import BaseVariable
+
+__all__ = [
+    "BaseVariable",
+    "DatabaseManager",
+    "Fixed",
+    "ForEachConfig",
+    "ForEachReport",
+    "OutputThunk",
+    "PathInput",
+    "PipelineThunk",
+    "Thunk",
+    "ThunkOutput",
+    "__version__",
+    "any_of",
+    "canonical_hash",
+    "configure_database",
+    "for_each",
+    "get_database",
+    "thunk",
+]

@@ -1,0 +1,74 @@
+"""The program: its verbs, the options that all of them share, and what becomes of an error."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from scidb._version import __version__
+from scidb.cli import lineage, log, ls, runs, show, sql
+from scidb.cli.context import DatabaseOption, JsonOption, Settings
+from scidb.exceptions import SciDBError
+
+__all__ = ["app"]
+
+
+class _Program(TyperGroup):
+    """A group of verbs whose own errors are a message and exit code 1, never a traceback."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's public name of the same class
+        try:
+            return super().invoke(ctx)
+        except SciDBError as error:
+            typer.echo(f"scidb: {error}", err=True)
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    name="scidb",
+    cls=_Program,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help, twice as quick
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("ls")(ls.ls)
+app.command("show")(show.show)
+app.command("log")(log.log)
+app.command("lineage")(lineage.lineage)
+app.command("runs")(runs.runs)
+app.command("sql")(sql.sql)
+
+
+@app.command("demo")
+def demo(
+    folder: Annotated[str, typer.Argument(metavar="[DIR]", help="Where to put it.")] = "scidb-demo",
+) -> None:
+    """Run a small analysis of real data in DIR, and show what is kept of it."""
+    from pathlib import Path
+
+    from scidb.cli.demo import demo as run_demo
+
+    run_demo(Path(folder))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"scidb {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    ctx: typer.Context,
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Look at what an analysis has produced, and at what made it."""
+    ctx.obj = Settings(db, as_json)

@@ -1,0 +1,81 @@
+"""What a verb is asked about: a record by the beginning of its id, or a variable and KEY=VALUE words."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from scidb.database import DatabaseManager
+    from scidb.store.model import Record
+
+__all__ = ["RecordWords", "conditions", "one_record"]
+
+RecordWords: TypeAlias = Annotated[
+    list[str],
+    typer.Argument(metavar="ID | VARIABLE [KEY=VALUE]...", help="The beginning of a record's id, or what it is."),
+]
+
+_ID: Final = re.compile(r"[0-9a-f]{4,}")
+
+
+def one_record(db: DatabaseManager, words: Sequence[str]) -> Record:
+    """Return the one record that the words name.
+
+    Raises
+    ------
+    NotFoundError, AmbiguousVersionError, NotRegisteredError
+        When it is not exactly one.
+
+    """
+    name, *rest = words
+    is_variable = any(info.name == name for info in db.types())
+    if not rest and not is_variable and _ID.fullmatch(name):
+        return db.find_record_by_id(name)
+    return db.find_record(name, **conditions(db, rest))
+
+
+def conditions(db: DatabaseManager, words: Iterable[str]) -> dict[str, Any]:
+    """Turn KEY=VALUE words into the metadata of a read; a key given twice means any of its values.
+
+    Raises
+    ------
+    typer.BadParameter
+        When a word is no KEY=VALUE.
+
+    """
+    from scidb.addressing import any_of, check_key_name
+
+    given: dict[str, list[str]] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not (equals and key):
+            raise typer.BadParameter(f"{word!r} is no KEY=VALUE. Write for example: subject=1")
+        check_key_name(key)
+        given.setdefault(key, []).append(value)
+    return {
+        key: [value or None for value in values]
+        if key in db.schema_keys
+        else any_of(*(meaning for value in values for meaning in _meanings(value)))
+        for key, values in given.items()
+    }
+
+
+def _meanings(text: str) -> list[Any]:
+    """Return what a version key written so may be stored as: the text, and the number or list that it spells."""
+    if not text:
+        return [None]
+    try:
+        value = json.loads(text, parse_constant=lambda name: name)
+    except ValueError:
+        return [text]
+    if isinstance(value, float) and value.is_integer():
+        return [text, value, int(value)]
+    if type(value) is int:
+        return [text, value, float(value)]
+    return [text, value]

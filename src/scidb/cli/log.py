@@ -1,0 +1,75 @@
+"""``scidb log``: what was saved, newest first."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scidb.cli.context import DatabaseOption, JsonOption, open_for_reading, settings_of
+from scidb.cli.jsonlines import print_json_lines
+from scidb.cli.tables import Column, conditions_text, note, print_table, short_id, time_heading, time_text
+
+if TYPE_CHECKING:
+    from scidb.store.model import Record
+
+__all__ = ["log"]
+
+
+def log(
+    ctx: typer.Context,
+    variable: Annotated[str | None, typer.Argument(metavar="[VARIABLE]", help="Of this variable alone.")] = None,
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="How many entries.")] = 20,
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what was saved when and by whom, newest first."""
+    settings = settings_of(ctx, db, as_json)
+    with open_for_reading(settings) as database:
+        entries = database.log(variable, limit=limit)
+        functions = database.functions_of(entries)
+    if settings.as_json:
+        print_json_lines(map(_json, entries, functions))
+        return
+    if not entries:
+        note("Nothing was saved yet.")
+        return
+    columns = [
+        Column(time_heading("saved"), whole=True),
+        Column("user"),
+        Column("variable", whole=True),
+        Column("where"),
+        Column("record", whole=True),
+        Column("made by"),
+    ]
+    print_table(columns, map(_row, entries, functions))
+
+
+def _keys(entry: Record) -> dict[str, Any]:
+    return {name: value for name, value in json.loads(entry.version_keys).items() if not name.startswith("__")}
+
+
+def _row(entry: Record, function: str | None) -> tuple[str, ...]:
+    return (
+        time_text(entry.timestamp),
+        entry.user_id or "",
+        entry.variable,
+        conditions_text({**entry.schema, **_keys(entry)}),
+        short_id(entry.record_id),
+        "by hand" if function is None else f"{function}()",
+    )
+
+
+def _json(entry: Record, function: str | None) -> dict[str, Any]:
+    return {
+        "timestamp": entry.timestamp,
+        "user_id": entry.user_id,
+        "variable": entry.variable,
+        "schema": entry.schema,
+        "version_keys": _keys(entry),
+        "record_id": entry.record_id,
+        "function_name": function,
+        "lineage_id": entry.lineage_id,
+        "nbytes": entry.nbytes,
+    }

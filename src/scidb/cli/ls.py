@@ -1,0 +1,167 @@
+"""``scidb ls``: the variables of a database, or the latest records of one."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from scidb.cli.arguments import conditions
+from scidb.cli.context import DatabaseOption, JsonOption, open_for_reading, settings_of
+from scidb.cli.jsonlines import print_json_lines
+from scidb.cli.tables import (
+    Column,
+    conditions_text,
+    is_terminal,
+    note,
+    print_table,
+    short_id,
+    time_heading,
+    time_text,
+    value_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scidb.database import DatabaseManager
+    from scidb.store.model import TypeInfo
+    from scidb.variable import BaseVariable
+
+__all__ = ["ls"]
+
+ON_A_TERMINAL: Final = 100
+
+
+def ls(
+    ctx: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[VARIABLE [KEY=VALUE]...]", help="Whose records to list, and which."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("-n", "--limit", min=1, help=f"How many records; {ON_A_TERMINAL} on a terminal.")
+    ] = None,
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the variables, or the latest records of one."""
+    settings = settings_of(ctx, db, as_json)
+    with open_for_reading(settings) as database:
+        if not words:
+            _list_variables(database, as_json=settings.as_json)
+            return
+        name, *rest = words
+        found = database.load_all(name, **conditions(database, rest))
+        if settings.as_json:
+            print_json_lines(_record_json(record) for record in islice(found, limit))
+        else:
+            _list_records(name, found, limit)
+
+
+# ------------------------------------------------------------------ variables
+
+
+def _list_variables(database: DatabaseManager, *, as_json: bool) -> None:
+    types = database.types()
+    if as_json:
+        print_json_lines(_type_json(info) for info in types)
+        return
+    if not types:
+        note(f"{database.target} has no variables yet.")
+        return
+    columns = [
+        Column("variable", whole=True),
+        Column("records", right=True, whole=True),
+        Column("per"),
+        Column("units"),
+        Column(time_heading("last change"), whole=True),
+        Column("description"),
+    ]
+    print_table(columns, [_type_row(info) for info in types])
+    note(f"\n{database.target}: {' > '.join(database.schema_keys) or 'no schema keys'}")
+
+
+def _type_row(info: TypeInfo) -> tuple[str, ...]:
+    return (
+        info.name,
+        str(info.records),
+        info.schema_level or ("dataset" if info.records else ""),
+        _units_text(info.units),
+        time_text(info.last_change),
+        info.description.partition("\n")[0],
+    )
+
+
+def _units_text(units: Any) -> str:
+    return units if isinstance(units, str) else ", ".join(f"{name} {unit}" for name, unit in (units or {}).items())
+
+
+def _type_json(info: TypeInfo) -> dict[str, Any]:
+    return {
+        "variable": info.name,
+        "records": info.records,
+        "entries": info.entries,
+        "level": info.schema_level,
+        "units": info.units,
+        "schema_version": info.schema_version,
+        "last_change": info.last_change,
+        "description": info.description,
+    }
+
+
+# ------------------------------------------------------------------ records
+
+
+def _list_records(name: str, found: Iterator[BaseVariable], limit: int | None) -> None:
+    if limit is None and is_terminal():
+        limit = ON_A_TERMINAL
+    shown = list(islice(found, limit))
+    if not shown:
+        note(f"No {name} there. `scidb ls {name}` lists where there is one.")
+        return
+    keys = list(dict.fromkeys(key for record in shown for key in record.schema))
+    versioned = any(record.version_keys for record in shown)
+    columns = [
+        *(Column(key, whole=True) for key in keys),
+        *([Column("version keys")] if versioned else []),
+        Column(name, right=all(_is_number(record.data) for record in shown)),
+        Column("record", whole=True),
+        Column(time_heading("saved"), whole=True),
+    ]
+    print_table(columns, [_record_row(record, keys, versioned=versioned) for record in shown])
+    if limit is not None and next(found, None) is not None:
+        note(f"\nThe first {limit} only; -n shows more.")
+
+
+def _record_row(record: BaseVariable, keys: list[str], *, versioned: bool) -> tuple[str, ...]:
+    return (
+        *(value_text_of_key(record.schema.get(key)) for key in keys),
+        *([conditions_text(record.version_keys)] if versioned else []),
+        value_text(record.data),
+        short_id(record.record_id or ""),
+        time_text(record.timestamp),
+    )
+
+
+def value_text_of_key(value: Any) -> str:
+    """Return a key's value without the quotes of Python, empty when it is not set."""
+    return "" if value is None else conditions_text({"": value}).removeprefix("=")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _record_json(record: BaseVariable) -> dict[str, Any]:
+    plain = record.data is None or isinstance(record.data, bool | int | float | str)
+    return {
+        "variable": record.type_name,
+        "schema": record.schema,
+        "version_keys": record.version_keys,
+        "value": record.data if plain else None,
+        "preview": value_text(record.data),
+        "record_id": record.record_id,
+        "timestamp": record.timestamp,
+    }

@@ -1,0 +1,182 @@
+"""Tables, times and names for people: by rich on a terminal, as plain aligned text elsewhere."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shlex
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rich.console import Console
+
+__all__ = [
+    "Column",
+    "bytes_text",
+    "conditions_text",
+    "is_terminal",
+    "note",
+    "print_fields",
+    "print_table",
+    "short_id",
+    "time_heading",
+    "time_text",
+    "value_text",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table; one that is `whole` is never broken or cut, whatever the width."""
+
+    heading: str
+    right: bool = False
+    whole: bool = False
+
+
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows of texts under their headings."""
+    console = _terminal()
+    rows = list(rows)
+    if console is None:
+        print("\n".join(_aligned(columns, rows)))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(
+            Text(column.heading),
+            justify="right" if column.right else "left",
+            no_wrap=column.whole,
+            overflow="fold",
+            min_width=None if column.whole else min(len(column.heading), 8),
+        )
+    for row in rows:
+        # Text, because what was saved may look like markup.
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+
+
+def print_fields(title: str, fields: Iterable[tuple[str, str]]) -> None:
+    """Print a title and named texts below it; a text may have several lines."""
+    fields = list(fields)
+    width = max(len(name) for name, _ in fields)
+    print(title)
+    for name, text in fields:
+        first, *further = text.splitlines() or [""]
+        print(f"  {name:<{width}}  {first}".rstrip())
+        for line in further:
+            print(f"  {'':<{width}}  {line}".rstrip())
+
+
+def note(text: str) -> None:
+    """Say something about the output beside it, so that what reads the output never meets it."""
+    print(text, file=sys.stderr)
+
+
+def is_terminal() -> bool:
+    """Say whether a person is reading along."""
+    return _terminal() is not None
+
+
+def _terminal() -> Console | None:
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    return console if console.is_terminal else None
+
+
+def _aligned(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
+    from rich.cells import cell_len
+
+    lines = [[column.heading for column in columns], *rows]
+    widths = [max(cell_len(line[number]) for line in lines) for number in range(len(columns))]
+    aligned = []
+    for line in lines:
+        cells = []
+        for column, cell, width in zip(columns, line, widths, strict=True):
+            gap = " " * (width - cell_len(cell))
+            cells.append(gap + cell if column.right else cell + gap)
+        aligned.append("  ".join(cells).rstrip())
+    return aligned
+
+
+# ------------------------------------------------------------------ words
+
+
+def short_id(record_id: str) -> str:
+    """Return as much of an id as people need; every verb takes it."""
+    return record_id[:12]
+
+
+def conditions_text(keys: Mapping[str, Any]) -> str:
+    """Describe keys as the words that a verb takes back: ``subject=1 side=L``.
+
+    Examples
+    --------
+    >>> conditions_text({"subject": 1, "group": "control, old"})
+    "subject=1 'group=control, old'"
+
+    """
+    return " ".join(shlex.quote(f"{key}={_word(value)}") for key, value in keys.items())
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, str):
+        return value if value.isprintable() else ascii(value)[1:-1]
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    from scidb.hashing.inputs import preview
+
+    return preview(value)
+
+
+def value_text(value: Any, width: int = 40) -> str:
+    """Describe a value in a few words, floats to six digits."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    from scidb.hashing.inputs import preview
+
+    return preview(value, width)
+
+
+def bytes_text(count: int) -> str:
+    """Return a size for people.
+
+    Examples
+    --------
+    >>> bytes_text(8), bytes_text(80_000)
+    ('8 bytes', '80.0 kB')
+
+    """
+    size = float(count)
+    if count < 1000:
+        return f"{count} bytes"
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 1000:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:.1f} TB"
+
+
+def time_heading(what: str) -> str:
+    """Return a heading for `time_text`: which clock the times are of."""
+    return f"{what} (UTC)" if dt.datetime.now().astimezone().tzname() == "UTC" else what
+
+
+def time_text(stamp: str | None, *, exact: bool = False) -> str:
+    """Return a stored moment by the clock on the wall; `exact` adds seconds and the zone."""
+    if not stamp:
+        return ""
+    moment = dt.datetime.fromisoformat(stamp).astimezone()
+    if not exact:
+        return moment.strftime("%Y-%m-%d %H:%M")
+    zone = "UTC" if moment.tzname() == "UTC" else moment.strftime("%z")
+    return f"{moment:%Y-%m-%d %H:%M:%S} {zone}"

@@ -1,0 +1,211 @@
+"""What every group of facade methods shares: the store, the schema keys, the registered types."""
+
+from __future__ import annotations
+
+import getpass
+import inspect
+import json
+import os
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from scidb.addressing import convert_key, read_address, version_value, write_address
+from scidb.database.environment import describe_environment
+from scidb.exceptions import NotRegisteredError, SchemaKeyError, SciDBError, did_you_mean
+from scidb.hashing import ids
+from scidb.records import class_named, instant
+from scidb.registry import known_classes
+from scidb.store.model import Entries, EnvironmentSeen, Latest, Match, TypeInfo
+from scidb.variable import BaseVariable
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Mapping
+
+    from scidb.addressing import Address
+    from scidb.store.model import Edge, Record, SchemaKey
+    from scidb.store.protocol import Store
+
+__all__ = ["Core", "LineageMode", "VariableLike"]
+
+LineageMode: TypeAlias = Literal["strict", "ephemeral"]
+VariableLike: TypeAlias = type[BaseVariable] | str
+LINEAGE_MODES: Final = ("strict", "ephemeral")
+
+
+class Core:
+    """State of one open database, and the rules that all methods follow."""
+
+    def __init__(self, store: Store, *, lineage_mode: LineageMode = "strict") -> None:
+        if lineage_mode not in LINEAGE_MODES:
+            raise SciDBError(f"lineage_mode={lineage_mode!r}: use 'strict' or 'ephemeral'.")
+        self._store = store
+        self._lineage_mode = lineage_mode
+        self._info = store.describe()
+        self._types = {info.name: info for info in store.types()}
+        self._environment: EnvironmentSeen | None = None
+        self._environment_is_noted = False
+        self._recorded_calls: set[str] = set()
+        self._current_edges: dict[tuple[str, str], frozenset[Edge]] | None = None
+
+    # -------------------------------------------------------------- what the database is
+
+    @property
+    def target(self) -> str:
+        """The path or address of the database."""
+        return self._info.target
+
+    @property
+    def lineage_mode(self) -> LineageMode:
+        """``"strict"`` or ``"ephemeral"``."""
+        return self._lineage_mode
+
+    @property
+    def schema_keys(self) -> tuple[str, ...]:
+        """The names of the schema keys, in order."""
+        return tuple(key.name for key in self._info.schema_keys)
+
+    @property
+    def _keys(self) -> tuple[SchemaKey, ...]:
+        return self._info.schema_keys
+
+    @property
+    def _user(self) -> str:
+        return self._info.user_id or os.environ.get("SCIDB_USER_ID") or _login()
+
+    @property
+    def _environment_id(self) -> str:
+        """The id of the environment of this process; the first write that names it also describes it."""
+        if self._environment is None:
+            description = describe_environment()
+            self._environment = EnvironmentSeen(ids.environment_id(description), description)
+        return self._environment.environment_id
+
+    # -------------------------------------------------------------- variable types
+
+    def register(self, variable: VariableLike) -> TypeInfo:
+        """Make a variable type known to the database; saving does so by itself.
+
+        Raises
+        ------
+        VariableDefinitionError
+            When the database has a variable whose name differs only in case.
+
+        """
+        self._register([info := self._declared(variable)])
+        return self._types[info.name]
+
+    def _declared(self, variable: VariableLike) -> TypeInfo:
+        """Return a variable as its class declares it, or as the database knows it where there is no class."""
+        name, cls = self._named(variable)
+        known = self._types.get(name)
+        if cls is BaseVariable:
+            return known or self._registered(name)
+        description = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
+        identity = known.identity_name if known else name
+        return TypeInfo(name, cls.schema_version, description, cls.units, identity)
+
+    def _register(self, declared: Iterable[TypeInfo]) -> None:
+        """Make the database know these types as they are declared now."""
+        for info in declared:
+            known = self._types.get(info.name)
+            if known is None or (known.schema_version, known.description, known.units) != (
+                info.schema_version,
+                info.description,
+                info.units,
+            ):
+                self._types[info.name] = self._store.register(info)
+
+    def types(self) -> list[TypeInfo]:
+        """Return every variable of the database with its counts and its last change."""
+        return self._store.types()
+
+    def _named(self, variable: object) -> tuple[str, type[BaseVariable]]:
+        """Return name and class of what a caller named either way."""
+        if isinstance(variable, str):
+            return variable, class_named(variable)
+        if isinstance(variable, type) and variable is not BaseVariable and issubclass(variable, BaseVariable):
+            return variable.__name__, variable
+        raise SciDBError(f"Expected a variable class or its name, got {variable!r}.")
+
+    def _registered(self, name: str) -> TypeInfo:
+        """Return what the database knows of a variable.
+
+        Raises
+        ------
+        NotRegisteredError
+            When it knows nothing, with the nearest name that it does know.
+
+        """
+        if name not in self._types:
+            self._types = {info.name: info for info in self._store.types()}
+        if name not in self._types:
+            known = sorted(self._types)
+            hint = did_you_mean(name, known) or f" It has {', '.join(known[:20]) or 'no variables yet'}."
+            unsaved = " Nothing of it was saved yet." if name in known_classes() else ""
+            raise NotRegisteredError(
+                f"This database has no variable {name!r}.{unsaved}{hint}", variable=name, target=self.target
+            )
+        return self._types[name]
+
+    # -------------------------------------------------------------- addresses
+
+    def key_value(self, key: str, value: object) -> Any:
+        """Convert a value to the type of a schema key.
+
+        Raises
+        ------
+        SchemaKeyError
+            When the key does not exist, or the conversion would change the value.
+
+        """
+        for known in self._keys:
+            if known.name == key:
+                return convert_key(key, value, known.value_type)
+        raise SchemaKeyError(
+            f"{key!r} is not a schema key of this database ({', '.join(self.schema_keys)})."
+            f"{did_you_mean(key, self.schema_keys)}"
+        )
+
+    def version_text(self, version_keys: Mapping[str, Any]) -> str:
+        """Return version keys as the canonical JSON under which they are stored."""
+        return ids.canonical_json({name: version_value(name, value) for name, value in version_keys.items()})
+
+    def _address(self, name: str, metadata: Mapping[str, Any], params: Mapping[str, Any] | None = None) -> Address:
+        return write_address(self._keys, metadata, lambda: self._known_version_keys(name), params)
+
+    def _match(
+        self,
+        name: str,
+        metadata: Mapping[str, Any],
+        params: Mapping[str, Any] | None = None,
+        as_of: str | dt.datetime | None = None,
+        record_prefix: str | None = None,
+    ) -> Match:
+        wanted = read_address(self._keys, metadata, lambda: self._known_version_keys(name), params)
+        return Match(
+            variables=(name,),
+            schema=wanted.schema,
+            version=wanted.version,
+            record_prefix=record_prefix,
+            as_of=instant(as_of),
+        )
+
+    def _known_version_keys(self, name: str) -> set[str]:
+        """Return the version keys under which this variable was ever saved; asked for only when in doubt."""
+        entries = self._store.find(Entries(Match(variables=(name,))))
+        return {key for text in {entry.version_keys for entry in entries} for key in json.loads(text)}
+
+    def _note_new_key_types(self, typed: Mapping[str, Any]) -> None:
+        if typed:
+            self._info = self._store.describe()
+
+    def _closest(self, name: str) -> list[Record]:
+        """Return a few latest records of a variable, for error messages."""
+        return self._store.find(Latest(Match(variables=(name,))))[:5]
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no such user, as in some containers
+        return "unknown"

@@ -1,0 +1,198 @@
+"""What `for_each` asks of a database: look-ups per call, and results in batches."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from scidb.addressing import Address, infer_key_type, version_value
+from scidb.database.loading import Loading
+from scidb.database.saving import Pending, source_seen
+from scidb.exceptions import UnsupportedValueError
+from scidb.foreach.protocols import Rejected
+from scidb.hashing import ids
+from scidb.memo import known_outputs, recall
+from scidb.records import instances, records_table, values_of
+from scidb.store.model import (
+    Call,
+    Computation,
+    Edge,
+    Failed,
+    Latest,
+    Match,
+    Record,
+    Records,
+    RunEnded,
+    RunStarted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from scidb.foreach.protocols import Done, Entry, Loadable, Problem, RunInfo, Totals
+    from scidb.store.model import Event
+    from scidb.thunk import PipelineThunk
+    from scidb.variable import BaseVariable
+
+__all__ = ["Iterating"]
+
+
+class Iterating(Loading):
+    """The Recorder of `scidb.foreach`, and the Cache of `scidb.thunk`."""
+
+    # -------------------------------------------------------------- look-ups
+
+    def recall(self, computation: PipelineThunk) -> Sequence[object] | None:
+        """Return the saved values of an equal computation in the order of its outputs, or None."""
+        known = recall(self._store, computation.lineage_id, computation.thunk.n_outputs)
+        if known is None:
+            return None
+        computation.recalled_from = known.records[0].call_id
+        return known.outputs
+
+    def candidates(
+        self, variable: Loadable, schema: Mapping[str, Sequence[Any]], version: Mapping[str, Any]
+    ) -> Sequence[Record]:
+        """Return the latest entries of a variable at these key values and version keys."""
+        texts = {name: (ids.canonical_json(version_value(name, value)),) for name, value in version.items()}
+        match = Match((variable.__name__,), _tuples(schema), texts)
+        return self._store.find(Latest(match))
+
+    def standing(self, run: RunInfo, schema: Mapping[str, Sequence[Any]]) -> Sequence[Record]:
+        """Return the latest entries of the run's outputs under its version keys."""
+        names = tuple(output.__name__ for output in run.outputs)
+        return self._store.find(Latest(Match(names, _tuples(schema), version_keys=(run.version_keys,))))
+
+    def known(self, lineage_ids: Sequence[str]) -> Sequence[Record]:
+        """Return the newest entry of each record that one of these computations made."""
+        return known_outputs(self._store, lineage_ids)
+
+    def values(self, wanted: Mapping[str, Loadable], *, unwrap: bool) -> dict[str, Any]:
+        """Load records by id: raw values, or whole variables."""
+        found: dict[str, Any] = {}
+        for chunk in self._store.fetch(Records(Match(record_ids=tuple(wanted)))):
+            cls = cast("type[BaseVariable]", wanted[chunk.records[0].record_id])
+            loaded = values_of(chunk, cls) if unwrap else instances(chunk, cls)
+            found.update(zip((record.record_id for record in chunk.records), loaded, strict=True))
+        return found
+
+    def table(self, variable: Loadable, entries: Sequence[Entry], values: Sequence[Any]) -> pd.DataFrame:
+        """Return keys, version keys and values as a table."""
+        raw = [getattr(value, "data", value) if hasattr(value, "type_name") else value for value in values]
+        return records_table(variable.__name__, cast("Sequence[Record]", entries), raw)
+
+    # -------------------------------------------------------------- recording
+
+    def begin_run(self, run: RunInfo) -> None:
+        """Note that the run began, and the code that it runs."""
+        started = RunStarted(run.run_id, run.function.name, run.function.hash, run.total, self._user)
+        self._write((), events=(started, source_seen(run.function)))
+
+    def end_run(self, run: RunInfo, totals: Totals) -> None:
+        """Note that the run ended, and its full set of pipeline edges."""
+        ended = RunEnded(
+            run.run_id,
+            totals.completed,
+            totals.recalled,
+            totals.up_to_date,
+            totals.skipped,
+            totals.failed,
+            totals.interrupted,
+        )
+        edges = [
+            Edge(source, output.__name__, run.function.name, run.function.hash)
+            for output in run.outputs
+            for source in run.sources
+        ]
+        self._write((), edges=edges if totals.completed + totals.recalled + totals.up_to_date else (), events=(ended,))
+        self._current_edges = None
+
+    def record(self, run: RunInfo, done: Sequence[Done], problems: Sequence[Problem]) -> list[Rejected]:
+        """Store results and failures in one transaction; say which results could not be stored."""
+        events = [self._failed(run, problem) for problem in problems]
+        try:
+            self._record_all(run, done, events)
+        except UnsupportedValueError:
+            storable, rejected = self._storable(run, done)
+            self._record_all(run, storable, events)
+            return rejected
+        return []
+
+    def _storable(self, run: RunInfo, done: Sequence[Done]) -> tuple[list[Done], list[Rejected]]:
+        """Tell the results that can be stored from those that cannot."""
+        storable, rejected = [], []
+        for position, item in enumerate(done):
+            try:
+                self._chunks(self._pending_of(run, item, None))
+            except UnsupportedValueError as error:
+                rejected.append(Rejected(position, error))
+            else:
+                storable.append(item)
+        return storable, rejected
+
+    def _record_all(self, run: RunInfo, done: Sequence[Done], events: Sequence[Event]) -> None:
+        calls = [self._call(run, item) for item in done]
+        pending: list[Pending] = []
+        again: list[Record] = []
+        for item, call in zip(done, calls, strict=True):
+            if item.entries:
+                found = cast("Sequence[Record]", item.entries)
+                again += [replace(record, call_id=call.call_id, user_id=self._user) for record in found]
+            else:
+                pending += self._pending_of(run, item, call)
+        self._write(pending, again=again, calls=calls, events=events)
+
+    def _call(self, run: RunInfo, item: Done) -> Call:
+        kind = "uncacheable" if item.lineage_id.startswith(ids.UNCACHEABLE) else "value"
+        outputs: Any = run.declared_outputs
+        if outputs == "unpack":
+            outputs = ["unpack", len(run.outputs)]
+        computation = Computation(
+            item.lineage_id, run.function.name, run.function.hash, item.inputs_hash, json.dumps(outputs), kind
+        )
+        return Call(
+            ids.new_call_id(),
+            computation,
+            item.inputs,
+            run.run_id,
+            self._user,
+            self._environment_id,
+            item.seconds,
+            item.recalled_from,
+        )
+
+    def _pending_of(self, run: RunInfo, item: Done, call: Call | None) -> list[Pending]:
+        """Return the values of one combination, ready to be written."""
+        schema = {key: item.schema[key] for key in self.schema_keys if key in item.schema}
+        typed = {
+            key.name: infer_key_type(key.name, schema[key.name])
+            for key in self._keys
+            if key.name in schema and key.value_type is None
+        }
+        address = Address(schema, json.loads(run.version_keys), run.version_keys, typed)
+        pending = []
+        for number, (output, value) in enumerate(zip(run.outputs, item.values, strict=True)):
+            cls = cast("type[BaseVariable]", output)
+            custom = cls.has_custom_storage()
+            stored = cls(value).stored_value() if custom else value
+            pending.append(Pending(self._declared(cls), custom, stored, address, call, number))
+        return pending
+
+    def _failed(self, run: RunInfo, problem: Problem) -> Failed:
+        return Failed(
+            run.run_id,
+            problem.schema,
+            run.version_keys,
+            type(problem.error).__name__,
+            str(problem.error),
+            problem.traceback,
+            problem.seconds,
+            problem.lineage_id,
+        )
+
+
+def _tuples(schema: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Any, ...]]:
+    return {key: tuple(wanted) for key, wanted in schema.items()}

@@ -1,0 +1,285 @@
+"""Loading: what matches, in natural order, as instances or tables."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+from scidb.database.saving import Saving
+from scidb.exceptions import NotFoundError, SciDBError, UnsupportedOperationError
+from scidb.records import ambiguous, instances, place, records_table, version_keys_of
+from scidb.store.model import Entries, Latest, Match, Records
+from scidb.store.protocol import Sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from scidb.database.core import VariableLike
+    from scidb.store.model import Record
+    from scidb.variable import BaseVariable
+
+__all__ = ["Loading", "QueryResult"]
+
+
+class QueryResult:
+    """The rows that a SQL query returned."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    def to_arrow(self) -> pa.Table:
+        """Return the rows as an Arrow table."""
+        return self._table
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows as a DataFrame."""
+        return self._table.to_pandas()
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __repr__(self) -> str:
+        return repr(self.to_pandas())
+
+
+class Loading(Saving):
+    """load, load_one, load_all, list_versions, and SQL."""
+
+    def load(
+        self,
+        variable: VariableLike,
+        *,
+        version: str = "latest",
+        loc: Any = None,
+        iloc: Any = None,
+        as_table: bool = False,
+        as_of: Any = None,
+        params: Mapping[str, Any] | None = None,
+        **metadata: Any,
+    ) -> Any:
+        """Load what matches: one instance for one match, a list for several, or a table.
+
+        Takes what ``BaseVariable.load`` takes.
+
+        Raises
+        ------
+        NotFoundError
+            When nothing matches.
+
+        """
+        found = self._found(variable, version, metadata, params, as_of)
+        found = [_select(instance, loc, iloc) for instance in found]
+        if as_table:
+            return self._as_table(variable, found)
+        return found[0] if len(found) == 1 else found
+
+    def load_one(
+        self,
+        variable: VariableLike,
+        *,
+        version: str = "latest",
+        loc: Any = None,
+        iloc: Any = None,
+        as_of: Any = None,
+        params: Mapping[str, Any] | None = None,
+        **metadata: Any,
+    ) -> BaseVariable:
+        """Load exactly one value.
+
+        Raises
+        ------
+        NotFoundError
+            When nothing matches.
+        AmbiguousVersionError
+            When several records match.
+
+        """
+        record = self._one_record(variable, version, metadata, params, as_of)
+        return _select(self._load_record(record), loc, iloc)
+
+    def load_all(
+        self,
+        variable: VariableLike,
+        *,
+        as_df: bool = False,
+        include_record_id: bool = False,
+        version_id: Literal["latest", "all"] = "latest",
+        as_of: Any = None,
+        params: Mapping[str, Any] | None = None,
+        **metadata: Any,
+    ) -> Iterator[BaseVariable] | pd.DataFrame:
+        """Load everything that matches, lazily, or as a DataFrame.
+
+        Takes what ``BaseVariable.load_all`` takes. Nothing that matches is no error here.
+        """
+        name, cls = self._named(variable)
+        self._registered(name)
+        if version_id not in ("latest", "all"):
+            raise SciDBError(f"version_id={version_id!r}: use 'latest' or 'all'.")
+        match = self._match(name, metadata, params, as_of)
+        query = Latest(match) if version_id == "latest" else Records(match)
+        found = (instance for chunk in self._store.fetch(query) for instance in instances(chunk, cls))
+        return self._as_table(variable, list(found), record_ids=include_record_id) if as_df else found
+
+    def load_by_record_id(self, record_id: str) -> BaseVariable:
+        """Load a record by its id, or by a unique prefix of it."""
+        found = self._store.find(Records(Match(record_prefix=record_id)))
+        if not found:
+            raise NotFoundError(f"No record has an id that begins with {record_id!r}.", record_id=record_id)
+        if len(found) > 1:
+            raise ambiguous(f"id {record_id!r}", found)
+        return self._load_record(found[0])
+
+    load_by_vhash = load_by_record_id
+
+    def list_versions(
+        self,
+        variable: VariableLike,
+        *,
+        as_of: Any = None,
+        params: Mapping[str, Any] | None = None,
+        **metadata: Any,
+    ) -> list[dict[str, Any]]:
+        """Return one dict per log entry, newest first."""
+        name, _ = self._named(variable)
+        self._registered(name)
+        entries = self._store.find(Entries(self._match(name, metadata, params, as_of)))
+        return [_version(entry) for entry in entries]
+
+    def distinct_schema_values(self, key: str) -> list[Any]:
+        """Return the values of a schema key that occur in the database, in natural order."""
+        return [row[key] for row in self.distinct_schema_combinations([key])]
+
+    def distinct_schema_combinations(self, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the combinations of these schema keys that occur in the database, in natural order."""
+        for key in keys:
+            if key not in self.schema_keys:
+                self.key_value(key, 0)
+        found = {
+            tuple(record.schema[key] for key in keys)
+            for record in self._store.find(Latest())
+            if all(key in record.schema for key in keys)
+        }
+        return [dict(zip(keys, values, strict=True)) for values in sorted(found)]
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> QueryResult:
+        """Run one SELECT over the views: ``SELECT subject, avg(value) FROM StepLength GROUP BY subject``.
+
+        Each variable has a view of its name with one row per record, and ``Name__rows`` with one row per
+        sample or frame row. Values go into ``parameters``, for ``?`` in the text.
+
+        Raises
+        ------
+        QueryError
+            When the statement fails, or is not a single SELECT.
+
+        """
+        if not isinstance(self._store, Sql):
+            raise UnsupportedOperationError(
+                f"{type(self._store).__name__} cannot run SQL.",
+                ability="sql",
+                store=type(self._store).__name__,
+            )
+        return QueryResult(self._store.sql(sql, parameters))
+
+    # -------------------------------------------------------------- how a match is made
+
+    def _found(
+        self,
+        variable: VariableLike,
+        version: str,
+        metadata: Mapping[str, Any],
+        params: Mapping[str, Any] | None,
+        as_of: Any,
+    ) -> list[BaseVariable]:
+        name, cls = self._named(variable)
+        self._registered(name)
+        if version != "latest":
+            return [self._load_record(self._one_record(variable, version, metadata, params, as_of))]
+        query = Latest(self._match(name, metadata, params, as_of))
+        found = [instance for chunk in self._store.fetch(query) for instance in instances(chunk, cls)]
+        if not found:
+            raise self._not_found(name, metadata, params)
+        return found
+
+    def _one_record(
+        self,
+        variable: VariableLike,
+        version: str,
+        metadata: Mapping[str, Any],
+        params: Mapping[str, Any] | None,
+        as_of: Any,
+    ) -> Record:
+        """Find the one record that a caller means."""
+        name, _ = self._named(variable)
+        self._registered(name)
+        if version == "latest":
+            found = self._store.find(Latest(self._match(name, metadata, params, as_of)))
+        else:
+            found = self._store.find(Records(self._match(name, metadata, params, as_of, record_prefix=version)))
+        if not found:
+            raise self._not_found(name, metadata, params, version)
+        if len(found) > 1:
+            raise ambiguous(name, found)
+        return found[0]
+
+    def _load_record(self, record: Record) -> BaseVariable:
+        _, cls = self._named(record.variable)
+        query = Records(Match(record_ids=(record.record_id,), as_of=record.timestamp))
+        for chunk in self._store.fetch(query):
+            return instances(chunk, cls)[0]
+        raise NotFoundError(f"The record {record.record_id} is gone.", record_id=record.record_id)
+
+    def _not_found(
+        self,
+        name: str,
+        metadata: Mapping[str, Any],
+        params: Mapping[str, Any] | None,
+        version: str = "latest",
+    ) -> NotFoundError:
+        wanted = place({**metadata, **(params or {})})
+        which = "" if version == "latest" else f" with a record id that begins with {version!r}"
+        near = self._closest(name)
+        known = "; ".join(place({**record.schema, **version_keys_of(record)}) for record in near)
+        hint = f" The database has {name} at {known}{', ...' if len(near) == 5 else ''}." if near else ""
+        return NotFoundError(f"No {name} at {wanted}{which}.{hint}", variable=name)
+
+    def _as_table(
+        self, variable: VariableLike, found: Sequence[BaseVariable], *, record_ids: bool = False
+    ) -> pd.DataFrame:
+        name, _ = self._named(variable)
+        records = [instance._record for instance in found]  # noqa: SLF001 - loaded instances have one
+        values = [instance.data for instance in found]
+        return records_table(name, [r for r in records if r], values, record_ids=record_ids)
+
+
+def _version(entry: Record) -> dict[str, Any]:
+    version = {k: v for k, v in json.loads(entry.version_keys).items() if not k.startswith("__")}
+    return {
+        "record_id": entry.record_id,
+        "vhash": entry.record_id,
+        "schema": dict(entry.schema),
+        "version_keys": version,
+        "version": version,
+        "timestamp": entry.timestamp,
+        "user_id": entry.user_id,
+    }
+
+
+def _select(instance: BaseVariable, loc: Any, iloc: Any) -> BaseVariable:
+    """Keep only the wanted rows of a frame, Series or array."""
+    if loc is None and iloc is None:
+        return instance
+    if loc is not None and iloc is not None:
+        raise SciDBError("Give loc= or iloc=, not both.")
+    data = instance.data
+    if hasattr(data, "loc"):
+        instance.data = data.loc[loc] if iloc is None else data.iloc[iloc]
+    elif hasattr(data, "__getitem__") and not isinstance(data, str | dict):
+        instance.data = data[loc if iloc is None else iloc]
+    else:
+        raise SciDBError(f"loc= and iloc= select rows, and {instance.type_name} holds one {type(data).__name__}.")
+    return instance

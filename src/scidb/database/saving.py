@@ -1,0 +1,316 @@
+"""Saving: values become records, with their address, their identity and their lineage."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from scidb.database.core import Core
+from scidb.exceptions import SciDBError, UnhashableValueError, UnsavedIntermediateError, UnsupportedValueError
+from scidb.hashing import ids
+from scidb.records import encode_stored
+from scidb.store.model import (
+    Batch,
+    Call,
+    CallInput,
+    Chunk,
+    Computation,
+    Edge,
+    KeyTyped,
+    Record,
+    SourceSeen,
+    TraceQuery,
+)
+from scidb.thunk import ThunkOutput
+from scidb.thunk.lineage import chain, unsaved
+from scidb.variable import BaseVariable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from scidb.addressing import Address
+    from scidb.database.core import VariableLike
+    from scidb.hashing.fingerprint import Fingerprint
+    from scidb.store.model import Event, TypeInfo
+    from scidb.thunk import PipelineThunk
+
+__all__ = ["Pending", "Saving"]
+
+
+@dataclass(slots=True)
+class Pending:
+    """One value on its way into the store."""
+
+    info: TypeInfo
+    custom: bool
+    stored: Any
+    address: Address
+    call: Call | None = None
+    output_num: int | None = None
+    source: ThunkOutput | BaseVariable | None = None  # told afterwards where it was saved
+
+
+class Saving(Core):
+    """save, save_many and their kin: one road into the store."""
+
+    def save(
+        self,
+        variable: VariableLike,
+        data: Any,
+        *,
+        index: Any = None,
+        params: Mapping[str, Any] | None = None,
+        **metadata: Any,
+    ) -> str:
+        """Save one value and return its record_id.
+
+        Parameters
+        ----------
+        variable
+            The variable class, or its name.
+        data
+            A raw value, a variable, or the result of a thunk.
+        index, params, **metadata
+            As for ``BaseVariable.save``.
+
+        """
+        pending = self._pending(variable, data, metadata, params, index)
+        return self._save([pending])[0].record_id
+
+    def save_variable(self, variable: BaseVariable, **metadata: Any) -> str:
+        """Save an instance and return its record_id."""
+        return self.save(type(variable), variable, **metadata)
+
+    def save_many(
+        self, variable: VariableLike, items: Iterable[tuple[Any, Mapping[str, Any]]], **common: Any
+    ) -> list[str]:
+        """Save pairs of a value and its metadata in one transaction; return the record ids in order."""
+        pending = [self._pending(variable, data, {**common, **metadata}) for data, metadata in items]
+        return [record.record_id for record in self._save(pending)]
+
+    save_batch = save_many
+
+    # -------------------------------------------------------------- one value
+
+    def _pending(
+        self,
+        variable: VariableLike,
+        data: Any,
+        metadata: Mapping[str, Any],
+        params: Mapping[str, Any] | None = None,
+        index: Any = None,
+    ) -> Pending:
+        name, cls = self._named(variable)
+        address = self._address(name, metadata, params)
+        source = data if isinstance(data, ThunkOutput | BaseVariable) else None
+        output = data.data if isinstance(data, BaseVariable) else data
+        if isinstance(output, ThunkOutput):
+            raw = self._value_of(output)
+        else:
+            raw, output = output, None
+        if index is not None:
+            raw = _with_index(raw, index)
+        custom = cls is not BaseVariable and cls.has_custom_storage()
+        stored = cls(raw).stored_value() if custom else raw
+        pending = Pending(self._declared(variable), custom, stored, address, source=source)
+        if output is not None:
+            pending.call, pending.output_num = self._call_of(output.pipeline_thunk), output.output_num
+        return pending
+
+    def _value_of(self, output: ThunkOutput) -> Any:
+        """Return the value of a result, once strict lineage has nothing against it."""
+        name = output.pipeline_thunk.thunk.name
+        if not output.is_complete:
+            raise SciDBError(f"{name}() has not run, because an argument is incomplete: there is no value to save.")
+        if output.pipeline_thunk.thunk.generates_file:
+            raise SciDBError(f"{name}() generates a file; only values can be saved in this version.")
+        if self._lineage_mode == "strict" and (paths := unsaved(output)):
+            raise UnsavedIntermediateError(
+                f"The result of {name}() depends on variables that were never saved: {'; '.join(paths)}. Save them "
+                "first, or open the database with lineage_mode='ephemeral'.",
+                paths=paths,
+            )
+        return output.data
+
+    def _call_of(self, call: PipelineThunk) -> Call:
+        origins = tuple(o for identity in call.input_identities.values() for o in identity.origins)
+        declared = call.thunk.n_outputs
+        outputs = ["unpack", len(call.outputs)] if declared == "unpack" else declared
+        return Call(
+            call_id=call.call_id,
+            computation=Computation(
+                call.lineage_id,
+                call.fingerprint.name,
+                call.fingerprint.hash,
+                call.inputs_hash,
+                json.dumps(outputs),
+                kind="value" if call.uncacheable is None else "uncacheable",
+            ),
+            inputs=origins,
+            user_id=self._user,
+            environment_id=self._environment_id,
+            seconds=call.seconds,
+            recalled_from=call.recalled_from,
+        )
+
+    # -------------------------------------------------------------- many values, one write
+
+    def _save(self, pending: Sequence[Pending]) -> list[Record]:
+        """Write values with everything that led to them; tell the sources where they are now."""
+        outputs = [_output_behind(item.source) for item in pending]
+        calls, fingerprints, edges = self._lineage_of(pending, outputs)
+        sources = tuple(source_seen(found) for found in fingerprints)
+        records = self._write(pending, calls=calls, edges=edges, events=sources)
+        self._recorded_calls.update(call.call_id for call in calls)
+        for item, output, record in zip(pending, outputs, records, strict=True):
+            if output is not None:
+                output.mark_saved(record_id=record.record_id, call_id=record.call_id or "", variable=record.variable)
+            if isinstance(item.source, BaseVariable) and item.source.type_name == record.variable:
+                item.source._record = record  # noqa: SLF001 - saving tells the instance where it is
+        return records
+
+    def _lineage_of(
+        self, pending: Sequence[Pending], outputs: Sequence[ThunkOutput | None]
+    ) -> tuple[tuple[Call, ...], list[Fingerprint], tuple[Edge, ...]]:
+        """Return the calls to record, upstream first, their code, and the pipeline edges that are new."""
+        calls: dict[str, PipelineThunk] = {}
+        edges: dict[Edge, None] = {}
+        for item, output in zip(pending, outputs, strict=True):
+            if output is None:
+                continue
+            for call in chain(output):
+                calls.setdefault(call.call_id, call)
+                own = call is output.pipeline_thunk
+                edges.update(dict.fromkeys(_edges_of(call, item.info.name if own else f"{call.thunk.name}()")))
+        new = [call for call in calls.values() if call.call_id not in self._recorded_calls]
+        fingerprints = {call.fingerprint.hash: call.fingerprint for call in new}
+        return tuple(map(self._call_of, new)), list(fingerprints.values()), self._changed_edges(edges)
+
+    def _changed_edges(self, edges: Iterable[Edge]) -> tuple[Edge, ...]:
+        """Return the edge sets that differ from the current ones."""
+        sets: dict[tuple[str, str], set[Edge]] = defaultdict(set)
+        for edge in edges:
+            sets[edge.target, edge.function_name].add(edge)
+        if not sets:
+            return ()
+        known = self._known_edges()
+        changed = {key: whole for key, found in sets.items() if known.get(key) != (whole := frozenset(found))}
+        known.update(changed)
+        return tuple(edge for found in changed.values() for edge in found)
+
+    def _known_edges(self) -> dict[tuple[str, str], frozenset[Edge]]:
+        """Return the current edge sets by target and function, asked for once."""
+        if self._current_edges is None:
+            current: dict[tuple[str, str], set[Edge]] = defaultdict(set)
+            for edge in self._store.trace(TraceQuery(edges=True)).edges:
+                current[edge.target, edge.function_name].add(replace(edge, timestamp=""))
+            self._current_edges = {key: frozenset(found) for key, found in current.items()}
+        return self._current_edges
+
+    def _write(
+        self,
+        pending: Sequence[Pending],
+        *,
+        again: Sequence[Record] = (),
+        calls: Sequence[Call] = (),
+        edges: Sequence[Edge] = (),
+        events: Sequence[Event] = (),
+    ) -> list[Record]:
+        """Write values, and records `again` whose data the store has, in one transaction."""
+        chunks = self._chunks(pending)
+        repeated = tuple(
+            replace(record, seq=len(pending) + number, timestamp="") for number, record in enumerate(again)
+        )
+        if repeated:
+            chunks.append(Chunk(repeated, None))
+        # Only now, when every value is known to be storable: a refused save leaves no trace.
+        self._register({item.info.name: item.info for item in pending}.values())
+        typed = {key: kind for item in pending for key, kind in item.address.typed.items()}
+        key_events = tuple(KeyTyped(key, kind) for key, kind in typed.items())
+        environment = (self._environment,) if calls and self._environment and not self._environment_is_noted else ()
+        all_events = (*key_events, *environment, *events)
+        stored = self._store.write(Batch(tuple(chunks), tuple(calls), tuple(edges), all_events))
+        self._environment_is_noted = self._environment_is_noted or bool(environment)
+        self._note_new_key_types(typed)
+        return stored
+
+    def _chunks(self, pending: Sequence[Pending]) -> list[Chunk]:
+        """Group values by variable and encoding; `seq` keeps the order of saving."""
+        groups: dict[tuple[str, bool], list[int]] = defaultdict(list)
+        for number, item in enumerate(pending):
+            groups[item.info.name, item.custom].append(number)
+        chunks = []
+        for (_, custom), numbers in groups.items():
+            for part in encode_stored([pending[number].stored for number in numbers], custom=custom):
+                records = tuple(
+                    self._record(pending[numbers[position]], numbers[position], part.encoding, nbytes)
+                    for position, nbytes in zip(part.positions, part.nbytes, strict=True)
+                )
+                chunks.append(Chunk(records, part.table))
+        return chunks
+
+    def _record(self, item: Pending, seq: int, encoding: str, nbytes: int) -> Record:
+        info, address = item.info, item.address
+        try:
+            content = ids.content_hash(item.stored)
+        except UnhashableValueError as error:
+            raise UnsupportedValueError(
+                f"{info.name} cannot be saved, because its value has no identity by content: {error}",
+                path=error.details.get("path", ""),
+            ) from error
+        record_id = ids.record_id(info.identity_name, info.schema_version, content, address.schema, address.version)
+        return Record(
+            record_id=record_id,
+            variable=info.name,
+            schema=address.schema,
+            version_keys=address.version_keys,
+            content_hash=content,
+            schema_version=info.schema_version,
+            encoding=encoding,
+            nbytes=nbytes,
+            lineage_id=item.call.computation.lineage_id if item.call else None,
+            call_id=item.call.call_id if item.call else None,
+            output_num=item.output_num,
+            user_id=self._user,
+            seq=seq,
+        )
+
+
+def source_seen(found: Fingerprint) -> SourceSeen:
+    """Return the event that keeps the code behind a fingerprint."""
+    return SourceSeen(found.hash, found.name, found.manifest, found.sources)
+
+
+def _output_behind(source: ThunkOutput | BaseVariable | None) -> ThunkOutput | None:
+    inner = source.data if isinstance(source, BaseVariable) else source
+    return inner if isinstance(inner, ThunkOutput) else None
+
+
+def _edges_of(call: PipelineThunk, target: str) -> Iterable[Edge]:
+    """Yield the type-level edges of a call: one per distinct kind of input."""
+    for identity in call.input_identities.values():
+        for origin in identity.origins:
+            yield Edge(_edge_source(origin), target, call.fingerprint.name, call.fingerprint.hash)
+
+
+def _edge_source(origin: CallInput) -> str:
+    if origin.kind == "record":
+        return origin.type_name or "?"
+    if origin.kind == "computation":
+        return f"{origin.type_name}()"
+    return origin.value_repr or ""
+
+
+def _with_index(value: Any, index: Any) -> Any:
+    """Give a frame or Series an index, on a copy."""
+    import pandas as pd
+
+    if not isinstance(value, pd.DataFrame | pd.Series):
+        raise UnsupportedValueError(f"index= needs a DataFrame or Series, got {type(value).__name__}.", path="")
+    if len(index) != len(value):
+        raise UnsupportedValueError(f"index= has {len(index)} labels for {len(value)} rows.", path="")
+    copied = value.copy()
+    copied.index = index if isinstance(index, pd.Index) else pd.Index(index)
+    return copied

@@ -1,0 +1,74 @@
+"""The combinations of key values that a call visits."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from scidb.exceptions import SchemaKeyError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from scidb.foreach.inputs import PathInput
+    from scidb.foreach.protocols import Recorder
+
+__all__ = ["combinations_of"]
+
+
+def combinations_of(
+    recorder: Recorder, iterables: Mapping[str, Any], paths: Sequence[PathInput]
+) -> list[dict[str, Any]]:
+    """Return the combinations to visit: the product of lists, or, with ``[]``, those that exist.
+
+    A combination exists when the database holds something there, or a file fits the template of a path input.
+
+    Raises
+    ------
+    SchemaKeyError
+        When a keyword is not a schema key of the database, or a value does not fit its key.
+
+    """
+    for key in iterables:
+        if key not in recorder.schema_keys:
+            raise SchemaKeyError(
+                f"for_each(..., {key}=...): {key!r} is not a schema key of this database "
+                f"({', '.join(recorder.schema_keys)}).{did_you_mean(key, recorder.schema_keys)} "
+                "Constants go into inputs={...}.",
+                key=key,
+            )
+    given = {key: _values(recorder, key, value) for key, value in iterables.items()}
+    if all(values for values in given.values()):
+        return [dict(zip(given, values, strict=True)) for values in itertools.product(*given.values())]
+    return _existing(recorder, given, paths)
+
+
+def _values(recorder: Recorder, key: str, value: Any) -> list[Any]:
+    """Normalise one iterable; an empty list stands for every value there is."""
+    if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
+        value = [value]
+    return list(dict.fromkeys(recorder.key_value(key, item) for item in value))
+
+
+def _existing(recorder: Recorder, given: Mapping[str, list[Any]], paths: Sequence[PathInput]) -> list[dict[str, Any]]:
+    keys = [key for key in recorder.schema_keys if key in given]
+    found = {tuple(row[key] for key in keys): None for row in recorder.distinct_schema_combinations(keys)}
+    for path in paths:
+        found.update(dict.fromkeys(_from_files(recorder, given, path, keys)))
+    wanted = [
+        values
+        for values in found
+        if all(not given[key] or value in given[key] for key, value in zip(keys, values, strict=True))
+    ]
+    return [dict(zip(keys, values, strict=True)) for values in sorted(wanted)]
+
+
+def _from_files(
+    recorder: Recorder, given: Mapping[str, list[Any]], path: PathInput, keys: Sequence[str]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the combinations for which there is a file; keys that the template lacks come from their lists."""
+    if any(not values and key not in path.keys for key, values in given.items()):
+        return
+    for row in path.discover():
+        choices = [[recorder.key_value(key, row[key])] if key in row else given[key] for key in keys]
+        yield from itertools.product(*choices)

@@ -1,0 +1,413 @@
+"""`for_each`: run a function over combinations of key values, and keep what it returns."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import time
+import traceback
+import warnings
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+from scidb.current import current
+from scidb.exceptions import DatabaseNotConfiguredError, OutputCountError, PipelineError
+from scidb.foreach.combos import combinations_of
+from scidb.foreach.config import (
+    ForEachConfig,
+    as_thunk,
+    bind_parameters,
+    function_name,
+    is_variable,
+    pipeline_source,
+)
+from scidb.foreach.plan import Task, plan_tasks
+from scidb.foreach.protocols import Done, Problem, RunInfo, Totals
+from scidb.foreach.report import FailedCombination, ForEachReport, Progress, log_outcome
+from scidb.hashing import ids
+from scidb.hashing.fingerprint import fingerprint
+from scidb.hashing.inputs import is_tracked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from scidb.foreach.config import Parameters
+    from scidb.foreach.protocols import Loadable, Recorder
+    from scidb.hashing.fingerprint import Fingerprint
+
+__all__ = ["for_each"]
+
+_WINDOW_TASKS: Final = 256
+_WINDOW_BYTES: Final = 256 << 20
+_BATCH_RESULTS: Final = 500
+_BATCH_SECONDS: Final = 2.0
+_IMMUTABLE: Final = (bool, int, float, complex, str, bytes, type(None))
+
+
+def for_each(
+    fn: Callable[..., Any],
+    inputs: Mapping[str, Any],
+    outputs: Sequence[Any],
+    dry_run: bool = False,
+    save: bool = True,
+    pass_metadata: bool | None = None,
+    as_table: bool | Sequence[str] | None = None,
+    db: object | None = None,
+    *,
+    skip_computed: bool = True,
+    force: bool = False,
+    on_error: Literal["continue", "raise"] = "continue",
+    progress: bool | None = None,
+    **metadata_iterables: Any,
+) -> ForEachReport:
+    """Call a function for every combination of key values and save what it returns.
+
+    Results are saved as they come. A combination whose code, inputs and parameters have not changed is not
+    run again.
+
+    Parameters
+    ----------
+    fn
+        A function or a thunk. It receives its inputs by name.
+    inputs
+        Per parameter of the function a variable class, ``Fixed(...)``, ``PathInput(...)`` or a constant.
+        An input with finer keys than the combination gives the list of all its values there; one with
+        coarser keys is used for every combination below it. Constants become version keys.
+    outputs
+        The variable classes of what the function returns, in order.
+    dry_run
+        Run nothing; return what would be done.
+    save
+        With False, results are only returned, in ``report.values``.
+    pass_metadata
+        Also pass the key values of the combination to the function, by name.
+    as_table
+        Give variable inputs (True: all; or those named) as a DataFrame of keys and values.
+    db
+        The database; the current one if left out.
+    skip_computed, force
+        With ``skip_computed=False`` or ``force=True`` everything is computed and logged again.
+    on_error
+        ``"continue"`` notes a failure and goes on; ``"raise"`` saves what is done and stops.
+    progress
+        Show a progress bar; None shows it on a terminal when the work takes longer than a second.
+    **metadata_iterables
+        Per schema key the values to visit: a list, one value, or ``[]`` for all that exist.
+
+    Returns
+    -------
+    ForEachReport
+        Counts, failures with tracebacks, and one row per combination.
+
+    Raises
+    ------
+    PipelineError
+        When the call cannot be run as written; nothing has run then.
+    AmbiguousVersionError
+        When an input matches several variants of a value.
+
+    """
+    recorder = _recorder(db)
+    variables = _outputs(outputs)
+    combinations = combinations_of(
+        recorder, metadata_iterables, [spec for spec in inputs.values() if hasattr(spec, "discover")]
+    )
+    metadata_keys = tuple(metadata_iterables) if pass_metadata else ()
+    parameters = bind_parameters(fn, inputs, len(variables), as_table, metadata_keys, recorder.schema_keys)
+    config = ForEachConfig(fn, inputs, as_table, pass_metadata)
+    run = RunInfo(
+        run_id=ids.new_run_id(),
+        function=_fingerprint(fn, parameters),
+        outputs=variables,
+        declared_outputs=parameters.declared_outputs,
+        version_keys=recorder.version_text({**parameters.constants, **config.to_version_keys()}),
+        sources=tuple(dict.fromkeys(pipeline_source(spec) for spec in inputs.values())),
+        total=len(combinations),
+    )
+    if parameters.uncacheable:
+        warnings.warn(
+            f"{function_name(fn)}() runs every time and cannot be recognised: {parameters.uncacheable}",
+            stacklevel=2,
+        )
+    started = time.monotonic()
+    reuse = save and skip_computed and not force
+    tasks = plan_tasks(recorder, parameters, run, combinations, metadata_keys=metadata_keys, reuse=reuse)
+    report = ForEachReport(function_name(fn), [task.report for task in tasks], dry_run=dry_run)
+    if not dry_run:
+        report.run_id = run.run_id
+        _Execution(recorder, parameters, run, report, metadata_keys, save=save, on_error=on_error).run(tasks, progress)
+    report.seconds = time.monotonic() - started
+    log_outcome(report)
+    return report
+
+
+def _recorder(db: object | None) -> Recorder:
+    found = current() if db is None else db
+    if found is None:
+        raise DatabaseNotConfiguredError(
+            "for_each needs a database. Call scidb.configure_database('study.duckdb', ['subject', 'session']) first, "
+            "or pass db=."
+        )
+    return cast("Recorder", found)
+
+
+def _fingerprint(fn: Callable[..., Any], parameters: Parameters) -> Fingerprint:
+    thunk = as_thunk(fn)
+    return thunk.fingerprint(parameters.classes) if thunk else fingerprint(fn, includes=parameters.classes)
+
+
+def _outputs(outputs: Sequence[Any]) -> tuple[Loadable, ...]:
+    wanted: list[Any] = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+    for output in wanted:
+        if not is_variable(output):
+            raise PipelineError(f"outputs= takes variable classes, got {output!r}. Write outputs=[MyVariable].")
+    if not wanted:
+        raise PipelineError("outputs= is empty: name at least one variable class for what the function returns.")
+    if len(set(wanted)) != len(wanted):
+        raise PipelineError("outputs= names a variable twice; its values would overwrite each other.")
+    return tuple(wanted)
+
+
+class _Execution:
+    """One run: tasks in windows, results in batches, everything done saved whatever happens."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        parameters: Parameters,
+        run: RunInfo,
+        report: ForEachReport,
+        metadata_keys: Sequence[str],
+        *,
+        save: bool,
+        on_error: str,
+    ) -> None:
+        if on_error not in ("continue", "raise"):
+            raise PipelineError(f"on_error={on_error!r}: use 'continue' or 'raise'.")
+        self._recorder, self._parameters, self._run_info, self._report = recorder, parameters, run, report
+        self._metadata_keys, self._save, self._on_error = metadata_keys, save, on_error
+        self._done: list[tuple[Task, Done]] = []
+        self._problems: list[Problem] = []
+        self._last_flush = time.monotonic()
+        self._waiting_bytes = 0
+        self._twins: Counter[str] = Counter()
+        self._shared: dict[str, tuple[tuple[Any, ...], str | None]] = {}
+
+    def run(self, tasks: Sequence[Task], progress: bool | None) -> None:
+        """Run what has to be run. A run that ends, ends in the database too."""
+        todo = [task for task in tasks if task.report.state in ("completed", "recalled")]
+        self._twins = Counter(task.lineage_id for task in todo if task.report.state == "completed")
+        self._report.values = [None] * len(tasks) if not self._save else []
+        for task in todo:
+            task.report.state = "not_run"
+        if self._save and todo:
+            self._recorder.begin_run(self._run_info)
+        interrupted = True
+        try:
+            with Progress(self._report.function_name, len(todo), shown=progress) as bar:
+                for window in _windows(todo):
+                    self._run_window(window, bar)
+            interrupted = False
+        except KeyboardInterrupt as error:
+            error.report = self._report  # type: ignore[attr-defined]  # promised by the documentation
+            raise
+        finally:
+            self._flush()
+            self._end(todo, interrupted=interrupted)
+        if not self._save:
+            order = {id(task): number for number, task in enumerate(tasks)}
+            for task, done in self._done:
+                self._report.values[order[id(task)]] = done.values
+
+    def _end(self, todo: Sequence[Task], *, interrupted: bool) -> None:
+        report = self._report
+        touched = bool(report.completed or report.recalled or report.up_to_date)
+        if self._save and (todo or touched):
+            totals = Totals(
+                report.completed,
+                report.recalled,
+                report.up_to_date,
+                report.skipped,
+                report.failed,
+                interrupted,
+            )
+            self._recorder.end_run(self._run_info, totals)
+
+    # -------------------------------------------------------------- one window
+
+    def _run_window(self, window: Sequence[Task], bar: Progress) -> None:
+        values = self._load(window)
+        uses = Counter(e.record_id for task in window for entries in task.entries.values() for e in entries)
+        for task in window:
+            if task.known:
+                self._recall(task, values)
+            elif task.lineage_id in self._shared:
+                made, call = self._shared[task.lineage_id]
+                self._accept(task, made, None, recalled_from=call)
+            else:
+                self._compute(task, values, uses)
+            bar.advance()
+            if self._flush_is_due():
+                self._flush()
+
+    def _flush_is_due(self) -> bool:
+        return (
+            len(self._done) >= _BATCH_RESULTS
+            or self._waiting_bytes >= _WINDOW_BYTES
+            or time.monotonic() - self._last_flush >= _BATCH_SECONDS
+        )
+
+    def _load(self, window: Sequence[Task]) -> dict[str, Any]:
+        wanted: dict[str, Any] = {}
+        for spec in self._parameters.variables:
+            for task in window:
+                if not task.known and task.lineage_id not in self._shared:
+                    wanted.update((entry.record_id, spec.variable) for entry in task.entries[spec.name])
+        values = self._recorder.values(wanted, unwrap=self._parameters.unwrap) if wanted else {}
+        for task in window:
+            if task.known and not self._stands_here(task):
+                pairs = zip(task.known, self._run_info.outputs, strict=True)
+                values.update(self._recorder.values({e.record_id: output for e, output in pairs}, unwrap=True))
+        return values
+
+    def _stands_here(self, task: Task) -> bool:
+        """Say whether the known records have the very addresses that the task's outputs would have."""
+        return all(
+            entry.variable == output.__name__
+            and dict(entry.schema) == dict(task.combination)
+            and entry.version_keys == self._run_info.version_keys
+            for entry, output in zip(task.known, self._run_info.outputs, strict=True)
+        )
+
+    def _recall(self, task: Task, values: Mapping[str, Any]) -> None:
+        call = task.known[0].call_id
+        if not self._stands_here(task):
+            self._accept(task, tuple(values[entry.record_id] for entry in task.known), None, recalled_from=call)
+            return
+        done = Done(
+            task.combination,
+            task.lineage_id,
+            task.inputs_hash,
+            task.origins,
+            entries=task.known,
+            recalled_from=call,
+        )
+        self._finish(task, done, "recalled")
+
+    def _compute(self, task: Task, values: Mapping[str, Any], uses: Mapping[str, int]) -> None:
+        started = time.perf_counter()
+        try:
+            result = self._parameters.function(**self._arguments(task, values, uses))
+            made = _as_outputs(result, self._run_info, self._report.function_name)
+        except Exception as error:  # noqa: BLE001 - whatever the user's function raises fails one combination
+            self._fail(task, error, time.perf_counter() - started)
+            return
+        seconds = time.perf_counter() - started
+        # A function may return one buffer again and again; what is saved later must be what it returned now.
+        made = tuple(_snapshot(value) for value in made)
+        self._accept(task, made, seconds)
+        if self._twins[task.lineage_id] > 1:
+            self._shared[task.lineage_id] = (made, None)
+
+    def _arguments(self, task: Task, values: Mapping[str, Any], uses: Mapping[str, int]) -> dict[str, Any]:
+        arguments: dict[str, Any] = {}
+        for name, value in self._parameters.constants.items():
+            arguments[name] = _snapshot(value)
+        for spec in self._parameters.variables:
+            entries = task.entries[spec.name]
+            # A function may change what it is given; the next combination must not see that.
+            given = [
+                copy.deepcopy(values[e.record_id]) if uses[e.record_id] > 1 else values[e.record_id] for e in entries
+            ]
+            if spec.as_table:
+                arguments[spec.name] = self._recorder.table(spec.variable, entries, given)
+            else:
+                arguments[spec.name] = given if spec.name in task.together else given[0]
+        arguments.update(task.files)
+        arguments.update({key: task.combination[key] for key in self._metadata_keys})
+        return arguments
+
+    # -------------------------------------------------------------- what became of a task
+
+    def _accept(
+        self, task: Task, values: tuple[Any, ...], seconds: float | None, recalled_from: str | None = None
+    ) -> None:
+        done = Done(
+            task.combination,
+            task.lineage_id,
+            task.inputs_hash,
+            task.origins,
+            values=values,
+            seconds=seconds,
+            recalled_from=recalled_from,
+        )
+        self._finish(task, done, "completed" if seconds is not None else "recalled")
+
+    def _finish(self, task: Task, done: Done, state: Literal["completed", "recalled"]) -> None:
+        task.report.state, task.report.seconds = state, done.seconds
+        self._done.append((task, done))
+        self._waiting_bytes += sum(sys.getsizeof(value) for value in done.values)
+
+    def _fail(self, task: Task, error: Exception, seconds: float) -> None:
+        text = "".join(traceback.format_exception(error))
+        task.report.state, task.report.seconds = "failed", seconds
+        task.report.reason = f"{type(error).__name__}: {error}"
+        self._report.failures.append(FailedCombination(task.combination, error, text))
+        self._problems.append(Problem(task.combination, error, text, seconds, task.lineage_id))
+        if self._on_error == "raise":
+            raise error
+
+    def _flush(self) -> None:
+        """Save what is done so far, in one transaction."""
+        self._last_flush = time.monotonic()
+        self._waiting_bytes = 0
+        if not self._save or not (self._done or self._problems):
+            return
+        done, problems = self._done, self._problems
+        self._done, self._problems = [], []
+        rejected = self._recorder.record(self._run_info, [item for _, item in done], problems)
+        for item in rejected:
+            self._fail(done[item.position][0], item.error, done[item.position][1].seconds or 0.0)
+        if rejected:
+            self._flush()
+
+
+def _snapshot(value: Any) -> Any:
+    """Return a value that nobody else can change."""
+    return value if isinstance(value, _IMMUTABLE) else copy.deepcopy(value)
+
+
+def _windows(tasks: Sequence[Task]) -> Iterator[list[Task]]:
+    """Split tasks so that the inputs of one window fit in memory."""
+    window: list[Task] = []
+    size = 0
+    for task in tasks:
+        need = sum(entry.nbytes for entries in task.entries.values() for entry in entries)
+        if window and (len(window) >= _WINDOW_TASKS or size + need > _WINDOW_BYTES):
+            yield window
+            window, size = [], 0
+        window.append(task)
+        size += need
+    if window:
+        yield window
+
+
+def _as_outputs(result: Any, run: RunInfo, name: str) -> tuple[Any, ...]:
+    """Turn what the function returned into one value per output."""
+    if is_tracked(result):
+        result = result.data
+    expected = len(run.outputs)
+    if result is None:
+        raise OutputCountError(
+            f"{name}() returned None, where {expected} output{'s' if expected > 1 else ''} "
+            f"({', '.join(output.__name__ for output in run.outputs)}) were expected. Is a return statement missing?"
+        )
+    if expected == 1 and run.declared_outputs != "unpack":
+        return (result,)
+    if not isinstance(result, tuple | list) or len(result) != expected:
+        got = f"{len(result)} values" if isinstance(result, tuple | list) else f"one {type(result).__name__}"
+        raise OutputCountError(
+            f"{name}() returned {got}, where a tuple of {expected} was expected, one for each of "
+            f"{', '.join(output.__name__ for output in run.outputs)}."
+        )
+    return tuple(item.data if is_tracked(item) else item for item in result)

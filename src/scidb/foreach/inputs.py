@@ -1,0 +1,202 @@
+"""What can be given to `for_each` beside variables and constants, and which entries a combination means."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import string
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from scidb.exceptions import PipelineError, did_you_mean
+from scidb.foreach.protocols import Loadable
+from scidb.hashing.ids import file_form
+from scidb.hashing.inputs import CallInput, Input
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from scidb.foreach.protocols import Entry
+
+__all__ = ["Fixed", "MatchIndex", "PathInput", "file_input"]
+
+
+class Fixed:
+    """An input with some keys fixed, whatever the combination says of them.
+
+    Schema keys choose a location, version keys a variant.
+
+    Parameters
+    ----------
+    source
+        A variable class.
+    **metadata
+        The fixed keys.
+
+    Examples
+    --------
+    >>> from scidb import BaseVariable, Fixed
+    >>> class ReactionTime(BaseVariable):
+    ...     \"\"\"Mean reaction time of a day.\"\"\"
+    >>> Fixed(ReactionTime, day=0)
+    Fixed(ReactionTime, day=0)
+
+    """
+
+    def __init__(self, source: Loadable, **metadata: Any) -> None:
+        if not (isinstance(source, type) and isinstance(source, Loadable)):
+            raise PipelineError(
+                f"Fixed(...) takes a variable class first, got {source!r}. Constants are passed as they are."
+            )
+        self.source: Loadable = source
+        self.metadata: dict[str, Any] = metadata
+
+    def to_key(self) -> str:
+        """Return the normalised text that enters the version keys: ``Fixed(X, session='pre')``."""
+        if not self.metadata:
+            return self.source.__name__
+        pairs = ", ".join(f"{key}={value!r}" for key, value in sorted(self.metadata.items()))
+        return f"Fixed({self.source.__name__}, {pairs})"
+
+    __repr__ = to_key
+
+
+class PathInput:
+    """A file per combination: a path template with schema keys in braces.
+
+    The function receives a `pathlib.Path`. Identity is the path relative to `root_folder` and the content
+    of the file, so that a changed file is computed anew and a moved folder is not.
+
+    Parameters
+    ----------
+    template
+        For example ``"{subject}/trial_{trial:02d}.csv"``.
+    root_folder
+        Where relative paths start; the working directory if left out.
+
+    Examples
+    --------
+    >>> PathInput("{subject}.csv", root_folder="data").resolve({"subject": 308}).as_posix()
+    'data/308.csv'
+
+    """
+
+    def __init__(self, template: str, root_folder: str | Path | None = None) -> None:
+        self.template = template
+        self.root_folder = Path() if root_folder is None else Path(root_folder)
+        try:
+            self._parts = list(string.Formatter().parse(template))
+        except ValueError as error:
+            raise PipelineError(f"PathInput({template!r}) is no path template: {error}.") from error
+        if any(name is not None and not name.isidentifier() for _, name, _, _ in self._parts):
+            raise PipelineError(f"PathInput({template!r}): a placeholder is the name of a schema key, as {{subject}}.")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The schema keys that the template names, in order of appearance."""
+        return tuple(dict.fromkeys(name for _, name, _, _ in self._parts if name is not None))
+
+    def relative(self, combination: Mapping[str, Any]) -> str:
+        """Return the path of a combination, relative to the root folder."""
+        try:
+            return self.template.format_map(combination)
+        except KeyError as error:
+            raise PipelineError(
+                f"PathInput({self.template!r}) needs the key {error.args[0]!r}: add it to the keys of for_each."
+                + did_you_mean(error.args[0], combination),
+            ) from None
+        except ValueError as error:
+            raise PipelineError(f"PathInput({self.template!r}) does not fit {dict(combination)}: {error}.") from error
+
+    def resolve(self, combination: Mapping[str, Any]) -> Path:
+        """Return the path of a combination."""
+        return self.root_folder / self.relative(combination)
+
+    def discover(self) -> list[dict[str, Any]]:
+        """Return the keys of every file that fits the template, in order of path.
+
+        Values are texts, or numbers where the template says so (``{trial:02d}``).
+        """
+        pattern, seen = "", set()
+        for text, name, _, _ in self._parts:
+            pattern += re.escape(text)
+            if name is not None:
+                pattern += f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+?)"
+                seen.add(name)
+        wildcard = "".join(text + ("*" if name is not None else "") for text, name, _, _ in self._parts)
+        numeric = {name for _, name, spec, _ in self._parts if name and spec and spec.endswith("d")}
+        found = []
+        for path in sorted(self.root_folder.glob(wildcard)):
+            if match := re.fullmatch(pattern, path.relative_to(self.root_folder).as_posix()):
+                keys = match.groupdict()
+                if all(keys[name].isdecimal() for name in numeric):
+                    found.append({name: int(text) if name in numeric else text for name, text in keys.items()})
+        return found
+
+    def to_key(self) -> str:
+        """Return the text that enters the version keys: the template, without the root folder."""
+        return f"PathInput({self.template!r})"
+
+    def __repr__(self) -> str:
+        return f"PathInput({self.template!r}, root_folder={self.root_folder.as_posix()!r})"
+
+
+_BLOCK: Final = 1 << 20
+
+
+def file_input(name: str, relative: str, path: Path) -> Input:
+    """Return identity and origin of a file as the input `name`; the content is read once."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    content = digest.hexdigest()
+    origin = CallInput(name, "file", content_hash=content, value_repr=relative)
+    return Input(file_form(relative, content), (origin,))
+
+
+class MatchIndex:
+    """The entries of one variable, arranged so that each combination finds its own at once.
+
+    An entry belongs to a combination when they agree on every key that both have, and one is at the same,
+    a coarser or a finer level than the other. The same level wins over finer ones, these over coarser ones;
+    entries that lack a key of the combination and have another one beside cannot be compared.
+    """
+
+    def __init__(self, entries: Iterable[Entry], keys: Sequence[str]) -> None:
+        self._keys = frozenset(keys)
+        levels: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
+        for entry in entries:
+            levels[tuple(entry.schema)].append(entry)
+        self._same = self._index([level for level in levels if frozenset(level) == self._keys], levels)
+        self._finer = self._index([level for level in levels if frozenset(level) > self._keys], levels)
+        coarser = sorted((level for level in levels if frozenset(level) < self._keys), key=len, reverse=True)
+        self._coarser = [self._index([level], levels) for level in coarser]
+
+    def _index(
+        self, chosen: list[tuple[str, ...]], levels: Mapping[tuple[str, ...], list[Entry]]
+    ) -> tuple[tuple[str, ...], dict[tuple[Any, ...], list[Entry]]]:
+        shared = tuple(key for key in (chosen[0] if chosen else ()) if key in self._keys)
+        index: dict[tuple[Any, ...], list[Entry]] = defaultdict(list)
+        for level in chosen:
+            for entry in levels[level]:
+                index[tuple(entry.schema[key] for key in shared)].append(entry)
+        return shared, index
+
+    def one(self, combination: Mapping[str, Any]) -> list[Entry]:
+        """Return the entries at the combination's own level, or else at the deepest coarser one."""
+        for keys, index in (self._same, *self._coarser):
+            if found := index.get(tuple(combination[key] for key in keys)):
+                return found
+        return []
+
+    def several(self, combination: Mapping[str, Any]) -> list[Entry]:
+        """Return the entries at finer levels, which the function gets together."""
+        keys, index = self._finer
+        return index.get(tuple(combination[key] for key in keys), [])
+
+    def at_level(self, combination: Mapping[str, Any]) -> bool:
+        """Say whether an entry stands at exactly the combination's level."""
+        keys, index = self._same
+        return tuple(combination[key] for key in keys) in index

@@ -1,0 +1,209 @@
+"""What iteration needs from others, as protocols: variables, thunks, and a database that records.
+
+Nothing of `scidb.foreach` imports a store, a variable or a thunk; it is tested with fakes of these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import pandas as pd
+
+    from scidb.hashing.fingerprint import Fingerprint
+    from scidb.hashing.inputs import CallInput, Input
+
+__all__ = ["Done", "Entry", "Loadable", "Problem", "Recorder", "Rejected", "RunInfo", "ThunkLike", "Totals"]
+
+
+class Entry(Protocol):
+    """A stored record, as far as iteration looks at it."""
+
+    @property
+    def record_id(self) -> str:
+        """The content-addressed id of the record."""
+        ...
+
+    @property
+    def variable(self) -> str:
+        """The name of its variable."""
+        ...
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """Where it belongs."""
+        ...
+
+    @property
+    def version_keys(self) -> str:
+        """Which variant it is, as canonical JSON."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """The size of its value."""
+        ...
+
+    @property
+    def timestamp(self) -> str:
+        """When it was logged."""
+        ...
+
+    @property
+    def lineage_id(self) -> str | None:
+        """The computation that made it."""
+        ...
+
+    @property
+    def call_id(self) -> str | None:
+        """The execution that made it."""
+        ...
+
+    @property
+    def output_num(self) -> int | None:
+        """Which output of that computation it is."""
+        ...
+
+
+@runtime_checkable
+class Loadable(Protocol):
+    """A variable class: what can be an input or an output."""
+
+    __name__: str
+
+    def input_from(self, name: str, record: Any, *, unwrap: bool) -> Input:
+        """Return identity and origin of a stored record as the input `name`."""
+        ...
+
+
+@runtime_checkable
+class ThunkLike(Protocol):
+    """A thunk, known by what it declares."""
+
+    __wrapped__: Callable[..., Any]
+    unwrap: bool
+    generates_file: bool
+    n_outputs: int | str
+
+    def fingerprint(self, own_classes: Iterable[type] = ()) -> Fingerprint:
+        """Return the identity of the code that a call would run now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """One for_each call: what every result of it has in common."""
+
+    run_id: str
+    function: Fingerprint
+    outputs: tuple[Loadable, ...]
+    declared_outputs: int | str
+    version_keys: str  # canonical JSON: the constants and the configuration
+    sources: tuple[str, ...]  # of the pipeline edges, one per input
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One combination that was computed or recalled.
+
+    `values` holds one value per output; or `entries` the stored records that are to be logged again.
+    """
+
+    schema: Mapping[str, Any]
+    lineage_id: str
+    inputs_hash: str
+    inputs: tuple[CallInput, ...]
+    values: tuple[Any, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    seconds: float | None = None
+    recalled_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One combination that failed."""
+
+    schema: Mapping[str, Any]
+    error: Exception
+    traceback: str
+    seconds: float
+    lineage_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A result that could not be stored, by its place among the results handed over."""
+
+    position: int
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The counts of a run that ended."""
+
+    completed: int
+    recalled: int
+    up_to_date: int
+    skipped: int
+    failed: int
+    interrupted: bool = False
+
+
+class Recorder(Protocol):
+    """The database, as far as iteration needs it. Each look-up serves a whole call, not one combination."""
+
+    @property
+    def schema_keys(self) -> tuple[str, ...]:
+        """The names of the schema keys, in order."""
+        ...
+
+    def key_value(self, key: str, value: object) -> Any:
+        """Convert a value to the type of its key, or raise SchemaKeyError."""
+        ...
+
+    def version_text(self, version_keys: Mapping[str, Any]) -> str:
+        """Return version keys as the canonical JSON under which they are stored."""
+        ...
+
+    def distinct_schema_combinations(self, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the combinations of these keys that exist, in natural order."""
+        ...
+
+    def candidates(
+        self, variable: Loadable, schema: Mapping[str, Sequence[Any]], version: Mapping[str, Any]
+    ) -> Sequence[Entry]:
+        """Return the latest entries of a variable that a combination with such key values could use."""
+        ...
+
+    def standing(self, run: RunInfo, schema: Mapping[str, Sequence[Any]]) -> Sequence[Entry]:
+        """Return the latest entries of the run's outputs under the run's version keys."""
+        ...
+
+    def known(self, lineage_ids: Sequence[str]) -> Sequence[Entry]:
+        """Return the newest entry of each record that one of these computations made."""
+        ...
+
+    def values(self, wanted: Mapping[str, Loadable], *, unwrap: bool) -> dict[str, Any]:
+        """Load records by id: raw values, or whole variables."""
+        ...
+
+    def table(self, variable: Loadable, entries: Sequence[Entry], values: Sequence[Any]) -> pd.DataFrame:
+        """Return keys, version keys and values as a table."""
+        ...
+
+    def begin_run(self, run: RunInfo) -> None:
+        """Note that the run began."""
+        ...
+
+    def record(self, run: RunInfo, done: Sequence[Done], problems: Sequence[Problem]) -> list[Rejected]:
+        """Store results and failures in one transaction; say which results could not be stored."""
+        ...
+
+    def end_run(self, run: RunInfo, totals: Totals) -> None:
+        """Note that the run ended, and the pipeline edges that it stands for."""
+        ...

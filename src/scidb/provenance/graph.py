@@ -1,0 +1,128 @@
+"""A lineage graph as data, and as text that people and other tools read. Knows no store."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["LineageGraph", "Link", "Node"]
+
+NodeKind: TypeAlias = Literal["record", "call", "file", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A record, a call of a function, a file, or a constant."""
+
+    id: str
+    kind: NodeKind
+    label: str
+    details: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An arrow in the direction in which data flowed; `name` is the parameter that received it."""
+
+    source: str
+    target: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LineageGraph:
+    """Everything up- or downstream of the records `roots`.
+
+    Examples
+    --------
+    >>> graph = LineageGraph(("r",), (Node("r", "record", "Slope", {}), Node("c", "call", "fit()", {})),
+    ...                      (Link("c", "r"),))
+    >>> print(graph.to_text())
+    Slope
+    └─ fit()
+
+    """
+
+    roots: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+    direction: Literal["up", "down"] = "up"
+
+    def to_text(self) -> str:
+        """Return a tree in text, roots first; what was shown already is not unfolded again."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        nodes = {node.id: node for node in self.nodes}
+        further: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for link in self.links:
+            near, far = (link.target, link.source) if self.direction == "up" else (link.source, link.target)
+            further[near].append((link.name, far))
+        shown: set[str] = set()
+        # An explicit stack, because a lineage may be deeper than Python's own.
+        stack = [(root, "", "", "") for root in reversed(self.roots)]
+        while stack:
+            node_id, name, lead, indent = stack.pop()
+            node = nodes[node_id]
+            label = f"{name} = {node.label}" if name and node.kind == "constant" else node.label
+            seen = node_id in shown and bool(further[node_id])
+            yield f"{lead}{label}{'  (see above)' if seen else ''}"
+            if seen:
+                continue
+            shown.add(node_id)
+            below = further[node_id]
+            for number, (link_name, far) in reversed(list(enumerate(below))):
+                last = number == len(below) - 1
+                stack.append((far, link_name, indent + ("└─ " if last else "├─ "), indent + ("   " if last else "│  ")))
+
+    def to_mermaid(self) -> str:
+        """Return a Mermaid flow chart."""
+        names = {node.id: f"n{number}" for number, node in enumerate(self.nodes)}
+        shapes = {"record": '["{}"]', "call": '(["{}"])', "file": '[("{}")]', "constant": '{{{{"{}"}}}}'}
+        lines = ["flowchart TD"]
+        for node in self.nodes:
+            label = node.label.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
+            lines.append(f"    {names[node.id]}{shapes[node.kind].format(label)}")
+        for link in self.links:
+            name = link.name.replace("|", "/").replace('"', "&quot;")
+            label = f'|"{name}"|' if name else ""
+            lines.append(f"    {names[link.source]} -->{label} {names[link.target]}")
+        return "\n".join(lines)
+
+    def to_dot(self) -> str:
+        """Return a graph in the DOT language of Graphviz."""
+        names = {node.id: f"n{number}" for number, node in enumerate(self.nodes)}
+        shapes = {"record": "box", "call": "ellipse", "file": "note", "constant": "plaintext"}
+        lines = ["digraph lineage {", "    rankdir=TB;"]
+        lines += [f"    {names[node.id]} [label={_dot(node.label)}, shape={shapes[node.kind]}];" for node in self.nodes]
+        for link in self.links:
+            label = f" [label={_dot(link.name)}]" if link.name else ""
+            lines.append(f"    {names[link.source]} -> {names[link.target]}{label};")
+        return "\n".join([*lines, "}"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data: roots, nodes and links."""
+        return {
+            "roots": list(self.roots),
+            "direction": self.direction,
+            "nodes": [{"id": node.id, "kind": node.kind, "label": node.label, **node.details} for node in self.nodes],
+            "links": [{"source": link.source, "target": link.target, "name": link.name} for link in self.links],
+        }
+
+    def to_json(self) -> str:
+        """Return `to_dict` as JSON."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    def __repr__(self) -> str:
+        kinds = [node.kind for node in self.nodes]
+        return f"<LineageGraph: {kinds.count('record')} records, {kinds.count('call')} calls>"
+
+
+def _dot(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
