@@ -260,9 +260,7 @@ def compare_steps(found: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     {'matched': 1, 'missed': 1, 'extra': 1, 'start_error': 2.0, 'end_error': 1.0}
     """
     ours, theirs = _as_steps(found), _as_steps(truth)
-    overlap = np.minimum(ours[:, None, 1], theirs[None, :, 1]) - np.maximum(
-        ours[:, None, 0], theirs[None, :, 0]
-    )
+    overlap = np.minimum(ours[:, None, 1], theirs[None, :, 1]) - np.maximum(ours[:, None, 0], theirs[None, :, 0])
     pairs: list[tuple[int, int]] = []
     while overlap.size and overlap.max() > 0:
         row, column = divmod(int(np.argmax(overlap)), overlap.shape[1])

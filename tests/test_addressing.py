@@ -77,7 +77,7 @@ def test_names_that_are_merely_different_are_version_keys() -> None:
         ("1.5", "float", 1.5),
         ("2020-01-02", "date", dt.date(2020, 1, 2)),
         (np.datetime64("2020-01-02"), "date", dt.date(2020, 1, 2)),
-        (pd.Timestamp("2020-01-02T03:04"), "datetime", dt.datetime(2020, 1, 2, 3, 4)),
+        (pd.Timestamp("2020-01-02T03:04"), "datetime", dt.datetime(2020, 1, 2, 3, 4)),  # noqa: DTZ001 - naive on purpose
     ],
 )
 def test_values_convert_when_nothing_is_lost(value: object, kind: KeyType, expected: object) -> None:
@@ -168,7 +168,7 @@ def test_reads_accept_lists_and_unset_keys() -> None:
     assert wanted.version == {"gain": ("1", "1.0")}
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda s: st.lists(s)))
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_json_version_keys_are_themselves(value: object) -> None:
     """Version keys that are JSON come back from their text as they were."""
     assert json.loads(json.dumps(version_value("k", value))) == value

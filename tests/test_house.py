@@ -72,9 +72,7 @@ def test_every_public_name_is_there(name: str) -> None:
 
 def test_the_changelog_opens_with_what_is_being_built_or_this_version() -> None:
     """The first section of CHANGELOG.md is Unreleased, or the version of the code."""
-    sections = re.findall(
-        r"^## \[?([^\]\s]+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
-    )
+    sections = re.findall(r"^## \[?([^\]\s]+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
 
     assert sections[0] in {"Unreleased", scidb.__version__}
 
@@ -180,9 +178,7 @@ def test_nothing_names_a_package_index() -> None:
     index = re.compile(r"index[-_]url|find-links|tool\.uv\.index|tool\.poetry\.source|https?://\S+/simple\b")
     places = [name for name in tracked if name.endswith((".toml", ".cfg", ".ini", ".txt", ".yml", ".yaml"))]
     places += ["noxfile.py", ".ci/run", "pyproject.toml"]
-    locks = [
-        name for name in tracked if re.search(r"(\.lock|[-_.]lock\.\w+|^pylock.*\.toml)$", Path(name).name)
-    ]
+    locks = [name for name in tracked if re.search(r"(\.lock|[-_.]lock\.\w+|^pylock.*\.toml)$", Path(name).name)]
 
     assert locks == []
     assert [name for name in places if index.search((ROOT / name).read_text(encoding="utf-8"))] == []
@@ -215,8 +211,7 @@ def page_id(page: Path) -> str:
 def blocks(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
     return [
-        Block(fence[2].strip(), text.count("\n", 0, fence.start(3)), dedent(fence[3]))
-        for fence in FENCE.finditer(text)
+        Block(fence[2].strip(), text.count("\n", 0, fence.start(3)), dedent(fence[3])) for fence in FENCE.finditer(text)
     ]
 
 
@@ -231,9 +226,7 @@ def test_every_code_block_says_whether_it_runs(page: Path) -> None:
     assert {b.info for b in found if b.info.lower().startswith(("py", "ipy"))} <= {"python", "python no-run"}
 
 
-@pytest.mark.parametrize(
-    "page", [p for p in PAGES if any(b.info == "python" for b in blocks(p))], ids=page_id
-)
+@pytest.mark.parametrize("page", [p for p in PAGES if any(b.info == "python" for b in blocks(p))], ids=page_id)
 def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
     """The Python blocks of a page run in order, as one script in an empty folder, without a warning."""
     lines = [""] * page.read_text(encoding="utf-8").count("\n")

@@ -62,9 +62,11 @@ __all__ = [
     "ReservedMetadataKeyError",
     "SchemaKeyError",
     "SciDBError",
+    "SciDBWarning",
     "SerializationError",
     "ServerError",
     "StorageError",
+    "UncacheableWarning",
     "UnhashableValueError",
     "UnitError",
     "UnsavedIntermediateError",
@@ -279,3 +281,11 @@ class VariableDefinitionError(SciDBError, TypeError):
     """A variable class that cannot be used as written."""
 
     code = "variable_definition"
+
+
+class SciDBWarning(UserWarning):
+    """The root of every warning that SciDB gives on purpose."""
+
+
+class UncacheableWarning(SciDBWarning):
+    """A call that cannot be recognised again, and is therefore computed every time."""

@@ -63,11 +63,6 @@ def load_values(store: Store, records: Sequence[Record]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     wanted = tuple(dict.fromkeys(record.record_id for record in records))
     for chunk in store.fetch(Records(Match(record_ids=wanted))):
-        for name in {record.variable for record in chunk.records}:
-            values = values_of(chunk, class_named(name))
-            found.update(
-                (record.record_id, value)
-                for record, value in zip(chunk.records, values, strict=True)
-                if record.variable == name
-            )
+        values = values_of(chunk, class_named(chunk.records[0].variable))
+        found.update(zip((record.record_id for record in chunk.records), values, strict=True))
     return found

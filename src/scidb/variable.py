@@ -432,7 +432,7 @@ class BaseVariable:
         content = content_hash(self.stored_value())
         if self._record is not None and content == self._record.content_hash:
             return self.input_from(name, self._record, unwrap=unwrap)
-        # Never saved, or changed in place since: then it is no longer that record.
+        self._record = None  # never saved, or changed in place since: then it is no longer that record
         origin = CallInput(name, "record", type_name=self.type_name, content_hash=content)
         return Input(self._content_form(content, self.schema_version), (origin,))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import zoneinfo
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from scidb.codecs import decode, encode
 from scidb.hashing.encode import canonical_hash
 from scidb.testing import strategies
 
+BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -122,6 +125,26 @@ def test_known_trouble(value: Any) -> None:
     assert_same(value, back)
     if isinstance(value, pd.DataFrame):
         pd.testing.assert_frame_equal(back, value, check_freq=True)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        dt.datetime(2020, 10, 25, 2, 30, fold=1, tzinfo=BERLIN),  # the second of two
+        dt.datetime(2020, 3, 29, 2, 30, tzinfo=BERLIN),  # skipped by the clock
+        dt.datetime(2020, 7, 1, fold=1, tzinfo=BERLIN),
+        dt.datetime(2020, 7, 1, fold=1),  # noqa: DTZ001
+        dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-5), "EST")),
+        dt.datetime(2020, 7, 1, tzinfo=dt.UTC),
+    ],
+    ids=str,
+)
+def test_times_at_the_edges(value: dt.datetime) -> None:
+    """A time comes back with its clock, fold and zone, also where it has no instant of its own (V8)."""
+    (back,) = restored([value])
+
+    assert_same(value, back)
+    assert (back.isoformat(), back.fold, str(back.tzinfo)) == (value.isoformat(), value.fold, str(value.tzinfo))
 
 
 def test_missing_text_keeps_its_kind() -> None:

@@ -235,7 +235,7 @@ def test_version_values_match_exactly(db: DatabaseManager) -> None:
 
 
 def test_load_gives_one_or_many(db: DatabaseManager) -> None:
-    """load is for the prompt: one instance for one match, a list for several, an error for none."""
+    """Load is for the prompt: one instance for one match, a list for several, an error for none."""
     Count.save_many([(s * 10 + t, {"subject": s, "trial": t}) for s in (9, 10) for t in (1, 2)])
 
     assert Count.load(subject=9, trial=1).data == 91
@@ -288,7 +288,7 @@ def test_tables(db: DatabaseManager) -> None:
 
 
 def test_rows_can_be_selected(db: DatabaseManager) -> None:
-    """loc and iloc select rows after loading, as in pandas."""
+    """Loc and iloc select rows after loading, as in pandas."""
     Signal.save(pd.DataFrame({"x": [1, 2, 3]}, index=["a", "b", "c"]), subject=1)
     Signal.save(np.arange(4), subject=2)
 

@@ -141,9 +141,7 @@ def test_detect_steps_counts_in_packets(recording: Path) -> None:
     """Lost and repeated packets do not shift the steps that follow them."""
     table = gait.read_sensor(sensor(recording, "rf"))
     boundaries = describe(recording)["TrialBoundaries"]
-    broken = table.drop(index=table.index[20:170]).loc[
-        lambda rows: rows.index.repeat(1 + (rows.index == 300))
-    ]
+    broken = table.drop(index=table.index[20:170]).loc[lambda rows: rows.index.repeat(1 + (rows.index == 300))]
     assert np.array_equal(gait.detect_steps(broken, boundaries), gait.detect_steps(table, boundaries))
 
 

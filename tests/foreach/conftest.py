@@ -21,7 +21,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def db(target: str) -> Iterator[scidb.DatabaseManager]:
-    """A database with two schema keys, which is the current one."""
+    """Open a database with two schema keys and make it the current one."""
     database = scidb.open(target, ["subject", "trial"])
     with database.as_current(), database:
         yield database

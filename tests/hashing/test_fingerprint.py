@@ -152,11 +152,11 @@ def test_of_a_variable_class_its_methods_count(study: Study) -> None:
 
 
 @pytest.mark.parametrize(
-    "decorator", ["@thunk", "@thunk(n_outputs=2)", "@scidb.thunk.thunk", "two = thunk(n_outputs=2)\n@two"]
+    "decorator", ["@thunk", "@thunk(n_outputs=2)", "@scidb.thunk", "two = thunk(n_outputs=2)\n@two"]
 )
 def test_a_thunk_and_its_function_have_one_fingerprint(study: Study, decorator: str) -> None:
     """The real decorator, in each of its spellings, is not part of the code."""
-    text = "import scidb.thunk\nfrom scidb.thunk import thunk\n{}\ndef f(x):\n    return x\ndef g(x): return f(x)"
+    text = "import scidb\nfrom scidb.thunk import thunk\n{}\ndef f(x):\n    return x\ndef g(x): return f(x)"
     plain = study.load(text.format(""))
     expected = [fingerprint(plain.f).hash, fingerprint(plain.g).hash]
     decorated = study.load(text.format(decorator))

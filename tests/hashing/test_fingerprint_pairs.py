@@ -307,6 +307,10 @@ CHANGED: Final[dict[str, Pair]] = {
         "class C:\n    def g(self): return 1\nL = [C()]\ndef f(x): return L[0].g()",
         "class C:\n    def g(self): return 2\nL = [C()]\ndef f(x): return L[0].g()",
     ),
+    "method of a dataclass instance in a list": (
+        "import dataclasses as d\n@d.dataclass\nclass C:\n    def g(self): return 1\nL = [C()]\ndef f(x): return L",
+        "import dataclasses as d\n@d.dataclass\nclass C:\n    def g(self): return 2\nL = [C()]\ndef f(x): return L",
+    ),
     "partial argument": (
         "import functools\ndef g(x, k): return k\nf = functools.partial(g, 1)",
         "import functools\ndef g(x, k): return k\nf = functools.partial(g, 2)",

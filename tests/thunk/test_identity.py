@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scidb.exceptions import UncacheableWarning
 from scidb.hashing.ids import UNCACHEABLE, content_hash, lineage_id, value_form
-from scidb.thunk import Thunk, ThunkOutput, UncacheableWarning, thunk
+from scidb.thunk import Thunk, ThunkOutput, thunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable

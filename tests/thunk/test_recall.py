@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scidb.current import as_current
-from scidb.exceptions import NetworkError
+from scidb.exceptions import NetworkError, UncacheableWarning
 from scidb.thunk import (
     CacheWarning,
     ChangingCodeWarning,
     PipelineThunk,
     Thunk,
     ThunkOutput,
-    UncacheableWarning,
     thunk,
 )
 

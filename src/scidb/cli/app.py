@@ -47,7 +47,7 @@ app.command("sql")(sql.sql)
 def demo(
     folder: Annotated[str, typer.Argument(metavar="[DIR]", help="Where to put it.")] = "scidb-demo",
 ) -> None:
-    """Run a small analysis of real data in DIR, and show what is kept of it."""
+    """Run a small analysis of real data in DIR."""
     from pathlib import Path
 
     from scidb.cli.demo import demo as run_demo
@@ -70,5 +70,9 @@ def program(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Look at what an analysis has produced, and at what made it."""
+    """Look at what an analysis has produced, and at what made it.
+
+    The database is what --db says, else SCIDB_DATABASE, else SCIDB_DATASET_DB_PATH, else `database` in scidb.toml,
+    else the only *.duckdb file here. --db and --json may stand before or after the command.
+    """
     ctx.obj = Settings(db, as_json)

@@ -18,7 +18,10 @@ __all__ = ["RecordWords", "conditions", "one_record"]
 
 RecordWords: TypeAlias = Annotated[
     list[str],
-    typer.Argument(metavar="ID | VARIABLE [KEY=VALUE]...", help="The beginning of a record's id, or what it is."),
+    typer.Argument(
+        metavar="ID|VARIABLE KEY=VALUE",
+        help="The beginning of a record's id, or where it is; KEY= means not set.",
+    ),
 ]
 
 _ID: Final = re.compile(r"[0-9a-f]{4,}")

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DatabaseOption", "JsonOption", "Settings", "find_database", "open_for_reading", "settings_of"]
 
-DatabaseOption: TypeAlias = Annotated[
-    str | None, typer.Option("--db", metavar="PATH", help="The database; see `scidb --help`.")
-]
+DatabaseOption: TypeAlias = Annotated[str | None, typer.Option("--db", metavar="PATH", help="The database file.")]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
 _VARIABLES: Final = ("SCIDB_DATABASE", "SCIDB_DATASET_DB_PATH")

@@ -184,27 +184,27 @@ def _introduce(folder: Path, kept: Sequence[str]) -> None:
 def _tell(db: DatabaseManager, pipeline: Any, folder: Path) -> None:
     _heading("1. Run the four steps")
     _report(pipeline.run(first_day=0))
-    slopes = db.load("Slope", as_table=True, first_day=0)
+    slopes = pipeline.Slope.load(as_table=True, first_day=0)
     _show(">>> Slope.load(as_table=True, first_day=0)")
     _show(slopes.to_string(index=False, float_format="{:.2f}".format))
-    _say(_group(db, first_day=0))
+    _say(_group(pipeline, first_day=0))
 
     subject = int(slopes["subject"].iloc[0])
     _heading(f"2. Where does the slope of subject {subject} come from?")
     _show(f">>> db.get_lineage_graph(Slope, subject={subject}, first_day=0)")
-    _show_tree(db.get_lineage_graph("Slope", subject=subject, first_day=0), folder)
+    _show_tree(db.get_lineage_graph(pipeline.Slope, subject=subject, first_day=0), folder)
 
     _heading("3. Run the same again")
     _say(_work_done(_report(pipeline.run(first_day=0))))
 
     _heading("4. Change one parameter: fit from day 2 on, run(first_day=2)")
     _say(_work_done(_report(pipeline.run(first_day=2))))
-    _say(_group(db, first_day=2))
+    _say(_group(pipeline, first_day=2))
     _say("Both answers are kept: GroupSlope.load_one(first_day=0) and GroupSlope.load_one(first_day=2).")
 
 
-def _group(db: DatabaseManager, first_day: int) -> str:
-    found = db.load_one("GroupSlope", first_day=first_day).data
+def _group(pipeline: Any, first_day: int) -> str:
+    found = pipeline.GroupSlope.load_one(first_day=first_day).data
     return (
         f"Fitted from day {first_day} on, people get {found['mean']:.2f} ms slower per day "
         f"(standard error {found['error']:.2f}, n = {found['n']})."
@@ -224,7 +224,7 @@ def _work_done(reports: Sequence[ForEachReport]) -> str:
     computed = [f"{report.completed} of {report.function_name}()" for report in reports if report.completed]
     kept = sum(report.up_to_date + report.recalled for report in reports)
     if not computed:
-        return f"Nothing was recomputed: the code, the inputs and the parameters of all {kept} results are the same."
+        return f"Nothing was recomputed: all {kept} results were made by this very code from these very inputs."
     return f"Computed: {' and '.join(computed)}. The other {kept} results do not depend on what changed."
 
 

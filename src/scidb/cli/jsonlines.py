@@ -42,13 +42,19 @@ def _json(value: Any) -> Any:
     import numpy as np
     import pandas as pd
 
-    if isinstance(value, pd.DataFrame):
-        return {str(name): _json(column) for name, column in value.items()}
-    if isinstance(value, np.datetime64 | np.timedelta64) or (hasattr(value, "dtype") and value.dtype.kind in "mM"):
-        texts = np.where(np.isnat(value), None, np.asarray(value).astype(str))
-        return texts.tolist()
-    if isinstance(value, np.ndarray | np.generic | pd.Series | pd.Index):
-        return _json(value.tolist())
+    if isinstance(value, pd.DataFrame):  # so that pd.DataFrame(**it) brings it back
+        rows = value.itertuples(index=False, name=None)
+        return {"columns": _json(value.columns), "index": _json(value.index), "data": [_json(row) for row in rows]}
+    if isinstance(value, pd.Series):
+        return {"name": _json(value.name), "index": _json(value.index), "data": _json(value.tolist())}
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return None if np.isnat(value) else str(value)
+    if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind in "mM":
+        return [_json(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic | pd.Index):
+        plain = value[()] if isinstance(value, np.ndarray) and value.dtype.kind in "mM" else value.tolist()
+        # An extended float has no Python form: numpy gives it back as it is.
+        return str(value) if type(plain) is type(value) else _json(plain)
     return None if value is pd.NA else str(value)
 
 

@@ -34,7 +34,7 @@ def lineage(
     db: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a record came from, down to the files, or with --down what came from it."""
+    """Show what a record came from, or what came from it."""
     settings = settings_of(ctx, db, as_json)
     with open_for_reading(settings) as database:
         record = one_record(database, words)

@@ -24,7 +24,7 @@ def log(
     db: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what was saved when and by whom, newest first."""
+    """Show what was saved, newest first."""
     settings = settings_of(ctx, db, as_json)
     with open_for_reading(settings) as database:
         entries = database.log(variable, limit=limit)
@@ -36,11 +36,11 @@ def log(
         note("Nothing was saved yet.")
         return
     columns = [
-        Column(time_heading("saved"), whole=True),
+        Column(time_heading("saved"), too_wide="keep"),
         Column("user"),
-        Column("variable", whole=True),
+        Column("variable", too_wide="keep"),
         Column("where"),
-        Column("record", whole=True),
+        Column("record", too_wide="keep"),
         Column("made by"),
     ]
     print_table(columns, map(_row, entries, functions))

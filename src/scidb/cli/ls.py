@@ -12,7 +12,6 @@ from scidb.cli.context import DatabaseOption, JsonOption, open_for_reading, sett
 from scidb.cli.jsonlines import print_json_lines
 from scidb.cli.tables import (
     Column,
-    conditions_text,
     is_terminal,
     note,
     print_table,
@@ -20,6 +19,7 @@ from scidb.cli.tables import (
     time_heading,
     time_text,
     value_text,
+    word,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ def ls(
     ctx: typer.Context,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[VARIABLE [KEY=VALUE]...]", help="Whose records to list, and which."),
+        typer.Argument(
+            metavar="VARIABLE KEY=VALUE",
+            help="Whose records to list, and which; a KEY given twice: any of the values.",
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("-n", "--limit", min=1, help=f"How many records; {ON_A_TERMINAL} on a terminal.")
@@ -72,12 +75,12 @@ def _list_variables(database: DatabaseManager, *, as_json: bool) -> None:
         note(f"{database.target} has no variables yet.")
         return
     columns = [
-        Column("variable", whole=True),
-        Column("records", right=True, whole=True),
-        Column("per"),
+        Column("variable", too_wide="keep"),
+        Column("records", right=True, too_wide="keep"),
+        Column("level"),
         Column("units"),
-        Column(time_heading("last change"), whole=True),
-        Column("description"),
+        Column(time_heading("last change"), too_wide="keep"),
+        Column("description", too_wide="cut"),
     ]
     print_table(columns, [_type_row(info) for info in types])
     note(f"\n{database.target}: {' > '.join(database.schema_keys) or 'no schema keys'}")
@@ -122,32 +125,27 @@ def _list_records(name: str, found: Iterator[BaseVariable], limit: int | None) -
         note(f"No {name} there. `scidb ls {name}` lists where there is one.")
         return
     keys = list(dict.fromkeys(key for record in shown for key in record.schema))
-    versioned = any(record.version_keys for record in shown)
+    params = list(dict.fromkeys(key for record in shown for key in record.version_keys))
     columns = [
-        *(Column(key, whole=True) for key in keys),
-        *([Column("version keys")] if versioned else []),
-        Column(name, right=all(_is_number(record.data) for record in shown)),
-        Column("record", whole=True),
-        Column(time_heading("saved"), whole=True),
+        *(Column(key, too_wide="keep") for key in keys),
+        *(Column(key) for key in params),
+        Column(name, right=all(_is_number(record.data) for record in shown), too_wide="cut"),
+        Column("record", too_wide="keep"),
+        Column(time_heading("saved"), too_wide="keep"),
     ]
-    print_table(columns, [_record_row(record, keys, versioned=versioned) for record in shown])
+    print_table(columns, [_record_row(record, keys, params) for record in shown])
     if limit is not None and next(found, None) is not None:
         note(f"\nThe first {limit} only; -n shows more.")
 
 
-def _record_row(record: BaseVariable, keys: list[str], *, versioned: bool) -> tuple[str, ...]:
+def _record_row(record: BaseVariable, keys: list[str], params: list[str]) -> tuple[str, ...]:
     return (
-        *(value_text_of_key(record.schema.get(key)) for key in keys),
-        *([conditions_text(record.version_keys)] if versioned else []),
+        *(word(record.schema[key]) if key in record.schema else "" for key in keys),
+        *(word(record.version_keys[key]) if key in record.version_keys else "" for key in params),
         value_text(record.data),
         short_id(record.record_id or ""),
         time_text(record.timestamp),
     )
-
-
-def value_text_of_key(value: Any) -> str:
-    """Return a key's value without the quotes of Python, empty when it is not set."""
-    return "" if value is None else conditions_text({"": value}).removeprefix("=")
 
 
 def _is_number(value: Any) -> bool:

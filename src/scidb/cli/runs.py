@@ -26,7 +26,7 @@ def runs(
     db: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the for_each calls, newest first, or what failed in one."""
+    """List the for_each calls, or what failed in one."""
     settings = settings_of(ctx, db, as_json)
     with open_for_reading(settings) as database:
         if run is None:
@@ -44,22 +44,34 @@ def _print_runs(found: list[Run], *, as_json: bool) -> None:
         note("for_each never ran on this database.")
         return
     columns = [
-        Column(time_heading("started"), whole=True),
-        Column("function", whole=True),
-        *(Column(name, right=True) for name in ("total", "computed", "recalled", "up to date", "skipped", "failed")),
-        Column("run", whole=True),
+        Column(time_heading("started"), too_wide="keep"),
+        Column("run", too_wide="keep"),
+        Column("function"),
+        Column("combinations", right=True),
+        Column("outcome"),
     ]
     print_table(columns, map(_run_row, found))
 
 
 def _run_row(run: Run) -> tuple[str, ...]:
-    counts = (run.completed, run.recalled, run.up_to_date, run.skipped, run.failed)
+    counts = {
+        "computed": run.completed,
+        "recalled": run.recalled,
+        "up to date": run.up_to_date,
+        "skipped": run.skipped,
+        "failed": run.failed,
+    }
+    outcome = [f"{count} {what}" for what, count in counts.items() if count]
+    if run.interrupted:
+        outcome.append("interrupted")
+    if run.ended is None:
+        outcome.append("running, or killed")
     return (
         time_text(run.started),
-        f"{run.function_name}(){' (interrupted)' if run.interrupted else ''}{'' if run.ended else ' (no end)'}",
-        str(run.total),
-        *("" if count is None else str(count) for count in counts),
         short_id(run.run_id),
+        f"{run.function_name}()",
+        str(run.total),
+        ", ".join(outcome),
     )
 
 

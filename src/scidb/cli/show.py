@@ -10,7 +10,7 @@ import typer  # noqa: TC002 - typer reads the annotations when it runs
 from scidb.cli.arguments import RecordWords, one_record
 from scidb.cli.context import DatabaseOption, JsonOption, open_for_reading, settings_of
 from scidb.cli.jsonlines import jsonable, print_json_lines
-from scidb.cli.tables import bytes_text, conditions_text, print_fields, short_id, time_text
+from scidb.cli.tables import bytes_text, conditions_text, print_fields, seconds_text, short_id, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ __all__ = ["show"]
 
 
 def show(ctx: typer.Context, words: RecordWords, db: DatabaseOption = None, as_json: JsonOption = False) -> None:
-    """Show one record: its value, its keys, who saved it when, and what made it."""
+    """Show one record, and what made it."""
     settings = settings_of(ctx, db, as_json)
     with open_for_reading(settings) as database:
         record = one_record(database, words)
@@ -78,9 +78,9 @@ def _fields(record: Record, value: Any, units: Any) -> Iterator[tuple[str, str]]
 
 def _provenance_fields(made: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
     if made is None:
-        yield "made by", "saved by hand"
+        yield "made by", "by hand"
         return
-    seconds = "" if made["seconds"] is None else f" in {made['seconds']:.3g} s"
+    seconds = "" if made["seconds"] is None else f" in {seconds_text(made['seconds'])}"
     recalled = " (recalled, not run again)" if made["recalled_from"] else ""
     yield "made by", f"{made['function_name']}(){seconds}{recalled}"
     constants = [f"{constant['name']} = {constant['value_repr']}" for constant in made["constants"]]
@@ -96,16 +96,16 @@ def _inputs(inputs: list[dict[str, Any]], most: int = 20) -> list[str]:
         if "source_function" in given:
             lines.append(f"{given['name']} = result of {given['source_function']}(), not saved")
             continue
-        where = conditions_text(given["metadata"])
-        lines.append(f"{given['name']} = {given['type']} {where}  {short_id(given['record_id'] or 'not saved')}")
+        what = f"{given['type']} {conditions_text(given['metadata'])}".rstrip()
+        lines.append(f"{given['name']} = {what}  ({short_id(given['record_id'] or 'not saved')})")
     if len(inputs) > most:
         lines.append(f"... and {len(inputs) - most} more; `scidb lineage --depth 1` lists all")
     return lines
 
 
 def _type(value: Any) -> str:
-    shape, dtype = getattr(value, "shape", ()), getattr(value, "dtype", None)
-    kind = f"{dtype} {type(value).__name__}" if dtype is not None else type(value).__name__
+    shape = getattr(value, "shape", ())
+    kind = f"{value.dtype} array" if type(value).__name__ == "ndarray" else type(value).__name__
     return f"{kind} ({', '.join(map(str, shape))})" if shape else kind
 
 
@@ -121,7 +121,9 @@ def _value(value: Any, lines: int = 20, width: int = 72) -> str:
     if isinstance(value, np.ndarray):
         return np.array2string(value, max_line_width=width, threshold=60, edgeitems=3)
     if isinstance(value, dict | list):
-        text = json.dumps(jsonable(value), indent=2, ensure_ascii=False)
+        plain = jsonable(value)
+        text = json.dumps(plain, ensure_ascii=False)
+        text = text if len(text) <= width else json.dumps(plain, indent=2, ensure_ascii=False)
     elif isinstance(value, str):
         text = value
     else:

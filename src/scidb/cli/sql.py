@@ -25,7 +25,11 @@ def sql(
     db: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a SELECT: each variable is a view of its name, with a column for each key and one `value`."""
+    """Run a SELECT over the variables.
+
+    Each variable is a view of its name, with a column for each schema key and one for the value:
+    SELECT subject, avg(value) FROM StepLength GROUP BY subject
+    """
     settings = settings_of(ctx, db, as_json)
     with open_for_reading(settings) as database:
         table = database.query(query).to_arrow()
@@ -36,7 +40,7 @@ def sql(
     if settings.as_json:
         print_json_lines(dict(zip(_names(table), row, strict=True)) for row in _rows(table))
         return
-    columns = [Column(field.name, right=_is_number(field.type)) for field in table.schema]
+    columns = [Column(field.name, right=_is_number(field.type), too_wide="cut") for field in table.schema]
     print_table(columns, ([_cell(value) for value in row] for row in _rows(table)))
     if table.num_rows < total:
         note(f"\nThe first {table.num_rows} of {total} rows; -n shows more.")

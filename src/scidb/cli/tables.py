@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 import shlex
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,20 +22,24 @@ __all__ = [
     "note",
     "print_fields",
     "print_table",
+    "seconds_text",
     "short_id",
     "time_heading",
     "time_text",
     "value_text",
+    "word",
 ]
+
+_LEAST: Final = 12  # of a column that is cut; an id still names its record
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table; one that is `whole` is never broken or cut, whatever the width."""
+    """One column of a table, and what becomes of a cell that is too wide for a terminal."""
 
     heading: str
     right: bool = False
-    whole: bool = False
+    too_wide: Literal["fold", "cut", "keep"] = "fold"
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
@@ -48,13 +53,14 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Non
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
+    for column, width in zip(columns, _fitted(columns, rows, console.width), strict=True):
         table.add_column(
             Text(column.heading),
             justify="right" if column.right else "left",
-            no_wrap=column.whole,
-            overflow="fold",
-            min_width=None if column.whole else min(len(column.heading), 8),
+            no_wrap=column.too_wide != "fold",
+            overflow="fold" if column.too_wide == "fold" else "ellipsis",
+            min_width=min(width, len(column.heading), 8) if column.too_wide == "fold" else width,
+            max_width=width,
         )
     for row in rows:
         # Text, because what was saved may look like markup.
@@ -91,13 +97,32 @@ def _terminal() -> Console | None:
     return console if console.is_terminal else None
 
 
-def _aligned(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
     from rich.cells import cell_len
 
     lines = [[column.heading for column in columns], *rows]
-    widths = [max(cell_len(line[number]) for line in lines) for number in range(len(columns))]
+    return [max(cell_len(line[number]) for line in lines) for number in range(len(columns))]
+
+
+def _fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], available: int) -> list[int]:
+    """Return a width per column; what may be cut gives way first, the widest of it before the others."""
+    widths = _widths(columns, rows)
+    cut = [number for number, column in enumerate(columns) if column.too_wide == "cut"]
+    excess = sum(widths) + 2 * len(widths) - available
+    while excess > 0 and (widest := max(cut, key=widths.__getitem__, default=None)) is not None:
+        if widths[widest] <= _LEAST:
+            break
+        widths[widest] -= 1
+        excess -= 1
+    return widths
+
+
+def _aligned(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
+    from rich.cells import cell_len
+
+    widths = _widths(columns, rows)
     aligned = []
-    for line in lines:
+    for line in ([column.heading for column in columns], *rows):
         cells = []
         for column, cell, width in zip(columns, line, widths, strict=True):
             gap = " " * (width - cell_len(cell))
@@ -123,10 +148,11 @@ def conditions_text(keys: Mapping[str, Any]) -> str:
     "subject=1 'group=control, old'"
 
     """
-    return " ".join(shlex.quote(f"{key}={_word(value)}") for key, value in keys.items())
+    return " ".join(shlex.quote(f"{key}={word(value)}") for key, value in keys.items())
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
+    """Return a key's value as it is typed: a text without the quotes of Python."""
     if isinstance(value, str):
         return value if value.isprintable() else ascii(value)[1:-1]
     if isinstance(value, dt.date):
@@ -142,6 +168,8 @@ def value_text(value: Any, width: int = 40) -> str:
         return f"{value:.6g}"
     if isinstance(value, dt.date):
         return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return str(value)
     from scidb.hashing.inputs import preview
 
     return preview(value, width)
@@ -164,6 +192,20 @@ def bytes_text(count: int) -> str:
         if size < 1000:
             return f"{size:.1f} {unit}"
     return f"{size / 1000:.1f} TB"
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration for people.
+
+    Examples
+    --------
+    >>> seconds_text(0.0001), seconds_text(0.25), seconds_text(12.34)
+    ('under 1 ms', '250 ms', '12.3 s')
+
+    """
+    if seconds < 0.001:
+        return "under 1 ms"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def time_heading(what: str) -> str:

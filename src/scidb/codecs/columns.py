@@ -6,6 +6,7 @@ what is missing. Everything else about it is in its parameters.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -175,16 +176,15 @@ def _describe_extension(array: Any, keys: tuple[object, ...]) -> Parameters:
 def _describe_objects(array: NDArray[np.object_]) -> Parameters:
     cells = array.tolist()
     kinds = set(map(type, cells))
-    missing = "nan" if float in kinds else "None"
-    text = kinds <= {str, type(None)} or (kinds <= {str, float} and _all_nan(cells))
     # Text with lone surrogates has no column type; each cell is tagged JSON then.
-    if text and is_utf8("".join(cell for cell in cells if type(cell) is str)):
-        return {"kind": "text", "missing": missing}
+    if kinds <= {str, type(None)} and is_utf8("".join(filter(None, cells))):
+        return {"kind": "text", "missing": "None"}
+    if kinds <= {str, float}:
+        words = [cell for cell in cells if type(cell) is str]
+        numbers = [cell for cell in cells if type(cell) is float]
+        if all(map(math.isnan, numbers)) and is_utf8("".join(words)):
+            return {"kind": "text", "missing": "nan"}
     return {"kind": "objects"}
-
-
-def _all_nan(cells: Sequence[Any]) -> bool:
-    return all(cell != cell for cell in cells if type(cell) is float)  # noqa: PLR0124 - only NaN differs from itself
 
 
 def _column_type(parameters: Parameters) -> pa.DataType:

@@ -45,6 +45,7 @@ class Core:
         self._environment: EnvironmentSeen | None = None
         self._environment_is_noted = False
         self._recorded_calls: set[str] = set()
+        self._begun: set[str] = set()  # runs of for_each that are under way
         self._current_edges: dict[tuple[str, str], frozenset[Edge]] | None = None
 
     # -------------------------------------------------------------- what the database is

@@ -88,11 +88,16 @@ class Iterating(Loading):
 
     def begin_run(self, run: RunInfo) -> None:
         """Note that the run began, and the code that it runs."""
-        started = RunStarted(run.run_id, run.function.name, run.function.hash, run.total, self._user)
-        self._write((), events=(started, source_seen(run.function)))
+        self._write((), events=(self._started(run), source_seen(run.function)))
+        self._begun.add(run.run_id)
 
     def end_run(self, run: RunInfo, totals: Totals) -> None:
-        """Note that the run ended, and its full set of pipeline edges."""
+        """Note that the run ended, and its full set of pipeline edges.
+
+        A run that had nothing to do was never noted as begun; then one write notes both.
+        """
+        begun = () if run.run_id in self._begun else (self._started(run),)
+        self._begun.discard(run.run_id)
         ended = RunEnded(
             run.run_id,
             totals.completed,
@@ -107,8 +112,13 @@ class Iterating(Loading):
             for output in run.outputs
             for source in run.sources
         ]
-        self._write((), edges=edges if totals.completed + totals.recalled + totals.up_to_date else (), events=(ended,))
+        self._write(
+            (), edges=edges if totals.completed + totals.recalled + totals.up_to_date else (), events=(*begun, ended)
+        )
         self._current_edges = None
+
+    def _started(self, run: RunInfo) -> RunStarted:
+        return RunStarted(run.run_id, run.function.name, run.function.hash, run.total, self._user)
 
     def record(self, run: RunInfo, done: Sequence[Done], problems: Sequence[Problem]) -> list[Rejected]:
         """Store results and failures in one transaction; say which results could not be stored."""

@@ -107,6 +107,8 @@ def for_each(
         When an input matches several variants of a value.
 
     """
+    if not callable(fn):
+        raise PipelineError(f"for_each takes a function first, got {fn!r}.")
     recorder = _recorder(db)
     variables = _outputs(outputs)
     combinations = combinations_of(
@@ -213,25 +215,20 @@ class _Execution:
             raise
         finally:
             self._flush()
-            self._end(todo, interrupted=interrupted)
+            self._end(interrupted=interrupted)
         if not self._save:
             order = {id(task): number for number, task in enumerate(tasks)}
             for task, done in self._done:
                 self._report.values[order[id(task)]] = done.values
 
-    def _end(self, todo: Sequence[Task], *, interrupted: bool) -> None:
+    def _end(self, *, interrupted: bool) -> None:
         report = self._report
-        touched = bool(report.completed or report.recalled or report.up_to_date)
-        if self._save and (todo or touched):
-            totals = Totals(
-                report.completed,
-                report.recalled,
-                report.up_to_date,
-                report.skipped,
-                report.failed,
-                interrupted,
-            )
-            self._recorder.end_run(self._run_info, totals)
+        if not self._save or not report.combinations:
+            return
+        totals = Totals(
+            report.completed, report.recalled, report.up_to_date, report.skipped, report.failed, interrupted
+        )
+        self._recorder.end_run(self._run_info, totals)
 
     # -------------------------------------------------------------- one window
 

@@ -232,7 +232,7 @@ class Graph:
     def _fill(self, node: Node, obj: Any) -> None:
         if self._version is not None and obj is self._inner:
             name = f"{import_name(str(obj.__module__))}.{obj.__qualname__}"
-            node.kind, node.digest, node.name = "version", canonical_hash([name, self._version]), name
+            node.kind, node.digest, node.name = "version", canonical_hash(name), name
             return
         self._FILLS[node.kind](self, node, obj)
 

@@ -41,6 +41,8 @@ def is_transparent(obj: object) -> bool:
 
 def is_own(obj: object) -> bool:
     """Tell whether a live object, such as a decorator, belongs to SciDB."""
+    while isinstance(obj, functools.partial):
+        obj = obj.func
     if is_transparent(obj) or (isinstance(obj, type) and getattr(obj, "__scidb_transparent__", False) is True):
         return True
     if isinstance(obj, FunctionType):  # a closure made by our decorator may carry the user's __module__

@@ -223,9 +223,18 @@ def _keep_payloads(state: State, chunk: Chunk) -> None:
             f"A chunk of {len(chunk.records)} records came with {chunk.table.num_rows} rows of data; it "
             "needs one row per record, in the same order.",
         )
+    table = _own_copy(chunk.table)
     for position, entry in enumerate(chunk.records):
-        row = chunk.table.slice(position, 1)
+        row = table.slice(position, 1)
         state.payloads.setdefault(entry.record_id, Payload(entry.encoding, entry.nbytes, row))
+
+
+def _own_copy(table: pa.Table) -> pa.Table:
+    """Copy a table, which may share memory with the caller's arrays."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return pa.ipc.open_stream(sink.getvalue()).read_all()
 
 
 def _entry(state: State, entry: Record, stamp: str) -> Record:

@@ -7,13 +7,14 @@ store (schema ids, record numbers, layouts) are not here on purpose.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
 from scidb.hashing.inputs import CallInput
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
 
 __all__ = [
@@ -23,15 +24,15 @@ __all__ = [
     "Chunk",
     "Computation",
     "Edge",
-    "EnvironmentSeen",
     "Entries",
+    "EnvironmentSeen",
     "Event",
     "Failed",
     "Failure",
     "Failures",
     "KeyAdded",
-    "KeyTyped",
     "KeyType",
+    "KeyTyped",
     "KeyValue",
     "Latest",
     "Match",
@@ -133,7 +134,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Records of one encoding and their payloads: one row of `table` per record, in the same order.
+    """Records of one variable and one encoding with their payloads: one row of `table` per record, in order.
 
     A column of lists holds one element per sample or frame row; all list columns of one row have the same
     length. In ``write``, a table of None logs records again whose data the store already has.
@@ -197,7 +198,7 @@ class KeyAdded:
 
 @dataclass(frozen=True, slots=True)
 class KeyTyped:
-    """A schema key without a type gets the one of its first value."""
+    """A schema key without a type gets the one of its first value; another type than it has is an error."""
 
     name: str
     value_type: KeyType
@@ -328,7 +329,8 @@ class Match:
 
     In `schema`, a key maps to the values of which any will do; None among them means "not set". In
     `version`, likewise with canonical JSON texts of the wanted values. `version_keys` gives whole texts
-    instead. Everything looks only at entries up to and including `as_of`.
+    instead. An empty tuple matches nothing, and a schema key that does not exist is a SchemaKeyError.
+    Everything looks only at entries up to and including `as_of`.
     """
 
     variables: tuple[str, ...] | None = None

@@ -47,16 +47,21 @@ class Store(Protocol):
 
         The instant is one per write and strictly increases within the database. A record_id that is
         already there keeps its first data and encoding; its entry is logged all the same. Two records of
-        one batch may share a record_id. When anything fails, nothing is stored.
+        one batch may share a record_id. A call that is written again stays as it was first written. When
+        anything fails, nothing is stored.
 
         Raises
         ------
         NotRegisteredError
             When a record's variable was never registered.
         NotFoundError
-            When a chunk without a table names a record that the store does not have.
+            When a chunk without a table names a record that the store does not have, or a run ends that
+            never started.
         SchemaKeyError
-            When a record uses a key that does not exist, or a value of another type than the key's.
+            When a record uses a key that does not exist, or one that has no type and gets none in this batch,
+            or a value of another type than the key's.
+        SerializationError
+            When a chunk has more or fewer rows than records.
         StorageError
             When the store is read-only or closed, or the file system refuses.
 
@@ -75,7 +80,10 @@ class Store(Protocol):
         ...
 
     def trace(self, query: TraceQuery) -> Trace:
-        """Walk the provenance up- or downstream."""
+        """Walk the provenance up- or downstream; ids that the store does not know give nothing.
+
+        Downstream also goes through calls whose result was handed on without being saved.
+        """
         ...
 
     def close(self) -> None:

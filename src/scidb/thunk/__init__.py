@@ -10,7 +10,7 @@ among the imported ones and works in either order.
 
 from __future__ import annotations
 
-from scidb.thunk.cache import Cache, CacheWarning, ChangingCodeWarning, SciDBWarning, UncacheableWarning
+from scidb.thunk.cache import Cache, CacheWarning, ChangingCodeWarning
 from scidb.thunk.core import PipelineThunk, Thunk, thunk
 from scidb.thunk.lineage import chain, unsaved
 from scidb.thunk.output import OutputThunk, ThunkOutput
@@ -21,10 +21,8 @@ __all__ = [
     "ChangingCodeWarning",
     "OutputThunk",
     "PipelineThunk",
-    "SciDBWarning",
     "Thunk",
     "ThunkOutput",
-    "UncacheableWarning",
     "chain",
     "thunk",
     "unsaved",

@@ -10,7 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from scidb.current import current
-from scidb.exceptions import SciDBError
+from scidb.exceptions import SciDBError, SciDBWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,18 +21,8 @@ __all__ = [
     "Cache",
     "CacheWarning",
     "ChangingCodeWarning",
-    "SciDBWarning",
-    "UncacheableWarning",
     "recall",
 ]
-
-
-class SciDBWarning(UserWarning):
-    """The root of every warning that SciDB gives on purpose."""
-
-
-class UncacheableWarning(SciDBWarning):
-    """A call that cannot be recognised again, and is therefore computed every time."""
 
 
 class ChangingCodeWarning(SciDBWarning):

@@ -16,14 +16,14 @@ from collections.abc import AsyncGenerator, Coroutine, Generator
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from scidb.exceptions import OutputCountError, UnhashableValueError, UnsupportedValueError
+from scidb.exceptions import OutputCountError, UncacheableWarning, UnhashableValueError, UnsupportedValueError
 from scidb.hashing.arguments import Parameters, own_classes
 from scidb.hashing.fingerprint import fingerprint as fingerprint_of
 from scidb.hashing.fingerprint import snapshot
 from scidb.hashing.ids import inputs_hash, lineage_id, new_call_id, uncacheable_id
 from scidb.hashing.inputs import CallInput, Input, preview
 from scidb.thunk.binding import resolve, tracked_in, without_history
-from scidb.thunk.cache import ChangingCodeWarning, UncacheableWarning, recall
+from scidb.thunk.cache import ChangingCodeWarning, recall
 from scidb.thunk.output import ThunkOutput
 
 if TYPE_CHECKING:

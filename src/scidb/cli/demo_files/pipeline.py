@@ -41,7 +41,7 @@ class GroupSlope(BaseVariable):
 
 def read_day(path: Path, subject: int, day: int) -> float:
     """Return the reaction time of one day from a person's file."""
-    table = pd.read_csv(path, index_col="day")
+    table = pd.read_csv(path).set_index("day")
     if day not in table.index:
         raise ValueError(f"subject {subject} has no day {day} in {path.name}")
     return float(table.loc[day, "reaction_ms"])

@@ -81,7 +81,7 @@ class Connection:
         try:
             with _translated(path):
                 for name, value in _AFTER_CONNECTING.items():
-                    root.execute(f"SET GLOBAL {name} = {value}")
+                    root.execute(f"SET GLOBAL {name} = {value}").fetchall()
         except SciDBError:
             root.close()
             raise
@@ -97,7 +97,8 @@ class Connection:
     def execute(self, query: str, parameters: Sequence[object] = ()) -> None:
         """Run a statement that returns nothing of interest."""
         with _translated(self.path):
-            self._run(query, lambda cursor: cursor.execute(query, list(parameters)))
+            # DuckDB 2 runs a statement to its end only when its result is fetched.
+            self._run(query, lambda cursor: cursor.execute(query, list(parameters)).fetchall())
 
     def table(self, query: str, **tables: pa.Table) -> pa.Table:
         """Run a query, which may name the given Arrow tables, and return its rows as Arrow."""
@@ -107,18 +108,18 @@ class Connection:
     def insert(self, query: str, **tables: pa.Table | pa.RecordBatchReader) -> None:
         """Run an INSERT that reads the given Arrow tables or streams."""
         with _translated(self.path), self._registered(tables):
-            self._run(query, lambda cursor: cursor.execute(query))
+            self._run(query, lambda cursor: cursor.execute(query).fetchall())
 
     def select(self, query: str, parameters: Sequence[object]) -> pa.Table:
         """Run one SELECT that a user wrote, unable to change or to leave the database."""
         with _translated(self.path, QueryError):
             self._check_select(query)
             # A SELECT can hold an INSERT in a WITH clause, so the transaction refuses to write.
-            self._run("BEGIN", lambda cursor: cursor.execute("BEGIN TRANSACTION READ ONLY"))
+            self._run("BEGIN", lambda cursor: cursor.execute("BEGIN TRANSACTION READ ONLY").fetchall())
             try:
                 return self._run(query, lambda cursor: _as_arrow(cursor, query, parameters))
             finally:
-                self._run("ROLLBACK", lambda cursor: cursor.execute("ROLLBACK"))
+                self._run("ROLLBACK", lambda cursor: cursor.execute("ROLLBACK").fetchall())
 
     def _check_select(self, query: str) -> None:
         statements = duckdb.extract_statements(query)
@@ -137,9 +138,12 @@ class Connection:
             cursor.register(name, table)
         try:
             yield cursor
-        finally:
-            for name in tables:
-                cursor.unregister(name)
+        except BaseException:
+            # Within a transaction that has failed not even a name can be taken away.
+            self._drop_cursor()
+            raise
+        for name in tables:
+            cursor.unregister(name)
 
     def _run(self, query: str, call: Callable[[duckdb.DuckDBPyConnection], T]) -> T:  # noqa: ARG002
         """Make one statement; whoever wants to count or see statements wraps this method."""
@@ -177,16 +181,15 @@ class Connection:
                 yield
                 self.execute("COMMIT")
             except BaseException:
-                self._roll_back()
+                self._drop_cursor()
                 raise
 
-    def _roll_back(self) -> None:
-        try:
-            with _translated(self.path):
-                self._cursor().rollback()
-        except StorageError:
-            # A COMMIT that failed has ended the transaction already.
-            return
+    def _drop_cursor(self) -> None:
+        """Close this thread's cursor, which undoes its transaction; the next statement gets a new one."""
+        with self._cursors_lock:
+            cursor = self._cursors.pop(threading.current_thread(), None)
+        if cursor is not None:
+            cursor.close()
 
     def close(self) -> None:
         """Let go of the file; closing twice does nothing."""
@@ -251,33 +254,43 @@ def _translated(path: Path, refused: type[SciDBError] = StorageError) -> Iterato
     """Turn DuckDB's exceptions into ours; `refused` stands for statements that do not work."""
     try:
         yield
-    except (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException) as error:
-        raise CorruptDatabaseError(
-            f"The database {path} is damaged, or was written by a newer DuckDB than {duckdb.__version__}: "
-            f"{_first_line(error)}. Close it, keep a copy, and open a backup.",
-            path=str(path),
-        ) from error
-    except duckdb.ConnectionException as error:
-        raise StorageError(f"The database {path} cannot be used: {_first_line(error)}.", path=str(path)) from error
-    except duckdb.TransactionException as error:
-        raise _transaction_error(path, error, refused) from error
-    except duckdb.IOException as error:
-        if "not a valid DuckDB database file" in str(error):
-            raise CorruptDatabaseError(
-                f"{path} is not a DuckDB database, so it cannot be a SciDB database; it was left as it is. Choose "
-                "another path to make a new database.",
-                path=str(path),
-            ) from error
-        raise StorageError(f"{path}: {_first_line(error)}.", path=str(path)) from error
-    except duckdb.NotImplementedException as error:
-        raise UnsupportedOperationError(f"DuckDB cannot do that: {_first_line(error)}.") from error
     except duckdb.Error as error:
-        what = str(error) if refused is QueryError else _first_line(error)
-        raise refused(f"{type(error).__name__.removesuffix('Exception')}: {what}") from error
+        raise _our_error(path, error, refused) from error
     except OSError as error:
         if isinstance(error, SciDBError):
             raise
         raise StorageError(f"{path}: {error.strerror or error}.", path=str(path)) from error
+
+
+def _our_error(path: Path, error: duckdb.Error, refused: type[SciDBError]) -> SciDBError:
+    said = _first_line(error)
+    match error:
+        case duckdb.FatalException() | duckdb.InternalException() | duckdb.SerializationException():
+            return CorruptDatabaseError(
+                f"The database {path} is damaged, or was written by a newer DuckDB than {duckdb.__version__}: {said}. "
+                "Close it, keep a copy, and open a backup.",
+                path=str(path),
+            )
+        case duckdb.TransactionException():
+            return _transaction_error(path, error, refused)
+        case duckdb.IOException() | duckdb.ConnectionException():
+            is_other = "not a valid DuckDB database file" in str(error)
+            return _not_a_database(path) if is_other else StorageError(f"{path}: {said}.", path=str(path))
+        case duckdb.PermissionException() if refused is not QueryError:
+            # A file of another engine, for which DuckDB would load an extension.
+            return _not_a_database(path)
+        case duckdb.NotImplementedException():
+            return UnsupportedOperationError(f"DuckDB cannot do that: {said}.")
+    what = str(error) if refused is QueryError else said
+    return refused(f"{type(error).__name__.removesuffix('Exception')}: {what}")
+
+
+def _not_a_database(path: Path) -> CorruptDatabaseError:
+    return CorruptDatabaseError(
+        f"{path} is not a DuckDB database, so it cannot be a SciDB database; it was left as it is. Choose another "
+        "path to make a new database.",
+        path=str(path),
+    )
 
 
 def _transaction_error(path: Path, error: duckdb.Error, refused: type[SciDBError]) -> SciDBError:

@@ -14,6 +14,8 @@ from scidb.store.duck.types import element_type, elements, negative_zeros
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import Layout
     from scidb.store.duck.tables import Table
@@ -71,7 +73,7 @@ def insert_data(connection: Connection, layout: Layout, parts: Sequence[tuple[pa
     """Insert the data of records, given as tables with the numbers of their records, which ascend."""
     shape = layout.shape
     if shape.lists:
-        batches = _element_batches(layout, parts)
+        batches = _element_batches(layout, parts, [_counts(table) for table, _ in parts])
     else:
         if sum(len(numbers) for _, numbers in parts) <= _FEW and all(
             column.type in _AS_PARAMETERS and not column.zeros for column in shape.columns
@@ -105,11 +107,12 @@ def _record_batches(layout: Layout, parts: Sequence[tuple[pa.Table, list[int]]])
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _element_batches(layout: Layout, parts: Sequence[tuple[pa.Table, list[int]]]) -> Iterator[pa.RecordBatch]:
+def _element_batches(
+    layout: Layout, parts: Sequence[tuple[pa.Table, list[int]]], lengths_of: Sequence[NDArray[np.int64]]
+) -> Iterator[pa.RecordBatch]:
     """Cut the lists into elements, each with the number of its record and its place, a piece at a time."""
     schema = _physical_schema(layout)
-    for table, numbers in parts:
-        counts = _counts(table)
+    for (table, numbers), counts in zip(parts, lengths_of, strict=True):
         flat = [_flat(column) for column in table.columns]
         ends = np.cumsum(counts)
         owners = np.asarray(numbers, np.int64)
@@ -127,7 +130,7 @@ def _element_batches(layout: Layout, parts: Sequence[tuple[pa.Table, list[int]]]
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _counts(table: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _counts(table: pa.Table) -> NDArray[np.int64]:
     """Return how many elements each row has; all columns must agree."""
     lengths = [column.combine_chunks().value_lengths() for column in table.columns]
     if any(one.null_count for one in lengths) or not all(one.equals(lengths[0]) for one in lengths[1:]):

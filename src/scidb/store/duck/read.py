@@ -10,8 +10,8 @@ from scidb.store.duck.sql import (
     Condition,
     entry_conditions,
     kept_pieces,
+    located,
     place_conditions,
-    quote,
     same_result,
     version_fits,
 )
@@ -51,38 +51,39 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
         if known is not None:
             return known
     place = place_conditions(state.keys, match, _versions(connection, match))
+    schema_id = _one_place(state, match)
+    if schema_id is not None:
+        place.one_of("m.schema_id", [schema_id])
     entry = entry_conditions(match)
     until = Condition()
     if match.as_of is not None:
         until.add("m.timestamp <= ?", match.as_of)
-    joined = "_record_metadata m JOIN _schema s USING (schema_id)"
-    where = f"WHERE {place.text()} AND {until.text()}"
+    entries = (
+        f"SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) "
+        f"WHERE {place.text()} AND {until.text()}"
+    )
+    parameters = [*place.parameters, *until.parameters]
     if isinstance(query, Latest):
         newest = (
-            f"SELECT m.* FROM {joined} {where} QUALIFY row_number() OVER "
-            f"(PARTITION BY m.variable_name, m.schema_id, m.version_keys ORDER BY {_NEWEST_FIRST}) = 1"
+            f"({entries} QUALIFY row_number() OVER (PARTITION BY m.variable_name, m.schema_id, m.version_keys "
+            f"ORDER BY {_NEWEST_FIRST}) = 1) m"
         )
-        parameters = [*place.parameters, *until.parameters]
-        pieces, kept = "", "TRUE"
+        kept = "TRUE"
         if state.has_pieces:
-            pieces = f"LEFT JOIN ({kept_pieces(state.keys, until.text())}) c ON {same_result(state.keys)}"
+            newest += f" LEFT JOIN ({kept_pieces(state.keys, until.text())}) c ON {same_result(state.keys)}"
             kept = "(m.piece IS NULL OR c.pieces IS NULL OR m.piece <= c.pieces)"
             parameters += until.parameters
-        source = f"({newest}) m JOIN _schema s USING (schema_id) {pieces}"
-        return _rows(
-            connection, state, source, f"{kept} AND {entry.text()}", parameters + entry.parameters, _order(state.keys)
-        )
-    parameters = [*place.parameters, *until.parameters, *entry.parameters]
+        condition = f"{kept} AND {entry.text()}"
+        return _rows(connection, state, newest, condition, parameters + entry.parameters, _order(state.keys))
+    parameters += entry.parameters
     if isinstance(query, Records):
         newest = (
-            f"SELECT m.* FROM {joined} {where} AND {entry.text()} "
-            f"QUALIFY row_number() OVER (PARTITION BY m.record_no ORDER BY {_NEWEST_FIRST}) = 1"
+            f"({entries} AND {entry.text()} "
+            f"QUALIFY row_number() OVER (PARTITION BY m.record_no ORDER BY {_NEWEST_FIRST}) = 1) m"
         )
-        source = f"({newest}) m JOIN _schema s USING (schema_id)"
-        return _rows(connection, state, source, "TRUE", parameters, _order(state.keys))
-    condition = f"{place.text()} AND {until.text()} AND {entry.text()}"
+        return _rows(connection, state, newest, "TRUE", parameters, _order(state.keys))
     limit = "" if query.limit is None else f" LIMIT {int(query.limit)}"
-    return _rows(connection, state, joined, condition, parameters, _NEWEST_FIRST + limit)
+    return _rows(connection, state, f"({entries} AND {entry.text()}) m", "TRUE", parameters, _NEWEST_FIRST + limit)
 
 
 def newest_entries(connection: Connection, state: State, record_ids: Iterable[str]) -> list[Record]:
@@ -91,18 +92,18 @@ def newest_entries(connection: Connection, state: State, record_ids: Iterable[st
     condition = Condition()
     condition.one_of("m.record_id", wanted)
     newest = (
-        f"SELECT m.* FROM _record_metadata m WHERE {condition.text()} "
-        f"QUALIFY row_number() OVER (PARTITION BY m.record_id ORDER BY {_NEWEST_FIRST}) = 1"
+        f"(SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) "
+        f"WHERE {condition.text()} "
+        f"QUALIFY row_number() OVER (PARTITION BY m.record_id ORDER BY {_NEWEST_FIRST}) = 1) m"
     )
-    source = f"({newest}) m JOIN _schema s USING (schema_id)"
-    found = _rows(connection, state, source, "TRUE", condition.parameters, "m.timestamp, m.seq")
+    found = _rows(connection, state, newest, "TRUE", condition.parameters, "m.timestamp, m.seq")
     return [row.record for row in found]
 
 
 def _rows(
     connection: Connection, state: State, source: str, condition: str, parameters: Sequence[object], order: str
 ) -> list[Row]:
-    keys = "".join(f", s.{quote(key.name)}" for key in state.keys)
+    keys = "".join(f", m.k{number}" for number in range(len(state.keys)))
     query = (
         f"SELECT {_COLUMNS}{keys} FROM {source} JOIN _records r ON r.record_no = m.record_no "
         f"WHERE {condition} ORDER BY {order}"
@@ -117,13 +118,13 @@ def _row(state: State, row: tuple[Any, ...]) -> Row:
 
 
 def _order(keys: Sequence[SchemaKey]) -> str:
-    places = "".join(f"{_sortable(key)} NULLS FIRST, " for key in keys)
+    places = "".join(f"{_sortable(number, key)} NULLS FIRST, " for number, key in enumerate(keys))
     return f"{places}m.version_keys, m.timestamp, m.seq"
 
 
-def _sortable(key: SchemaKey) -> str:
+def _sortable(number: int, key: SchemaKey) -> str:
     kind = "HUGEINT" if key.value_type == "int" else KEY_SQL_TYPES[key.value_type]
-    return f"TRY_CAST(s.{quote(key.name)} AS {kind})"
+    return f"TRY_CAST(m.k{number} AS {kind})"
 
 
 def _versions(connection: Connection, match: Match) -> list[str] | None:

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 
     from scidb.store.model import KeyValue, Match, SchemaKey
 
-__all__ = ["Condition", "check_keys", "entry_conditions", "kept_pieces", "place_conditions", "quote", "version_fits"]
+__all__ = [
+    "Condition",
+    "check_keys",
+    "entry_conditions",
+    "kept_pieces",
+    "literal",
+    "located",
+    "place_conditions",
+    "quote",
+    "same_result",
+    "version_fits",
+]
 
 
 def quote(identifier: str) -> str:
@@ -137,31 +148,40 @@ def _texts(version_keys: str) -> dict[str, str]:
     }
 
 
+def located(keys: Sequence[SchemaKey]) -> str:
+    """Return the columns of an entry ``m`` and of its location ``s``; key number n is named kn."""
+    # Under names of our own, since a key may be named like a column of the log.
+    places = "".join(f", s.{quote(key.name)} AS k{number}" for number, key in enumerate(keys))
+    return f"m.*, s.schema_level AS level{places}"
+
+
 def kept_pieces(keys: Sequence[SchemaKey], until: str) -> str:
     """Return a query for how many pieces each distributed result has now.
 
     Pieces of one result share variable, version keys and location but for its deepest key. `until` is a
     condition on the entry.
     """
-    parents = "".join(f", {parent(key)} AS p{number}" for number, key in enumerate(keys))
+    entries = (
+        f"SELECT {located(keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) "
+        f"WHERE m.piece IS NOT NULL AND {until}"
+    )
+    parents = "".join(f", {_parent(number, key)} AS p{number}" for number, key in enumerate(keys))
     return (
         f"SELECT m.variable_name, m.version_keys{parents}, "
-        "arg_max(m.pieces, struct_pack(t := m.timestamp, q := m.seq)) AS pieces "
-        f"FROM _record_metadata m JOIN _schema s USING (schema_id) WHERE m.piece IS NOT NULL AND {until} "
-        "GROUP BY ALL"
+        f"arg_max(m.pieces, struct_pack(t := m.timestamp, q := m.seq)) AS pieces FROM ({entries}) m GROUP BY ALL"
     )
 
 
-def parent(key: SchemaKey) -> str:
-    """Return the expression for one key of the location that a result was distributed from."""
-    column = f"s.{quote(key.name)}"
-    return f"CASE WHEN s.schema_level = {literal(key.name)} THEN NULL ELSE {column} END"
-
-
 def same_result(keys: Sequence[SchemaKey]) -> str:
-    """Return the condition that joins an entry ``m`` at ``s`` with the count ``c`` of its result."""
-    parents = "".join(f" AND c.p{number} IS NOT DISTINCT FROM {parent(key)}" for number, key in enumerate(keys))
+    """Return the condition that joins a located entry ``m`` with the count ``c`` of its result."""
+    parents = "".join(
+        f" AND c.p{number} IS NOT DISTINCT FROM {_parent(number, key)}" for number, key in enumerate(keys)
+    )
     return "m.piece IS NOT NULL AND c.variable_name = m.variable_name AND c.version_keys = m.version_keys" + parents
+
+
+def _parent(number: int, key: SchemaKey) -> str:
+    return f"CASE WHEN m.level = {literal(key.name)} THEN NULL ELSE m.k{number} END"
 
 
 def literal(text: str) -> str:

@@ -6,7 +6,7 @@ Fed by what is read and by the process's own writes, which are the only ones; fo
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scidb.store.duck.sql import check_keys
 from scidb.store.duck.types import Shape, key_value
@@ -31,8 +31,7 @@ _STAMPS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A record as found, with its numbers and layout inside this file."""
 
     record: Record

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from scidb.store.duck.sql import kept_pieces, literal, quote, same_result
+from scidb.store.duck.sql import kept_pieces, literal, located, quote, same_result
 from scidb.store.duck.types import KEY_SQL_TYPES
 from scidb.store.names import unique_columns
 
@@ -46,7 +46,7 @@ class _Value:
 
 def _view(state: State, view: str, variable: str, layouts: Sequence[Layout], *, by_element: bool) -> str:
     values = _values(layouts, by_element=by_element)
-    keys = [f"TRY_CAST(s.{quote(key.name)} AS {KEY_SQL_TYPES[key.value_type]})" for key in state.keys]
+    keys = [f"TRY_CAST(m.k{number} AS {KEY_SQL_TYPES[key.value_type]})" for number, key in enumerate(state.keys)]
     # Schema keys have their names to themselves, and so have our own columns.
     names = unique_columns([value.name for value in values], reserved=[key.name for key in state.keys])
     shown = [f"{expression} AS {quote(key.name)}" for expression, key in zip(keys, state.keys, strict=True)]
@@ -56,13 +56,14 @@ def _view(state: State, view: str, variable: str, layouts: Sequence[Layout], *, 
     shown += [f"d.v{number} AS {quote(name)}" for number, name in enumerate(names)]
     data = " UNION ALL ".join(_data(layout, values, by_element=by_element) for layout in layouts)
     newest = (
-        f"SELECT * FROM _record_metadata WHERE variable_name = {literal(variable)} QUALIFY row_number() OVER "
-        "(PARTITION BY schema_id, version_keys ORDER BY timestamp DESC, seq DESC) = 1"
+        f"SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) "
+        f"WHERE m.variable_name = {literal(variable)} QUALIFY row_number() OVER "
+        "(PARTITION BY m.schema_id, m.version_keys ORDER BY m.timestamp DESC, m.seq DESC) = 1"
     )
     pieces = kept_pieces(state.keys, f"m.variable_name = {literal(variable)}")
     return (
         f"CREATE OR REPLACE VIEW {quote(view)} AS SELECT {', '.join(shown)} FROM ({newest}) m "
-        f"JOIN _schema s USING (schema_id) JOIN ({data}) d ON d.record_no = m.record_no "
+        f"JOIN ({data}) d ON d.record_no = m.record_no "
         f"LEFT JOIN ({pieces}) c ON {same_result(state.keys)} "
         "WHERE m.piece IS NULL OR c.pieces IS NULL OR m.piece <= c.pieces"
     )
