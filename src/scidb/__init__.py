@@ -6,10 +6,11 @@ from scidb.database import DatabaseManager
 from scidb.exceptions import *  # noqa: F403 - every error is also reachable as scidb.X
 from scidb.foreach import Fixed, ForEachConfig, ForEachReport, PathInput, for_each
 from scidb.hashing import canonical_hash
-from scidb.session import configure_database, get_database
-from scidb.session import open_database as open  # noqa: A004, F401 - as h5py.open, xarray.open: read as scidb.open
+from scidb.session import configure_database, get_database, open_database
 from scidb.thunk import OutputThunk, PipelineThunk, Thunk, ThunkOutput, thunk
 from scidb.variable import BaseVariable
+
+open = open_database  # noqa: A001 - as in h5py or xarray, and left out of __all__
 
 __all__ = [
     "BaseVariable",

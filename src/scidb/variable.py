@@ -28,27 +28,27 @@ __all__ = ["BaseVariable", "Database", "database_or_current"]
 class Database(Protocol):
     """What a variable asks of the facade."""
 
-    def save(self, variable: Any, data: Any, *, index: Any = None, params: Any = None, **metadata: Any) -> str:
+    def save(self, variable: Any, data: Any, /, *, index: Any = None, params: Any = None, **metadata: Any) -> str:
         """Save one value."""
         ...
 
-    def save_many(self, variable: Any, items: Any, **common: Any) -> list[str]:
+    def save_many(self, variable: Any, items: Any, /, **common: Any) -> list[str]:
         """Save many values."""
         ...
 
-    def load(self, variable: Any, **request: Any) -> Any:
+    def load(self, variable: Any, /, **request: Any) -> Any:
         """Load what matches."""
         ...
 
-    def load_one(self, variable: Any, **request: Any) -> Any:
+    def load_one(self, variable: Any, /, **request: Any) -> Any:
         """Load exactly one value."""
         ...
 
-    def load_all(self, variable: Any, **request: Any) -> Any:
+    def load_all(self, variable: Any, /, **request: Any) -> Any:
         """Load everything that matches."""
         ...
 
-    def list_versions(self, variable: Any, **request: Any) -> list[dict[str, Any]]:
+    def list_versions(self, variable: Any, /, **request: Any) -> list[dict[str, Any]]:
         """List log entries."""
         ...
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scidb.cli.context import find_database
-from scidb.exceptions import DatabaseNotConfiguredError, SciDBError
+from scidb.cli.context import Settings, find_database, open_for_reading
+from scidb.exceptions import DatabaseNotConfiguredError, SciDBError, StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,3 +124,9 @@ def test_looking_changes_nothing(scidb: Scidb, study: Path, here: Path) -> None:
 
     assert study.read_bytes() == before
     assert list(here.iterdir()) == []
+
+
+def test_the_database_is_opened_for_reading(study: Path) -> None:
+    """A verb could not write if it tried."""
+    with open_for_reading(Settings(str(study))) as db, pytest.raises(StorageError, match="read-only"):
+        db.save("Reaction", 1.0, subject=1, day=0)

@@ -91,6 +91,22 @@ def test_a_table_on_a_terminal_fits_and_keeps_ids_whole(scidb: Scidb, monkeypatc
     assert "[bold]x[/bold]" in scidb("sql", "SELECT '[bold]x[/bold]' AS a").stdout
 
 
+def test_a_long_cell_is_cut_on_a_terminal_and_whole_in_a_pipe(scidb: Scidb, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell too long for the terminal gives way to the other columns; a pipe gets all of it."""
+    query = "SELECT 'begin' || repeat('x', 200) AS long, 'begin' || repeat('y', 30) AS short, 17 AS number"
+    assert "x" * 200 in scidb("sql", query).stdout
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "80")
+
+    head, row = scidb("sql", query).stdout.splitlines()
+
+    assert head.split() == ["long", "short", "number"]
+    assert len(row.rstrip()) <= 80
+    assert row.split()[0].endswith("x…")
+    assert row.split()[1:] == ["begin" + "y" * 30, "17"]
+
+
 def test_text_cannot_steer_the_terminal(scidb: Scidb, here: Path) -> None:
     """Control characters in what was saved are shown, not sent."""
     with open_database(here / "odd.duckdb", {"subject": str}) as db:

@@ -12,6 +12,7 @@ import pytest
 
 import scidb
 from scidb import BaseVariable, DatabaseManager, exceptions
+from scidb.registry import register_class
 
 
 class Signal(BaseVariable):
@@ -32,7 +33,7 @@ class Rotation(BaseVariable):
 
     @classmethod
     def from_db(cls, df: pd.DataFrame) -> np.ndarray[Any, Any]:
-        return df["value"].to_numpy().reshape(3, 3)
+        return np.asarray(df["value"]).reshape(3, 3)
 
 
 class Unwilling(BaseVariable):
@@ -42,6 +43,11 @@ class Unwilling(BaseVariable):
     @classmethod
     def from_db(cls, df: pd.DataFrame) -> Any:
         return df
+
+
+def define(name: str, **body: Any) -> type[BaseVariable]:
+    """Define a variable class, as a notebook cell would."""
+    return type(name, (BaseVariable,), body)
 
 
 def test_both_spellings_save_the_same_record(db: DatabaseManager) -> None:
@@ -230,7 +236,6 @@ def test_version_values_match_exactly(db: DatabaseManager) -> None:
         Count.save(number, subject=1, k=value)
 
     assert [Count.load_one(subject=1, k=value).data for value in (1, 1.0, True, "1", [1])] == [0, 1, 2, 3, 4]
-    assert [item.data for item in Count.load_all(k=scidb.any_of(1, "1"))] == [3, 0] or True
     assert sorted(item.data for item in Count.load_all(k=scidb.any_of(1, "1"))) == [0, 3]
 
 
@@ -355,7 +360,7 @@ def test_a_class_may_be_defined_again(db: DatabaseManager) -> None:
     """A notebook cell run twice keeps its data."""
     Count.save(1, subject=1)
 
-    again = type("Count", (BaseVariable,), {})
+    again = define("Count")
 
     assert again.load_one(subject=1).data == 1
 
@@ -364,20 +369,20 @@ def test_a_class_may_be_defined_again(db: DatabaseManager) -> None:
 def test_names_that_would_clash_are_refused(name: str) -> None:
     """A9: refused when the class is defined."""
     with pytest.raises(exceptions.VariableDefinitionError):
-        type(name, (BaseVariable,), {})
+        define(name)
 
 
 def test_names_that_differ_in_case_are_refused(db: DatabaseManager) -> None:
     """A9: the second of two names that differ only in case is refused."""
-    type("abc", (BaseVariable,), {}).save(1, subject=1)
+    define("abc").save(1, subject=1)
 
     with pytest.raises(exceptions.VariableDefinitionError, match="case"):
-        type("ABC", (BaseVariable,), {}).save(1, subject=1)
+        define("ABC").save(1, subject=1)
 
 
 def test_sql_keywords_are_fine_names(db: DatabaseManager) -> None:
     """A9: a class named like a SQL keyword works."""
-    select = type("select", (BaseVariable,), {})
+    select = define("select")
     select.save(1, subject=1)
 
     assert select.load_one(subject=1).data == 1
@@ -386,26 +391,26 @@ def test_sql_keywords_are_fine_names(db: DatabaseManager) -> None:
 def test_half_a_custom_storage_is_refused() -> None:
     """to_db and from_db come both or not at all, from_db as a classmethod."""
     with pytest.raises(exceptions.VariableDefinitionError, match="but not from_db"):
-        type("Half", (BaseVariable,), {"to_db": lambda self: self.data})
+        define("Half", to_db=lambda self: self.data)
     with pytest.raises(exceptions.VariableDefinitionError, match="classmethod"):
-        type("Plain", (BaseVariable,), {"to_db": lambda self: self.data, "from_db": lambda df: df})
+        define("Plain", to_db=lambda self: self.data, from_db=lambda df: df)
     with pytest.raises(exceptions.VariableDefinitionError, match="schema_version"):
-        type("Zero", (BaseVariable,), {"schema_version": 0})
+        define("Zero", schema_version=0)
 
 
 def test_an_old_schema_version_says_so(db: DatabaseManager) -> None:
     """A10: a stored version without a migration is an error that says how to write one."""
     Rotation.save(np.eye(3), subject=1)
-    body = {"to_db": Rotation.to_db, "from_db": classmethod(lambda cls, df: df), "schema_version": 2}
-    newer = type("Rotation", (BaseVariable,), body)
+    body: dict[str, Any] = {"to_db": Rotation.to_db, "from_db": classmethod(lambda cls, df: df), "schema_version": 2}
+    newer = define("Rotation", **body)
 
     with pytest.raises(exceptions.MigrationError, match="migrate"):
         newer.load_one(subject=1)
 
     body["migrate"] = classmethod(lambda cls, df, version: df.assign(was=version))
-    migrating = type("Rotation", (BaseVariable,), body)
+    migrating = define("Rotation", **body)
     assert list(migrating.load_one(subject=1).data["was"].unique()) == [1]
-    type("Rotation", (BaseVariable,), dict(Rotation.__dict__))
+    register_class(Rotation)
 
 
 def test_the_same_current_database_is_returned(tmp_path: Any) -> None:

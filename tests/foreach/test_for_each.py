@@ -498,7 +498,7 @@ def test_thunks_run_as_functions(raw: DatabaseManager) -> None:
         (lambda: for_each(lambda trial: trial, {"trial": 3}, [Mean]), "schema key or of a reserved"),
         (lambda: for_each(mean, {"signal": Raw}, [Mean], as_table=["x"]), "no input"),
         (lambda: for_each(mean, {"signal": PathInput("{day}.csv")}, [Mean], subject=[1]), "needs the key 'day'"),
-        (lambda: for_each(mean, {"signal": Raw}, [Mean], on_error="ignore"), "on_error"),
+        (lambda: for_each(mean, {"signal": Raw}, [Mean], on_error="ignore"), "on_error"),  # type: ignore[arg-type]
         (lambda: Fixed(3, subject=1), "variable class first"),  # type: ignore[arg-type]
         (lambda: PathInput("{a.b}.csv"), "placeholder"),
         (lambda: PathInput("{a"), "no path template"),

@@ -50,21 +50,19 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Non
         print("\n".join(_aligned(columns, rows)))
         return
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column, width in zip(columns, _fitted(columns, rows, console.width), strict=True):
         table.add_column(
-            Text(column.heading),
+            column.heading,
             justify="right" if column.right else "left",
             no_wrap=column.too_wide != "fold",
             overflow="fold" if column.too_wide == "fold" else "ellipsis",
-            min_width=min(width, len(column.heading), 8) if column.too_wide == "fold" else width,
+            min_width=min(width, 8) if column.too_wide == "fold" else width,
             max_width=width,
         )
     for row in rows:
-        # Text, because what was saved may look like markup.
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*row)
     console.print(table)
 
 
@@ -93,6 +91,7 @@ def is_terminal() -> bool:
 def _terminal() -> Console | None:
     from rich.console import Console
 
+    # What was saved may look like markup, and is none.
     console = Console(highlight=False, markup=False, emoji=False)
     return console if console.is_terminal else None
 
@@ -108,7 +107,7 @@ def _fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], available:
     """Return a width per column; what may be cut gives way first, the widest of it before the others."""
     widths = _widths(columns, rows)
     cut = [number for number, column in enumerate(columns) if column.too_wide == "cut"]
-    excess = sum(widths) + 2 * len(widths) - available
+    excess = sum(widths) + 2 * (len(widths) - 1) - available
     while excess > 0 and (widest := max(cut, key=widths.__getitem__, default=None)) is not None:
         if widths[widest] <= _LEAST:
             break

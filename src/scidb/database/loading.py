@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-from scidb.database.saving import Saving
+from scidb.database.finding import Finding
 from scidb.exceptions import NotFoundError, SciDBError, UnsupportedOperationError
-from scidb.records import ambiguous, instances, place, records_table, version_keys_of
-from scidb.store.model import Entries, Latest, Match, Records
+from scidb.records import instances, records_table
+from scidb.store.model import Latest, Match, Records
 from scidb.store.protocol import Sql
 
 if TYPE_CHECKING:
@@ -45,12 +45,13 @@ class QueryResult:
         return repr(self.to_pandas())
 
 
-class Loading(Saving):
+class Loading(Finding):
     """load, load_one, load_all, list_versions, and SQL."""
 
     def load(
         self,
         variable: VariableLike,
+        /,
         *,
         version: str = "latest",
         loc: Any = None,
@@ -79,6 +80,7 @@ class Loading(Saving):
     def load_one(
         self,
         variable: VariableLike,
+        /,
         *,
         version: str = "latest",
         loc: Any = None,
@@ -97,12 +99,13 @@ class Loading(Saving):
             When several records match.
 
         """
-        record = self._one_record(variable, version, metadata, params, as_of)
+        record = self.find_record(variable, version, as_of=as_of, params=params, **metadata)
         return _select(self._load_record(record), loc, iloc)
 
     def load_all(
         self,
         variable: VariableLike,
+        /,
         *,
         as_df: bool = False,
         include_record_id: bool = False,
@@ -126,28 +129,21 @@ class Loading(Saving):
 
     def load_by_record_id(self, record_id: str) -> BaseVariable:
         """Load a record by its id, or by a unique prefix of it."""
-        found = self._store.find(Records(Match(record_prefix=record_id)))
-        if not found:
-            raise NotFoundError(f"No record has an id that begins with {record_id!r}.", record_id=record_id)
-        if len(found) > 1:
-            raise ambiguous(f"id {record_id!r}", found)
-        return self._load_record(found[0])
+        return self._load_record(self.find_record_by_id(record_id))
 
     load_by_vhash = load_by_record_id
 
     def list_versions(
         self,
         variable: VariableLike,
+        /,
         *,
         as_of: Any = None,
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> list[dict[str, Any]]:
         """Return one dict per log entry, newest first."""
-        name, _ = self._named(variable)
-        self._registered(name)
-        entries = self._store.find(Entries(self._match(name, metadata, params, as_of)))
-        return [_version(entry) for entry in entries]
+        return [_version(entry) for entry in self.log(variable, as_of=as_of, params=params, **metadata)]
 
     def distinct_schema_values(self, key: str) -> list[Any]:
         """Return the values of a schema key that occur in the database, in natural order."""
@@ -198,33 +194,12 @@ class Loading(Saving):
         name, cls = self._named(variable)
         self._registered(name)
         if version != "latest":
-            return [self._load_record(self._one_record(variable, version, metadata, params, as_of))]
+            return [self._load_record(self.find_record(variable, version, as_of=as_of, params=params, **metadata))]
         query = Latest(self._match(name, metadata, params, as_of))
         found = [instance for chunk in self._store.fetch(query) for instance in instances(chunk, cls)]
         if not found:
             raise self._not_found(name, metadata, params)
         return found
-
-    def _one_record(
-        self,
-        variable: VariableLike,
-        version: str,
-        metadata: Mapping[str, Any],
-        params: Mapping[str, Any] | None,
-        as_of: Any,
-    ) -> Record:
-        """Find the one record that a caller means."""
-        name, _ = self._named(variable)
-        self._registered(name)
-        if version == "latest":
-            found = self._store.find(Latest(self._match(name, metadata, params, as_of)))
-        else:
-            found = self._store.find(Records(self._match(name, metadata, params, as_of, record_prefix=version)))
-        if not found:
-            raise self._not_found(name, metadata, params, version)
-        if len(found) > 1:
-            raise ambiguous(name, found)
-        return found[0]
 
     def _load_record(self, record: Record) -> BaseVariable:
         _, cls = self._named(record.variable)
@@ -232,20 +207,6 @@ class Loading(Saving):
         for chunk in self._store.fetch(query):
             return instances(chunk, cls)[0]
         raise NotFoundError(f"The record {record.record_id} is gone.", record_id=record.record_id)
-
-    def _not_found(
-        self,
-        name: str,
-        metadata: Mapping[str, Any],
-        params: Mapping[str, Any] | None,
-        version: str = "latest",
-    ) -> NotFoundError:
-        wanted = place({**metadata, **(params or {})})
-        which = "" if version == "latest" else f" with a record id that begins with {version!r}"
-        near = self._closest(name)
-        known = "; ".join(place({**record.schema, **version_keys_of(record)}) for record in near)
-        hint = f" The database has {name} at {known}{', ...' if len(near) == 5 else ''}." if near else ""
-        return NotFoundError(f"No {name} at {wanted}{which}.{hint}", variable=name)
 
     def _as_table(
         self, variable: VariableLike, found: Sequence[BaseVariable], *, record_ids: bool = False

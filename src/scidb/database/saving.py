@@ -59,6 +59,7 @@ class Saving(Core):
         self,
         variable: VariableLike,
         data: Any,
+        /,
         *,
         index: Any = None,
         params: Mapping[str, Any] | None = None,
@@ -79,12 +80,12 @@ class Saving(Core):
         pending = self._pending(variable, data, metadata, params, index)
         return self._save([pending])[0].record_id
 
-    def save_variable(self, variable: BaseVariable, **metadata: Any) -> str:
+    def save_variable(self, variable: BaseVariable, /, **metadata: Any) -> str:
         """Save an instance and return its record_id."""
         return self.save(type(variable), variable, **metadata)
 
     def save_many(
-        self, variable: VariableLike, items: Iterable[tuple[Any, Mapping[str, Any]]], **common: Any
+        self, variable: VariableLike, items: Iterable[tuple[Any, Mapping[str, Any]]], /, **common: Any
     ) -> list[str]:
         """Save pairs of a value and its metadata in one transaction; return the record ids in order."""
         pending = [self._pending(variable, data, {**common, **metadata}) for data, metadata in items]

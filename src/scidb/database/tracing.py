@@ -24,6 +24,7 @@ class Tracing(Iterating):
     def get_provenance(
         self,
         variable: VariableLike,
+        /,
         version: str | None = None,
         *,
         params: Mapping[str, Any] | None = None,
@@ -43,22 +44,24 @@ class Tracing(Iterating):
             When not exactly one record matches.
 
         """
-        return provenance_of(self._store, self._one_record(variable, version or "latest", metadata, params, None))
+        return provenance_of(self._store, self.find_record(variable, version or "latest", params=params, **metadata))
 
     def get_derived_from(
         self,
         variable: VariableLike,
+        /,
         version: str | None = None,
         *,
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> list[dict[str, Any]]:
         """Return what was computed from one record directly: record_id, type, function and metadata each."""
-        return derived_from(self._store, self._one_record(variable, version or "latest", metadata, params, None))
+        return derived_from(self._store, self.find_record(variable, version or "latest", params=params, **metadata))
 
     def get_lineage_graph(
         self,
         variable: VariableLike,
+        /,
         version: str | None = None,
         *,
         direction: Literal["up", "down"] = "up",
@@ -70,7 +73,7 @@ class Tracing(Iterating):
 
         `depth` counts function calls; None means all the way.
         """
-        record = self._one_record(variable, version or "latest", metadata, params, None)
+        record = self.find_record(variable, version or "latest", params=params, **metadata)
         return lineage_graph(self._store, [record], direction, depth)
 
     def get_pipeline_structure(self) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ import re
 import string
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from scidb.exceptions import PipelineError, did_you_mean
 from scidb.foreach.protocols import Loadable
@@ -44,12 +44,12 @@ class Fixed:
 
     """
 
-    def __init__(self, source: Loadable, **metadata: Any) -> None:
-        if not (isinstance(source, type) and isinstance(source, Loadable)):
+    def __init__(self, source: type, /, **metadata: Any) -> None:
+        if not isinstance(source, Loadable):
             raise PipelineError(
                 f"Fixed(...) takes a variable class first, got {source!r}. Constants are passed as they are."
             )
-        self.source: Loadable = source
+        self.source = cast("Loadable", source)
         self.metadata: dict[str, Any] = metadata
 
     def to_key(self) -> str:

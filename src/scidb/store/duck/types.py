@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +15,8 @@ from scidb.exceptions import SchemaKeyError, UnsupportedValueError
 from scidb.store.names import unique_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scidb.store.model import KeyType, KeyValue, SchemaKey
 
 __all__ = [
@@ -47,9 +49,10 @@ _PYTHON_TYPES: Final = {"int": int, "float": float, "str": str, "date": dt.date,
 def fitting_text(key: SchemaKey, value: object) -> str | None:
     """Return the text that stands for a key's value, or None if the value does not fit the key."""
     # Exactly the type: a bool is an int and a datetime a date, but neither is meant.
-    if key.value_type is None or type(value) is not _PYTHON_TYPES[key.value_type]:
+    kind = type(value)
+    if key.value_type is None or kind is not _PYTHON_TYPES[key.value_type]:
         return None
-    return _text(value)
+    return _TEXTS[kind](value)
 
 
 def key_text(key: SchemaKey, value: KeyValue) -> str:
@@ -75,21 +78,29 @@ def key_text(key: SchemaKey, value: KeyValue) -> str:
     return text
 
 
-def _text(value: object) -> str | None:
-    match value:
-        case float():
-            return None if math.isnan(value) else repr(value + 0.0)  # -0.0 is the same place as 0.0
-        case dt.datetime():
-            return (value if value.tzinfo is None else value.astimezone(dt.UTC)).isoformat()
-        case dt.date():
-            return value.isoformat()
-        case str():
-            return value if value.isascii() or _is_unicode(value) else None
-    return str(value)
+def _float_text(value: float) -> str | None:
+    return None if math.isnan(value) else repr(value + 0.0)  # -0.0 is the same place as 0.0
+
+
+def _str_text(value: str) -> str | None:
+    return value if value.isascii() or _is_unicode(value) else None
+
+
+def _datetime_text(value: dt.datetime) -> str:
+    return (value if value.tzinfo is None else value.astimezone(dt.UTC)).isoformat()
 
 
 def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+_TEXTS: Final[dict[type, Callable[[Any], str | None]]] = {
+    int: str,
+    float: _float_text,
+    str: _str_text,
+    dt.date: dt.date.isoformat,
+    dt.datetime: _datetime_text,
+}
 
 
 def key_value(kind: KeyType | None, text: str) -> KeyValue:

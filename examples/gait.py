@@ -1,0 +1,254 @@
+"""How evenly do people walk: steps, stride times and symmetry from sensors on the feet and the lower back.
+
+86 recordings of 15 people who walk 10 m, turn and walk back, from "A Reference Data Set for the Study of Healthy
+Subject Gait with Inertial Measurements Units" (C. Voisard and others, Image Processing On Line, 2023, article 497).
+
+    python gait.py FOLDER [--db FILE]
+
+Run it twice: the second run computes nothing. Change something here or in gait_steps.py, and only what your change
+touches is computed again. The signal processing is in gait_steps.py; this file says what is computed from what.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from gait_steps import (
+    ACCELERATION,
+    detect_steps,
+    read_sensor,
+    sampling_rate,
+    steps_within,
+    stride_times,
+    symmetry_index,
+)
+
+from scidb import BaseVariable, Fixed, ForEachReport, PathInput, configure_database, for_each
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+KEYS = {"subject": int, "trial": int, "sensor": str}  # sensors: lb lower back, lf left foot, rf right foot
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+class Trial(BaseVariable):
+    """One walk of one person: who walked, from where to where, and the hand-checked steps."""
+
+
+class Recording(BaseVariable):
+    """What one sensor recorded during a trial."""
+
+    units = {"Time": "s", "Acc_X": "m/s2", "Acc_Y": "m/s2", "Acc_Z": "m/s2"} | dict.fromkeys(
+        ("Gyr_X", "Gyr_Y", "Gyr_Z"), "rad/s"
+    )
+
+
+class Steps(BaseVariable):
+    """The steps of one foot during a trial: a row of toe-off and heel strike for each."""
+
+    units = "samples"
+
+
+class StrideTimes(BaseVariable):
+    """Times from heel strike to heel strike of one foot, the turn left out."""
+
+    units = "s"
+
+
+class StepCount(BaseVariable):
+    """Steps of both feet in a trial, as found."""
+
+
+class HandCheckedStepCount(BaseVariable):
+    """Steps of both feet in a trial, as marked by the authors of the data."""
+
+
+class StepCountError(BaseVariable):
+    """How many steps too many were found in a trial."""
+
+    units = "%"
+
+
+class SymmetryIndex(BaseVariable):
+    """How much longer the right foot is in the air than the left one; 0 is even."""
+
+    units = "%"
+
+
+class Cadence(BaseVariable):
+    """Steps per minute in a trial, from the bouncing of the lower back."""
+
+    units = "1/min"
+
+
+class SubjectSummary(BaseVariable):
+    """All trials of one person in a few numbers."""
+
+
+class Agreement(BaseVariable):
+    """How well the steps of all trials agree with the hand-checked ones."""
+
+
+# ---------------------------------------------------------------- one trial
+
+
+def read_trial(path: Path) -> dict[str, Any]:
+    """Read the description of a trial."""
+    about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return about
+
+
+def find_steps(recording: pd.DataFrame, trial: dict[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the steps of one foot, and the times of its strides."""
+    steps = detect_steps(recording, trial["TrialBoundaries"])
+    return steps, stride_times(steps, sampling_rate(recording), turn=trial["UTurnBoundaries"])
+
+
+def count_steps(
+    left: NDArray[np.int64], right: NDArray[np.int64], trial: dict[str, Any]
+) -> tuple[int, int, float]:
+    """Return the number of steps found, the number marked by hand, and the difference in percent."""
+    found = len(left) + len(right)
+    marked = [steps_within(trial[foot], trial["TrialBoundaries"]) for foot in ("LeftFootEvents", "RightFootEvents")]
+    checked = sum(map(len, marked))
+    return found, checked, 100 * (found - checked) / checked
+
+
+def compare_feet(left: NDArray[np.int64], right: NDArray[np.int64]) -> float:
+    """Return the symmetry index of the swing times, from toe-off to heel strike."""
+    return symmetry_index(left=np.diff(left).mean(), right=np.diff(right).mean())
+
+
+def count_bounces(recording: pd.DataFrame, trial: dict[str, Any]) -> float:
+    """Return the steps per minute: the trunk goes up and down once with each step."""
+    first, last = trial["TrialBoundaries"]
+    rate = sampling_rate(recording)
+    acceleration = np.linalg.norm(recording[list(ACCELERATION)].to_numpy(), axis=1)
+    bounce = np.interp(np.arange(first, last), recording["PacketCounter"], acceleration)  # some packets are lost
+    power = np.abs(np.fft.rfft((bounce - bounce.mean()) * np.hanning(len(bounce)), n=16 * len(bounce))) ** 2
+    frequency = np.fft.rfftfreq(16 * len(bounce), 1 / rate)
+    walking = (frequency > 1.2) & (frequency < 3.0)
+    return float(60 * frequency[walking][np.argmax(power[walking])])
+
+
+# ---------------------------------------------------------------- many trials
+
+
+def summarise(
+    found: list[int],
+    checked: list[int],
+    strides: list[NDArray[np.float64]],
+    cadence: list[float],
+    symmetry: list[float],
+) -> dict[str, float]:
+    """Put the trials of one person together: sums of counts, medians of the rest."""
+    return {
+        "trials": len(found),
+        "steps": sum(found),
+        "checked": sum(checked),
+        "stride_time": float(np.median(np.concatenate(strides))),
+        "cadence": float(np.median(cadence)),
+        "symmetry": float(np.median(symmetry)),
+    }
+
+
+def agree(found: list[int], checked: list[int], errors: list[float]) -> dict[str, float]:
+    """Compare the counts of all trials: the difference of the median trial, and that of the sums."""
+    return {
+        "trials": len(errors),
+        "steps": sum(found),
+        "checked": sum(checked),
+        "median_error": float(np.median(np.abs(errors))),
+        "total_error": 100 * (sum(found) - sum(checked)) / sum(checked),
+    }
+
+
+# ---------------------------------------------------------------- what is computed from what
+
+
+def run(folder: Path) -> list[ForEachReport]:
+    """Run the whole analysis over a folder of recordings; `[]` stands for all that there are."""
+    trial_files = PathInput("{subject:d}-{trial:d}.json", root_folder=folder)
+    sensor_files = PathInput("{subject:d}-{trial:d}_{sensor}.txt", root_folder=folder)
+    lower_back = Fixed(Recording, sensor="lb")
+    feet = {"left": Fixed(Steps, sensor="lf"), "right": Fixed(Steps, sensor="rf")}
+    counts = {"found": StepCount, "checked": HandCheckedStepCount}
+    return [
+        for_each(read_trial, {"path": trial_files}, [Trial], subject=[], trial=[]),
+        for_each(read_sensor, {"path": sensor_files}, [Recording], subject=[], trial=[], sensor=[]),
+        for_each(
+            find_steps,
+            {"recording": Recording, "trial": Trial},
+            [Steps, StrideTimes],
+            subject=[],
+            trial=[],
+            sensor=["lf", "rf"],
+        ),
+        for_each(
+            count_steps,
+            {**feet, "trial": Trial},
+            [StepCount, HandCheckedStepCount, StepCountError],
+            subject=[],
+            trial=[],
+        ),
+        for_each(compare_feet, feet, [SymmetryIndex], subject=[], trial=[]),
+        for_each(count_bounces, {"recording": lower_back, "trial": Trial}, [Cadence], subject=[], trial=[]),
+        for_each(
+            summarise,
+            {**counts, "strides": StrideTimes, "cadence": Cadence, "symmetry": SymmetryIndex},
+            [SubjectSummary],
+            subject=[],
+        ),
+        for_each(agree, {**counts, "errors": StepCountError}, [Agreement]),
+    ]
+
+
+def show_results() -> None:
+    """Print a row per subject, and the totals."""
+    print("\nsubject  trials  steps  hand-checked  stride time  cadence  symmetry")
+    print("                                              s    1/min         %")
+    for summary in sorted(SubjectSummary.load_all(), key=lambda one: one.schema["subject"]):
+        print(
+            "{subject:7}  {trials:6}  {steps:5}  {checked:12}  {stride_time:11.2f}  {cadence:7.1f}  {symmetry:+8.1f}".format(
+                **summary.schema, **summary.data
+            )
+        )
+    total = Agreement.load_one().data
+    print("\n    all  {trials:6}  {steps:5}  {checked:12}".format(**total))
+    print("Difference to the hand-checked steps: {median_error:.1f} % in the median trial, ".format(**total), end="")
+    print("{total_error:+.1f} % in total.".format(**total))
+
+
+# ---------------------------------------------------------------- the command
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the analysis from the command line; 1 if a part of it failed."""
+    parser = argparse.ArgumentParser(description="Find the steps in recordings of people walking.")
+    parser.add_argument("folder", metavar="PATH", type=Path, help="the folder of the recordings")
+    parser.add_argument("--db", metavar="FILE", type=Path, default=Path("gait.duckdb"), help="default: %(default)s")
+    given = parser.parse_args(arguments)
+    if given.folder.is_file():
+        parser.error(f"{given.folder} is a file. Unpack it (tar -xf {given.folder}) and name the folder.")
+    if not any(given.folder.glob("*-*.json")):
+        parser.error(f"{given.folder} is no folder of recordings: there is no file as 1-1.json in it.")
+    with configure_database(given.db, KEYS):
+        reports = run(given.folder)
+        for report in reports:
+            print(report)
+        show_results()
+    return int(any(report.failed for report in reports))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

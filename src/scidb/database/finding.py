@@ -1,0 +1,110 @@
+"""Finding: which record a caller means, and what the log says; never a payload."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scidb.database.saving import Saving
+from scidb.exceptions import NotFoundError
+from scidb.records import ambiguous, place, version_keys_of
+from scidb.store.model import Entries, Latest, Match, Records, TraceQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scidb.database.core import VariableLike
+    from scidb.store.model import Record
+
+__all__ = ["Finding"]
+
+
+class Finding(Saving):
+    """find_record, log and their kin."""
+
+    def find_record(
+        self,
+        variable: VariableLike,
+        /,
+        version: str = "latest",
+        *,
+        as_of: Any = None,
+        params: Mapping[str, Any] | None = None,
+        **metadata: Any,
+    ) -> Record:
+        """Find the one record that a caller means, without loading its value.
+
+        Raises
+        ------
+        NotFoundError
+            When nothing matches.
+        AmbiguousVersionError
+            When several records match.
+
+        """
+        name, _ = self._named(variable)
+        self._registered(name)
+        latest = version == "latest"
+        match = self._match(name, metadata, params, as_of, record_prefix=None if latest else version)
+        found = self._store.find(Latest(match) if latest else Records(match))
+        if not found:
+            raise self._not_found(name, metadata, params, version)
+        if len(found) > 1:
+            raise ambiguous(name, found)
+        return found[0]
+
+    def find_record_by_id(self, record_id: str) -> Record:
+        """Find a record by its id, or by a unique prefix of it.
+
+        Raises
+        ------
+        NotFoundError, AmbiguousVersionError
+            When not exactly one record has such an id.
+
+        """
+        found = self._store.find(Records(Match(record_prefix=record_id)))
+        if not found:
+            raise NotFoundError(f"No record has an id that begins with {record_id!r}.", record_id=record_id)
+        if len(found) > 1:
+            raise ambiguous(f"an id that begins with {record_id!r}", found)
+        return found[0]
+
+    def log(
+        self,
+        variable: VariableLike | None = None,
+        /,
+        *,
+        limit: int | None = None,
+        as_of: Any = None,
+        params: Mapping[str, Any] | None = None,
+        **metadata: Any,
+    ) -> list[Record]:
+        """Return the lines of the log, newest first: of one variable, or of all."""
+        if variable is None:
+            return self._store.find(Entries(limit=limit))
+        name, _ = self._named(variable)
+        self._registered(name)
+        return self._store.find(Entries(self._match(name, metadata, params, as_of), limit))
+
+    def functions_of(self, records: Sequence[Record]) -> list[str | None]:
+        """Return per record the name of the function that made it; None where it was saved by hand.
+
+        An entry that a later one of the same record superseded gives an empty text.
+        """
+        made = tuple(dict.fromkeys(record.record_id for record in records if record.call_id))
+        calls = self._store.trace(TraceQuery(made, "up", depth=1)).calls if made else ()
+        names = {call.call_id: call.computation.function_name for call in calls}
+        return [names.get(record.call_id, "") if record.call_id else None for record in records]
+
+    def _not_found(
+        self,
+        name: str,
+        metadata: Mapping[str, Any],
+        params: Mapping[str, Any] | None,
+        version: str = "latest",
+    ) -> NotFoundError:
+        wanted = place({**metadata, **(params or {})})
+        which = "" if version == "latest" else f" with a record id that begins with {version!r}"
+        near = self._closest(name)
+        known = "; ".join(place({**record.schema, **version_keys_of(record)}) for record in near)
+        hint = f" The database has {name} at {known}{', ...' if len(near) == 5 else ''}." if near else ""
+        return NotFoundError(f"No {name} at {wanted}{which}.{hint}", variable=name)
