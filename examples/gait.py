@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from gait_steps import (
     ACCELERATION,
     detect_steps,
@@ -28,11 +29,11 @@ from gait_steps import (
 )
 
 from scidb import BaseVariable, Fixed, ForEachReport, PathInput, configure_database, for_each
+from scidb.exceptions import SciDBError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
     from numpy.typing import NDArray
 
 KEYS = {"subject": int, "trial": int, "sensor": str}  # sensors: lb lower back, lf left foot, rf right foot
@@ -114,9 +115,7 @@ def find_steps(recording: pd.DataFrame, trial: dict[str, Any]) -> tuple[NDArray[
     return steps, stride_times(steps, sampling_rate(recording), turn=trial["UTurnBoundaries"])
 
 
-def count_steps(
-    left: NDArray[np.int64], right: NDArray[np.int64], trial: dict[str, Any]
-) -> tuple[int, int, float]:
+def count_steps(left: NDArray[np.int64], right: NDArray[np.int64], trial: dict[str, Any]) -> tuple[int, int, float]:
     """Return the number of steps found, the number marked by hand, and the difference in percent."""
     found = len(left) + len(right)
     marked = [steps_within(trial[foot], trial["TrialBoundaries"]) for foot in ("LeftFootEvents", "RightFootEvents")]
@@ -205,7 +204,7 @@ def run(folder: Path) -> list[ForEachReport]:
         for_each(count_bounces, {"recording": lower_back, "trial": Trial}, [Cadence], subject=[], trial=[]),
         for_each(
             summarise,
-            {**counts, "strides": StrideTimes, "cadence": Cadence, "symmetry": SymmetryIndex},
+            {**counts, "strides": StrideTimes, "cadence": StepCount, "symmetry": SymmetryIndex},
             [SubjectSummary],
             subject=[],
         ),
@@ -215,18 +214,11 @@ def run(folder: Path) -> list[ForEachReport]:
 
 def show_results() -> None:
     """Print a row per subject, and the totals."""
-    print("\nsubject  trials  steps  hand-checked  stride time  cadence  symmetry")
-    print("                                              s    1/min         %")
-    for summary in sorted(SubjectSummary.load_all(), key=lambda one: one.schema["subject"]):
-        print(
-            "{subject:7}  {trials:6}  {steps:5}  {checked:12}  {stride_time:11.2f}  {cadence:7.1f}  {symmetry:+8.1f}".format(
-                **summary.schema, **summary.data
-            )
-        )
+    subjects = pd.DataFrame([summary.schema | summary.data for summary in SubjectSummary.load_all()])
+    print(f"\n{subjects.to_string(index=False, float_format='{:.2f}'.format)}\n")
     total = Agreement.load_one().data
-    print("\n    all  {trials:6}  {steps:5}  {checked:12}".format(**total))
-    print("Difference to the hand-checked steps: {median_error:.1f} % in the median trial, ".format(**total), end="")
-    print("{total_error:+.1f} % in total.".format(**total))
+    print(f"{total['steps']} steps in {total['trials']} trials, and {total['checked']} marked by hand.")
+    print(f"Difference: {total['median_error']:.1f} % in the median trial, {total['total_error']:+.1f} % in total.")
 
 
 # ---------------------------------------------------------------- the command
@@ -242,11 +234,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{given.folder} is a file. Unpack it (tar -xf {given.folder}) and name the folder.")
     if not any(given.folder.glob("*-*.json")):
         parser.error(f"{given.folder} is no folder of recordings: there is no file as 1-1.json in it.")
-    with configure_database(given.db, KEYS):
-        reports = run(given.folder)
-        for report in reports:
-            print(report)
-        show_results()
+    try:
+        with configure_database(given.db, KEYS):
+            reports = run(given.folder)
+            for report in reports:
+                print(report)
+            show_results()
+    except SciDBError as error:
+        parser.exit(1, f"{error}\n")
     return int(any(report.failed for report in reports))
 
 

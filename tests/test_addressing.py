@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import inspect
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -134,7 +135,13 @@ def test_reserved_names_are_refused(name: str) -> None:
 
 def test_every_keyword_of_the_public_calls_is_reserved() -> None:
     """A keyword that a call takes for itself can never be stored as metadata."""
-    calls = [BaseVariable._save_data, BaseVariable.load, BaseVariable.load_one, BaseVariable.load_all, for_each]
+    calls: list[Any] = [
+        BaseVariable._save_data,
+        BaseVariable.load,
+        BaseVariable.load_one,
+        BaseVariable.load_all,
+        for_each,
+    ]
     taken = {
         name
         for call in calls

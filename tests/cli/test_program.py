@@ -145,6 +145,7 @@ def _python(*words: str, cwd: Path, read: int = -1) -> subprocess.CompletedProce
     """Run Python there; close its output after `read` characters, if that is not negative."""
     found = os.pathsep.join([str(Path(package.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONPATH": found, "PYTHONIOENCODING": "utf-8"}
+    env.pop("PYTHONUNBUFFERED", None)  # the last flush is where a closed pipe shows
     command = [sys.executable, *words]
     with subprocess.Popen(
         command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
@@ -163,6 +164,20 @@ def test_it_runs_as_a_module(here: Path, study: Path) -> None:
 
     assert run.returncode == 0, run.stderr
     assert [json.loads(line)["variable"] for line in run.stdout.splitlines()][1] == "Reaction"
+
+
+def test_an_old_terminal_is_no_failure(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the output has no letter for what was saved, a table shows a question mark and JSON escapes it."""
+    with open_database(here / "old.duckdb", {"subject": str}) as db:
+        db.save(Note, "5 µm", subject="Åse")
+    code = "import sys; sys.stdout.reconfigure(encoding='ascii'); from scidb.cli import main; main()"
+
+    shown = _python("-c", code, "show", "Note", "--db", "old.duckdb", cwd=here)
+    row = _python("-c", code, "show", "Note", "--db", "old.duckdb", "--json", cwd=here)
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "5 ?m" in shown.stdout
+    assert json.loads(row.stdout)["value"] == "5 µm"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes close otherwise there")

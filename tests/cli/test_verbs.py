@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.cli.conftest import lines
+from tests.cli.conftest import GroupSlope, lines, mean_of
+
+from scidb.session import open_database
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.conftest import Scidb
 
 
@@ -151,6 +155,18 @@ def test_log_of_a_variable_and_a_number_of_lines(scidb: Scidb) -> None:
     assert len(lines(scidb("log", "Reaction", "-n", "4", "--json"))) == 4
     assert {row["function_name"] for row in lines(scidb("log", "Slope", "--json"))} == {"fit"}
     assert {row["function_name"] for row in lines(scidb("log", "Reaction", "--json"))} == {None}
+
+
+def test_log_never_calls_a_computed_entry_saved_by_hand(scidb: Scidb, here: Path) -> None:
+    """A value that was computed and then saved by hand has two lines, told apart."""
+    with open_database(here / "twice.duckdb", ["subject"]) as db, db.as_current():
+        GroupSlope.save(mean_of(1.0, 3.0))
+        GroupSlope.save(2.0)
+
+    rows = lines(scidb("log", "--db", "twice.duckdb", "--json"))
+
+    assert [row["by_hand"] for row in rows] == [True, False]
+    assert "by hand" not in scidb("log", "--db", "twice.duckdb").stdout.splitlines()[2]
 
 
 # ---------------------------------------------------------------- lineage

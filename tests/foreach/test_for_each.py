@@ -147,7 +147,7 @@ def test_equal_inputs_are_computed_once(raw: DatabaseManager) -> None:
 def test_fewer_keys_mean_aggregation(raw: DatabaseManager) -> None:
     """The function gets the list of all matches, in natural order."""
     for_each(mean, {"signal": Raw}, [Mean], subject=[], trial=[])
-    seen = {}
+    seen: dict[int, list[float]] = {}
 
     def keep(values: list[float]) -> int:
         seen[len(seen)] = list(values)

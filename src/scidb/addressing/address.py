@@ -87,7 +87,7 @@ def write_address(
             schema[key.name] = convert_key(key.name, value, kind)
     version = _version_keys(keys, remaining, params, known_version_keys)
     version = {name: version_value(name, value) for name, value in version.items()}
-    return Address(schema, version, canonical_json(version), typed)
+    return Address(schema, version, canonical_json(version) if version else "{}", typed)
 
 
 def read_address(
@@ -130,7 +130,9 @@ def _version_keys(
     params: Mapping[str, object] | None,
     known_version_keys: Callable[[], Collection[str]],
 ) -> dict[str, object]:
-    names = [key.name for key in keys]
+    if not remaining and not params:
+        return {}
+    names = tuple(key.name for key in keys)
     for name in remaining:
         check_key_name(name)
         if (near := near_miss(name, names)) is not None and name not in known_version_keys():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import ReservedMetadataKeyError, SchemaKeyError
 from scidb.store.model import KeyType, SchemaKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["RESERVED_KEYS", "RESERVED_SCHEMA_KEYS", "check_key_name", "near_miss", "schema_keys_from"]
 
@@ -93,7 +94,8 @@ def _declared_type(name: str, kind: object) -> KeyType | None:
     return found
 
 
-def near_miss(name: str, keys: Iterable[str]) -> str | None:
+@lru_cache(maxsize=1024)
+def near_miss(name: str, keys: tuple[str, ...]) -> str | None:
     """Return the schema key that `name` probably misspells.
 
     Ignoring case and underscores: equal, one edit away, or two edits from six letters on. A swap of

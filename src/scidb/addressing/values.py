@@ -59,6 +59,8 @@ def convert_key(key: str, value: object, kind: KeyType | None) -> KeyValue:
     (1, 7, '1')
 
     """
+    if (kind == "int" and type(value) is int) or (kind == "str" and type(value) is str):
+        return value  # the overwhelmingly common case
     plain = _plain(key, value)
     converted = plain if kind is None else _CONVERT[kind](plain)
     if converted is None:
@@ -75,8 +77,6 @@ def convert_key(key: str, value: object, kind: KeyType | None) -> KeyValue:
 
 def _plain(key: str, value: object) -> KeyValue:
     """Reduce numpy and pandas scalars to Python's, and refuse what no key can hold."""
-    if type(value) in (int, str):
-        return value  # type: ignore[return-value]  # the overwhelmingly common case, checked by identity
     if isinstance(value, np.datetime64) and not np.isnat(value):
         value = value.item() if np.datetime_data(value)[0] in ("D", "us", "ms", "s", "m", "h") else None
     elif isinstance(value, np.generic):

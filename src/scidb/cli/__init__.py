@@ -5,6 +5,7 @@ Each verb imports the facade when it runs, so that help is there at once.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -15,6 +16,9 @@ __all__ = ["app", "main"]
 
 def main() -> None:
     """Run the command line and exit: 0 ok, 1 failure, 2 usage, 3 stale."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that has no letter for what was saved gets a question mark, not a traceback.
+        sys.stdout.reconfigure(errors="replace")
     try:
         try:
             app(prog_name="scidb")

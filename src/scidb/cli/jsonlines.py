@@ -6,6 +6,7 @@ import datetime as dt
 import decimal
 import json
 import math
+import sys
 from collections.abc import Mapping
 from functools import singledispatch
 from types import NoneType
@@ -19,8 +20,9 @@ __all__ = ["jsonable", "print_json_lines"]
 
 def print_json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
     """Print one JSON object a line, as they come."""
+    escaped = (sys.stdout.encoding or "").lower() != "utf-8"  # elsewhere a letter could be lost
     for row in rows:
-        print(json.dumps(jsonable(row), ensure_ascii=False, allow_nan=False))
+        print(json.dumps(jsonable(row), ensure_ascii=escaped, allow_nan=False))
 
 
 def jsonable(value: Any) -> Any:

@@ -50,6 +50,12 @@ def _keys(entry: Record) -> dict[str, Any]:
     return {name: value for name, value in json.loads(entry.version_keys).items() if not name.startswith("__")}
 
 
+def _maker(function: str | None) -> str:
+    if function is None:
+        return "by hand"
+    return f"{function}()" if function else "a function"  # a later entry of the same record is by another
+
+
 def _row(entry: Record, function: str | None) -> tuple[str, ...]:
     return (
         time_text(entry.timestamp),
@@ -57,7 +63,7 @@ def _row(entry: Record, function: str | None) -> tuple[str, ...]:
         entry.variable,
         conditions_text({**entry.schema, **_keys(entry)}),
         short_id(entry.record_id),
-        "by hand" if function is None else f"{function}()",
+        _maker(function),
     )
 
 
@@ -69,7 +75,8 @@ def _json(entry: Record, function: str | None) -> dict[str, Any]:
         "schema": entry.schema,
         "version_keys": _keys(entry),
         "record_id": entry.record_id,
-        "function_name": function,
+        "function_name": function or None,
+        "by_hand": function is None,
         "lineage_id": entry.lineage_id,
         "nbytes": entry.nbytes,
     }

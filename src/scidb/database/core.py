@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import inspect
 import json
@@ -205,6 +206,7 @@ class Core:
         return self._store.find(Latest(Match(variables=(name,))))[:5]
 
 
+@functools.cache
 def _login() -> str:
     try:
         return getpass.getuser()

@@ -183,13 +183,11 @@ class Iterating(Loading):
             if key.name in schema and key.value_type is None
         }
         address = Address(schema, json.loads(run.version_keys), run.version_keys, typed)
-        pending = []
-        for number, (output, value) in enumerate(zip(run.outputs, item.values, strict=True)):
-            cls = cast("type[BaseVariable]", output)
-            custom = cls.has_custom_storage()
-            stored = cls(value).stored_value() if custom else value
-            pending.append(Pending(self._declared(cls), custom, stored, address, call, number))
-        return pending
+        targets = [self._target(cast("type[BaseVariable]", output)) for output in run.outputs]
+        return [
+            Pending(target, target.stored(value), address, call, number)
+            for number, (target, value) in enumerate(zip(targets, item.values, strict=True))
+        ]
 
     def _failed(self, run: RunInfo, problem: Problem) -> Failed:
         return Failed(

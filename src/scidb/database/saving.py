@@ -36,15 +36,27 @@ if TYPE_CHECKING:
     from scidb.store.model import Event, TypeInfo
     from scidb.thunk import PipelineThunk
 
-__all__ = ["Pending", "Saving"]
+__all__ = ["Pending", "Saving", "Target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The variable that values are saved as."""
+
+    info: TypeInfo
+    cls: type[BaseVariable]
+    custom: bool
+
+    def stored(self, raw: Any) -> Any:
+        """Return a value in the form that is stored and hashed."""
+        return self.cls(raw).stored_value() if self.custom else raw
 
 
 @dataclass(slots=True)
 class Pending:
     """One value on its way into the store."""
 
-    info: TypeInfo
-    custom: bool
+    target: Target
     stored: Any
     address: Address
     call: Call | None = None
@@ -77,7 +89,7 @@ class Saving(Core):
             As for ``BaseVariable.save``.
 
         """
-        pending = self._pending(variable, data, metadata, params, index)
+        pending = self._pending(self._target(variable), data, metadata, params, index)
         return self._save([pending])[0].record_id
 
     def save_variable(self, variable: BaseVariable, /, **metadata: Any) -> str:
@@ -88,23 +100,27 @@ class Saving(Core):
         self, variable: VariableLike, items: Iterable[tuple[Any, Mapping[str, Any]]], /, **common: Any
     ) -> list[str]:
         """Save pairs of a value and its metadata in one transaction; return the record ids in order."""
-        pending = [self._pending(variable, data, {**common, **metadata}) for data, metadata in items]
+        target = self._target(variable)
+        pending = [self._pending(target, data, {**common, **metadata}) for data, metadata in items]
         return [record.record_id for record in self._save(pending)]
 
     save_batch = save_many
 
     # -------------------------------------------------------------- one value
 
+    def _target(self, variable: VariableLike) -> Target:
+        _, cls = self._named(variable)
+        return Target(self._declared(variable), cls, cls is not BaseVariable and cls.has_custom_storage())
+
     def _pending(
         self,
-        variable: VariableLike,
+        target: Target,
         data: Any,
         metadata: Mapping[str, Any],
         params: Mapping[str, Any] | None = None,
         index: Any = None,
     ) -> Pending:
-        name, cls = self._named(variable)
-        address = self._address(name, metadata, params)
+        address = self._address(target.info.name, metadata, params)
         source = data if isinstance(data, ThunkOutput | BaseVariable) else None
         output = data.data if isinstance(data, BaseVariable) else data
         if isinstance(output, ThunkOutput):
@@ -113,9 +129,7 @@ class Saving(Core):
             raw, output = output, None
         if index is not None:
             raw = _with_index(raw, index)
-        custom = cls is not BaseVariable and cls.has_custom_storage()
-        stored = cls(raw).stored_value() if custom else raw
-        pending = Pending(self._declared(variable), custom, stored, address, source=source)
+        pending = Pending(target, target.stored(raw), address, source=source)
         if output is not None:
             pending.call, pending.output_num = self._call_of(output.pipeline_thunk), output.output_num
         return pending
@@ -184,7 +198,7 @@ class Saving(Core):
             for call in chain(output):
                 calls.setdefault(call.call_id, call)
                 own = call is output.pipeline_thunk
-                edges.update(dict.fromkeys(_edges_of(call, item.info.name if own else f"{call.thunk.name}()")))
+                edges.update(dict.fromkeys(_edges_of(call, item.target.info.name if own else f"{call.thunk.name}()")))
         new = [call for call in calls.values() if call.call_id not in self._recorded_calls]
         fingerprints = {call.fingerprint.hash: call.fingerprint for call in new}
         return tuple(map(self._call_of, new)), list(fingerprints.values()), self._changed_edges(edges)
@@ -227,7 +241,7 @@ class Saving(Core):
         if repeated:
             chunks.append(Chunk(repeated, None))
         # Only now, when every value is known to be storable: a refused save leaves no trace.
-        self._register({item.info.name: item.info for item in pending}.values())
+        self._register({item.target.info.name: item.target.info for item in pending}.values())
         typed = {key: kind for item in pending for key, kind in item.address.typed.items()}
         key_events = tuple(KeyTyped(key, kind) for key, kind in typed.items())
         environment = (self._environment,) if calls and self._environment and not self._environment_is_noted else ()
@@ -239,44 +253,46 @@ class Saving(Core):
 
     def _chunks(self, pending: Sequence[Pending]) -> list[Chunk]:
         """Group values by variable and encoding; `seq` keeps the order of saving."""
-        groups: dict[tuple[str, bool], list[int]] = defaultdict(list)
+        groups: dict[str, list[int]] = defaultdict(list)
         for number, item in enumerate(pending):
-            groups[item.info.name, item.custom].append(number)
+            groups[item.target.info.name].append(number)
+        user = self._user
         chunks = []
-        for (_, custom), numbers in groups.items():
+        for numbers in groups.values():
+            custom = pending[numbers[0]].target.custom
             for part in encode_stored([pending[number].stored for number in numbers], custom=custom):
                 records = tuple(
-                    self._record(pending[numbers[position]], numbers[position], part.encoding, nbytes)
+                    _record(pending[numbers[position]], numbers[position], part.encoding, nbytes, user)
                     for position, nbytes in zip(part.positions, part.nbytes, strict=True)
                 )
                 chunks.append(Chunk(records, part.table))
         return chunks
 
-    def _record(self, item: Pending, seq: int, encoding: str, nbytes: int) -> Record:
-        info, address = item.info, item.address
-        try:
-            content = ids.content_hash(item.stored)
-        except UnhashableValueError as error:
-            raise UnsupportedValueError(
-                f"{info.name} cannot be saved, because its value has no identity by content: {error}",
-                path=error.details.get("path", ""),
-            ) from error
-        record_id = ids.record_id(info.identity_name, info.schema_version, content, address.schema, address.version)
-        return Record(
-            record_id=record_id,
-            variable=info.name,
-            schema=address.schema,
-            version_keys=address.version_keys,
-            content_hash=content,
-            schema_version=info.schema_version,
-            encoding=encoding,
-            nbytes=nbytes,
-            lineage_id=item.call.computation.lineage_id if item.call else None,
-            call_id=item.call.call_id if item.call else None,
-            output_num=item.output_num,
-            user_id=self._user,
-            seq=seq,
-        )
+
+def _record(item: Pending, seq: int, encoding: str, nbytes: int, user: str) -> Record:
+    info, address, call = item.target.info, item.address, item.call
+    try:
+        content = ids.content_hash(item.stored)
+    except UnhashableValueError as error:
+        raise UnsupportedValueError(
+            f"{info.name} cannot be saved, because its value has no identity by content: {error}",
+            path=error.details.get("path", ""),
+        ) from error
+    return Record(
+        record_id=ids.record_id(info.identity_name, info.schema_version, content, address.schema, address.version),
+        variable=info.name,
+        schema=address.schema,
+        version_keys=address.version_keys,
+        content_hash=content,
+        schema_version=info.schema_version,
+        encoding=encoding,
+        nbytes=nbytes,
+        lineage_id=call.computation.lineage_id if call else None,
+        call_id=call.call_id if call else None,
+        output_num=item.output_num,
+        user_id=user,
+        seq=seq,
+    )
 
 
 def source_seen(found: Fingerprint) -> SourceSeen:

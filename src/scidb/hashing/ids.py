@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from scidb.hashing.encode import canonical_hash
+from scidb.hashing.cbor import head, integer, text
+from scidb.hashing.encode import VERSION, canonical_hash, preimage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +44,9 @@ Form: TypeAlias = list[Any]
 
 UNCACHEABLE: Final = "uncacheable:"
 
+# One encoder for all texts: json.dumps would make a new one at every call.
+_to_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
 
 def canonical_json(value: object) -> str:
     """Write JSON types in the one form in which SciDB compares and stores them: keys sorted, no blanks.
@@ -52,7 +57,7 @@ def canonical_json(value: object) -> str:
     '{"a":[true],"b":1}'
 
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _to_json(value)
 
 
 def content_hash(value: object) -> str:
@@ -68,8 +73,22 @@ def record_id(
     version: Mapping[str, object],
 ) -> str:
     """Identify one value of one variable at one location with one set of version keys."""
-    address = {"schema": dict(schema), "version": dict(version)}
-    return canonical_hash(["record", identity_name, schema_version, content, address])
+    digest = _record_prefix(identity_name, schema_version).copy()
+    digest.update(b"".join((text(content), _SCHEMA, preimage(dict(schema)), _VERSION_KEYS, preimage(dict(version)))))
+    return digest.hexdigest()
+
+
+# A record_id is canonical_hash(["record", name, schema version, content, {"schema": ..., "version": ...}]).
+# Saving computes one per value, so what values have in common is digested once.
+_SCHEMA: Final = head(5, 2) + text("schema")
+_VERSION_KEYS: Final = text("version")
+
+
+@lru_cache(maxsize=1024)
+def _record_prefix(identity_name: str, schema_version: int) -> hashlib._Hash:
+    return hashlib.sha256(
+        VERSION.encode() + b"\0" + head(4, 5) + text("record") + text(identity_name) + integer(schema_version)
+    )
 
 
 def lineage_id(function_hash: str, inputs: Mapping[str, Form], outputs: int | str) -> str:
@@ -107,7 +126,7 @@ def chain_link(previous: str, line: Sequence[object]) -> str:
 
     The line enters by its own digest, so that erasing a line and keeping its digest leaves the chain whole.
     """
-    digest = hashlib.sha256(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    digest = hashlib.sha256(_to_json(line).encode()).hexdigest()
     return hashlib.sha256(f"{previous}{digest}".encode()).hexdigest()
 
 

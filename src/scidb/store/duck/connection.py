@@ -198,8 +198,7 @@ class Connection:
                 return
             self._closed = True
             with _translated(self.path):
-                for cursor in list(self._cursors.values()):
-                    cursor.close()
+                # Closes its cursors too, those of other threads among them.
                 self._root.close()
             if self._lock_file:
                 self._lock_file.remove()

@@ -8,24 +8,19 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-import duckdb
-
 from scidb.exceptions import (
-    CorruptDatabaseError,
-    FormatVersionError,
-    SchemaKeyError,
-    SciDBError,
     StorageError,
     UnsupportedOperationError,
     VariableDefinitionError,
 )
 from scidb.store.duck import state as states
-from scidb.store.duck.connection import Connection, create_file
+from scidb.store.duck.connection import Connection
 from scidb.store.duck.events import find_failures, find_runs, find_sources
+from scidb.store.duck.opening import check_format, check_keys, create, is_file, note_writer
 from scidb.store.duck.places import place_texts
 from scidb.store.duck.read import chunks, find_rows, is_one_place
 from scidb.store.duck.state import Variable
-from scidb.store.duck.tables import FORMAT_VERSION, check_new_key, create_all
+from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
 from scidb.store.duck.write import Written, write_batch
 from scidb.store.model import (
@@ -123,17 +118,17 @@ class DuckStore:
 
         """
         path = Path(path).absolute()
-        if not _is_file(path):
+        if not is_file(path):
             if read_only:
                 raise StorageError(f"There is no database {path} to read.", path=str(path))
-            _create(path, schema_keys)
+            create(path, schema_keys)
         connection = Connection.open(path, read_only=read_only, lock_timeout=lock_timeout)
         try:
-            _check_format(connection)
+            check_format(connection)
             store = cls(connection, read_only=read_only, clock=clock or _now)
-            _check_keys(path, store.describe().schema_keys, schema_keys)
+            check_keys(path, store.describe().schema_keys, schema_keys)
             if not read_only:
-                _note_writer(connection)
+                note_writer(connection)
         except BaseException:
             connection.close()
             raise
@@ -289,30 +284,6 @@ class DuckStore:
         self._connection.close()
 
 
-# ------------------------------------------------------------------ opening
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        if path.is_dir():
-            raise StorageError(
-                f"{path} is a folder; name a file in it, such as {path / 'study.duckdb'}.", path=str(path)
-            )
-        if not path.parent.is_dir():
-            raise StorageError(f"There is no folder {path.parent}; make it first.", path=str(path))
-        if not path.exists():
-            return False
-        empty = path.stat().st_size == 0
-    except OSError as error:
-        if isinstance(error, SciDBError):
-            raise
-        raise StorageError(f"{path}: {error.strerror or error}.", path=str(path)) from error
-    if empty:
-        # DuckDB would make a database of it.
-        raise _not_ours(path, "is an empty file, not a SciDB database")
-    return True
-
-
 def _type_info(
     name: str, schema_version: int, description: str, units: str | None, identity_name: str, level: str | None,
     dtype: str, created_at: str, groups: Sequence[str], records: int, entries: int, last_change: str | None,
@@ -332,57 +303,6 @@ def _check_case(name: str, variables: Iterable[str]) -> None:
                 name=name,
                 other=other,
             )
-
-
-def _not_ours(path: Path, what: str) -> CorruptDatabaseError:
-    return CorruptDatabaseError(
-        f"{path} {what}; it was left as it is. Choose another path to make a new database.", path=str(path)
-    )
-
-
-def _create(path: Path, schema_keys: Sequence[SchemaKey] | None) -> None:
-    if schema_keys is None:
-        raise SchemaKeyError(
-            f"There is no database {path} yet, and a new one needs its schema keys: pass them in order, such as "
-            "schema_keys=['subject', 'session', 'trial'].",
-            path=str(path),
-        )
-    seen: set[str] = set()
-    for key in schema_keys:
-        check_new_key(key.name)
-        if key.name.casefold() in seen:
-            raise SchemaKeyError(f"The schema key {key.name!r} is given twice (case does not count).", name=key.name)
-        seen.add(key.name.casefold())
-    create_file(path, create_all(schema_keys))
-
-
-def _check_format(connection: Connection) -> None:
-    tables = connection.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = '_format' AND NOT internal")
-    if not tables:
-        raise _not_ours(connection.path, "is a DuckDB file without the tables of SciDB")
-    [(version, creator)] = connection.rows("SELECT format_version, creator FROM _format")
-    if version != FORMAT_VERSION:
-        raise FormatVersionError(
-            f"{connection.path} has format version {version} (made by {creator}); this SciDB reads version "
-            f"{FORMAT_VERSION}. Install a newer SciDB.",
-            path=str(connection.path),
-            version=version,
-        )
-
-
-def _check_keys(path: Path, actual: Sequence[SchemaKey], given: Sequence[SchemaKey] | None) -> None:
-    names = [key.name for key in actual]
-    if given is not None and [key.name for key in given] != names:
-        raise SchemaKeyError(
-            f"{path} has the schema keys {names}, but {[key.name for key in given]} were given. Pass the same keys "
-            "in the same order, or none; db.admin.add_schema_key adds one to an existing database.",
-            expected=names,
-            given=[key.name for key in given],
-        )
-
-
-def _note_writer(connection: Connection) -> None:
-    connection.execute("UPDATE _format SET duckdb_version = ? WHERE duckdb_version <> ?", [duckdb.__version__] * 2)
 
 
 # ------------------------------------------------------------------ remembering

@@ -1,0 +1,97 @@
+"""Opening a file: what may be a database, what makes one, and whether it is what the caller expects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from scidb.exceptions import CorruptDatabaseError, FormatVersionError, SchemaKeyError, SciDBError, StorageError
+from scidb.store.duck.connection import create_file
+from scidb.store.duck.tables import FORMAT_VERSION, check_new_key, create_all
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from scidb.store.duck.connection import Connection
+    from scidb.store.model import SchemaKey
+
+__all__ = ["check_format", "check_keys", "create", "is_file", "note_writer"]
+
+
+def is_file(path: Path) -> bool:
+    """Say whether there is a database file; refuse what cannot be one."""
+    try:
+        if path.is_dir():
+            raise StorageError(
+                f"{path} is a folder; name a file in it, such as {path / 'study.duckdb'}.", path=str(path)
+            )
+        if not path.parent.is_dir():
+            raise StorageError(f"There is no folder {path.parent}; make it first.", path=str(path))
+        if not path.exists():
+            return False
+        empty = path.stat().st_size == 0
+    except OSError as error:
+        if isinstance(error, SciDBError):
+            raise
+        raise StorageError(f"{path}: {error.strerror or error}.", path=str(path)) from error
+    if empty:
+        # DuckDB would make a database of it.
+        raise _not_ours(path, "is an empty file, not a SciDB database")
+    return True
+
+
+def _not_ours(path: Path, what: str) -> CorruptDatabaseError:
+    return CorruptDatabaseError(
+        f"{path} {what}; it was left as it is. Choose another path to make a new database.", path=str(path)
+    )
+
+
+def create(path: Path, schema_keys: Sequence[SchemaKey] | None) -> None:
+    """Make the file of a new database, whole or not at all."""
+    if schema_keys is None:
+        raise SchemaKeyError(
+            f"There is no database {path} yet, and a new one needs its schema keys: pass them in order, such as "
+            "schema_keys=['subject', 'session', 'trial'].",
+            path=str(path),
+        )
+    seen: set[str] = set()
+    for key in schema_keys:
+        check_new_key(key.name)
+        if key.name.casefold() in seen:
+            raise SchemaKeyError(f"The schema key {key.name!r} is given twice (case does not count).", name=key.name)
+        seen.add(key.name.casefold())
+    create_file(path, create_all(schema_keys))
+
+
+def check_format(connection: Connection) -> None:
+    """Refuse a file of another program, or of a later SciDB."""
+    tables = connection.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = '_format' AND NOT internal")
+    if not tables:
+        raise _not_ours(connection.path, "is a DuckDB file without the tables of SciDB")
+    [(version, creator)] = connection.rows("SELECT format_version, creator FROM _format")
+    if version != FORMAT_VERSION:
+        raise FormatVersionError(
+            f"{connection.path} has format version {version} (made by {creator}); this SciDB reads version "
+            f"{FORMAT_VERSION}. Install a newer SciDB.",
+            path=str(connection.path),
+            version=version,
+        )
+
+
+def check_keys(path: Path, actual: Sequence[SchemaKey], given: Sequence[SchemaKey] | None) -> None:
+    """Refuse schema keys that are not those of the file."""
+    names = [key.name for key in actual]
+    if given is not None and [key.name for key in given] != names:
+        raise SchemaKeyError(
+            f"{path} has the schema keys {names}, but {[key.name for key in given]} were given. Pass the same keys "
+            "in the same order, or none; db.admin.add_schema_key adds one to an existing database.",
+            expected=names,
+            given=[key.name for key in given],
+        )
+
+
+def note_writer(connection: Connection) -> None:
+    """Note which DuckDB writes to the file."""
+    connection.execute("UPDATE _format SET duckdb_version = ? WHERE duckdb_version <> ?", [duckdb.__version__] * 2)
