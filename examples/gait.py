@@ -204,7 +204,7 @@ def run(folder: Path) -> list[ForEachReport]:
         for_each(count_bounces, {"recording": lower_back, "trial": Trial}, [Cadence], subject=[], trial=[]),
         for_each(
             summarise,
-            {**counts, "strides": StrideTimes, "cadence": StepCount, "symmetry": SymmetryIndex},
+            {**counts, "strides": StrideTimes, "cadence": Cadence, "symmetry": SymmetryIndex},
             [SubjectSummary],
             subject=[],
         ),

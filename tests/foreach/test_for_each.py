@@ -512,6 +512,13 @@ def test_calls_that_cannot_run_are_refused_before_they_run(raw: DatabaseManager,
     assert raw.runs() == []
 
 
+def test_mixed_types_of_a_new_key_are_refused_before_anything_runs(db: DatabaseManager) -> None:
+    """A2: a list that no one key type can hold is an error at once, not after hours of computing."""
+    with pytest.raises(exceptions.SchemaKeyError, match="'2a'"):
+        for_each(lambda subject: 1, {}, [Mean], subject=[1, "2a"], pass_metadata=True)
+    assert db.runs() == []
+
+
 def test_without_a_database() -> None:
     """for_each without a database says what to call."""
     with pytest.raises(exceptions.DatabaseNotConfiguredError, match="configure_database"):

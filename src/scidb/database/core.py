@@ -9,7 +9,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from scidb.addressing import convert_key, read_address, version_value, write_address
+from scidb.addressing import convert_key, infer_key_type, read_address, version_value, write_address
 from scidb.database.environment import describe_environment
 from scidb.exceptions import NotRegisteredError, SchemaKeyError, SciDBError, did_you_mean
 from scidb.hashing import ids
@@ -20,7 +20,7 @@ from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from scidb.addressing import Address
     from scidb.store.model import Edge, Record, SchemaKey
@@ -160,12 +160,23 @@ class Core:
             When the key does not exist, or the conversion would change the value.
 
         """
+        return convert_key(key, value, self._key(key).value_type)
+
+    def key_values(self, key: str, values: Sequence[object]) -> list[Any]:
+        """Convert several values to one type: that of their key, or that of the first where it has none yet."""
+        kind = self._key(key).value_type
+        if kind is None and values:
+            kind = infer_key_type(key, values[0])
+        return [convert_key(key, value, kind) for value in values]
+
+    def _key(self, name: str) -> SchemaKey:
         for known in self._keys:
-            if known.name == key:
-                return convert_key(key, value, known.value_type)
+            if known.name == name:
+                return known
         raise SchemaKeyError(
-            f"{key!r} is not a schema key of this database ({', '.join(self.schema_keys)})."
-            f"{did_you_mean(key, self.schema_keys)}"
+            f"{name!r} is not a schema key of this database ({', '.join(self.schema_keys)})."
+            f"{did_you_mean(name, self.schema_keys)}",
+            key=name,
         )
 
     def version_text(self, version_keys: Mapping[str, Any]) -> str:

@@ -152,8 +152,7 @@ class Loading(Finding):
     def distinct_schema_combinations(self, keys: Sequence[str]) -> list[dict[str, Any]]:
         """Return the combinations of these schema keys that occur in the database, in natural order."""
         for key in keys:
-            if key not in self.schema_keys:
-                self.key_value(key, 0)
+            self._key(key)
         found = {
             tuple(record.schema[key] for key in keys)
             for record in self._store.find(Latest())

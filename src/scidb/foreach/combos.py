@@ -47,7 +47,7 @@ def _values(recorder: Recorder, key: str, value: Any) -> list[Any]:
     """Normalise one iterable; an empty list stands for every value there is."""
     if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
         value = [value]
-    return list(dict.fromkeys(recorder.key_value(key, item) for item in value))
+    return list(dict.fromkeys(recorder.key_values(key, list(value))))
 
 
 def _existing(recorder: Recorder, given: Mapping[str, list[Any]], paths: Sequence[PathInput]) -> list[dict[str, Any]]:

@@ -166,6 +166,10 @@ class Recorder(Protocol):
         """Convert a value to the type of its key, or raise SchemaKeyError."""
         ...
 
+    def key_values(self, key: str, values: Sequence[object]) -> list[Any]:
+        """Convert several values to one type, that of their key or else that of the first of them."""
+        ...
+
     def version_text(self, version_keys: Mapping[str, Any]) -> str:
         """Return version keys as the canonical JSON under which they are stored."""
         ...

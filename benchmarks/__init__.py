@@ -1,0 +1,1 @@
+"""Promises about speed, as ratios measured side by side; see ``python -m benchmarks --help``."""

@@ -1,0 +1,38 @@
+"""``python -m benchmarks [GROUP ...] [--quick] [--json FILE]``: measure, print a table, exit 1 on a broken promise."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.harness import environment, table, to_json
+
+GROUPS = ("saving", "rerun", "importing")
+
+
+def main() -> int:
+    """Run the groups that were asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"some of {', '.join(GROUPS)}; all if left out")
+    parser.add_argument("--quick", action="store_true", help="three rounds instead of nine")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every round, machine and versions")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.groups) - set(GROUPS):
+        parser.error(f"no group {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
+    comparisons = []
+    for group in arguments.groups or GROUPS:
+        with tempfile.TemporaryDirectory() as folder:
+            module = importlib.import_module(f"benchmarks.{group}")
+            comparisons += module.run(Path(folder), 3 if arguments.quick else 9)
+    print(", ".join(f"{name} {version}" for name, version in environment().items()))
+    print(table(comparisons))
+    if arguments.json:
+        arguments.json.write_text(to_json(comparisons))
+    return 0 if all(item.holds for item in comparisons) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

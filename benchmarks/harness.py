@@ -1,0 +1,108 @@
+"""How a promise is measured: two ways to do the same work, in turn, and the ratio of their medians."""
+
+from __future__ import annotations
+
+import gc
+import json
+import platform
+import statistics
+import time
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Prepare: TypeAlias = "Callable[[int], Callable[[], Any]]"
+"""Given the number of the round, prepares the work that is then timed."""
+
+__all__ = ["Comparison", "environment", "measure", "table", "to_json"]
+
+
+@dataclass(slots=True)
+class Comparison:
+    """One promise: our seconds and the limit's, round by round."""
+
+    work: str
+    limit: str
+    promised: float
+    ours: list[float] = field(default_factory=list)
+    theirs: list[float] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float:
+        """Our median over the limit's."""
+        return statistics.median(self.ours) / statistics.median(self.theirs)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the promise is kept."""
+        return self.ratio <= self.promised
+
+
+def measure(
+    comparison: Comparison,
+    ours: Callable[[int], Callable[[], Any]],
+    theirs: Callable[[int], Callable[[], Any]],
+    rounds: int,
+) -> Comparison:
+    """Time both in turn. Each is given the number of the round and prepares, untimed, what is then timed.
+
+    The first round warms up and is not counted.
+    """
+    for number in range(rounds + 1):
+        pairs = [(ours, comparison.ours), (theirs, comparison.theirs)]
+        for prepare, seconds in pairs if number % 2 else reversed(pairs):
+            work = prepare(number)
+            gc.collect()
+            started = time.perf_counter()
+            work()
+            if number:
+                seconds.append(time.perf_counter() - started)
+    return comparison
+
+
+def environment() -> dict[str, str]:
+    """Return machine and versions, without which a figure means nothing."""
+    names = ("scidb", "duckdb", "numpy", "pandas", "pyarrow")
+    versions = {name: _version(name) for name in names}
+    return {"python": platform.python_version(), "machine": platform.machine(), **versions}
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def table(comparisons: Iterable[Comparison]) -> str:
+    """Return the results as text, one promise a line."""
+    lines = [f"{'work':<58} {'ours':>10} {'limit':>10} {'spread':>8} {'ratio':>7} {'promise':>8}"]
+    for item in comparisons:
+        ours, theirs = 1e3 * statistics.median(item.ours), 1e3 * statistics.median(item.theirs)
+        spread = (max(item.ours) - min(item.ours)) / statistics.median(item.ours)
+        promise = f"<= {item.promised:g}"
+        verdict = "" if item.holds else "  NOT KEPT"
+        figures = f"{ours:>7.1f} ms {theirs:>7.1f} ms {spread:>8.0%} {item.ratio:>7.2f} {promise:>8}"
+        lines.append(f"{item.work:<58} {figures}{verdict}")
+        lines.append(f"  limit: {item.limit}")
+    return "\n".join(lines)
+
+
+def to_json(comparisons: Iterable[Comparison]) -> str:
+    """Return the results with machine and versions as JSON."""
+    rows = [
+        {
+            "work": item.work,
+            "limit": item.limit,
+            "promised": item.promised,
+            "ratio": item.ratio,
+            "holds": item.holds,
+            "ours_seconds": item.ours,
+            "limit_seconds": item.theirs,
+        }
+        for item in comparisons
+    ]
+    return json.dumps({"environment": environment(), "results": rows}, indent=2)

@@ -1,0 +1,26 @@
+"""Importing SciDB, against importing the libraries that it stands on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.harness import Comparison, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["run"]
+
+
+def run(folder: Path, rounds: int) -> list[Comparison]:
+    """Measure whole processes."""
+    del folder
+    comparison = Comparison("import scidb", "import duckdb, pandas, pyarrow", 1.3)
+    return [measure(comparison, _python("import scidb"), _python("import duckdb, pandas, pyarrow"), rounds)]
+
+
+def _python(code: str) -> Callable[[int], Callable[[], Any]]:
+    return lambda _number: lambda: subprocess.run([sys.executable, "-c", code], check=True)
