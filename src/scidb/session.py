@@ -14,11 +14,14 @@ from scidb.addressing import schema_keys_from
 from scidb.database import DatabaseManager
 from scidb.exceptions import DatabaseNotConfiguredError, SchemaKeyError
 from scidb.store import open_store
+from scidb.store.model import Batch, KeyTyped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scidb.database.core import LineageMode
+    from scidb.store import Store
+    from scidb.store.model import SchemaKey
 
 __all__ = ["configure_database", "get_database", "open_database"]
 
@@ -121,7 +124,30 @@ def open_database(
     """
     keys = None if schema_keys is None else schema_keys_from(schema_keys)
     store = open_store(target, keys, lock_timeout=lock_timeout, read_only=read_only)
-    return DatabaseManager(store, lineage_mode=lineage_mode)
+    try:
+        _declare_types(store, keys or (), read_only=read_only)
+        return DatabaseManager(store, lineage_mode=lineage_mode)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _declare_types(store: Store, keys: Sequence[SchemaKey], *, read_only: bool) -> None:
+    """Give declared types to keys that have none yet; refuse others than the database has."""
+    actual = {key.name: key.value_type for key in store.describe().schema_keys}
+    new = []
+    for key in keys:
+        known = actual[key.name]
+        if key.value_type and known and key.value_type != known:
+            raise SchemaKeyError(
+                f"The schema key {key.name!r} holds {known} values in this database, but {key.value_type} was "
+                f"declared. Declare {known}, or leave the type out.",
+                key=key.name,
+            )
+        if key.value_type and not known:
+            new.append(KeyTyped(key.name, key.value_type))
+    if new and not read_only:
+        store.write(Batch(events=tuple(new)))
 
 
 def get_database() -> DatabaseManager:

@@ -195,8 +195,10 @@ def test_an_edited_baseline_recomputes_the_whole_subject(folder: Path) -> None:
     assert computed(reports["fit_line"]) == [{"subject": 308}]
 
 
-def test_an_edited_step_recomputes_from_there(folder: Path) -> None:
+def test_an_edited_step_recomputes_from_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """M4, A5: a changed body computes its step anew and what follows from other values; undone, it is recalled."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    run_pipeline(folder)
     script = folder / "pipeline.py"
     original = script.read_text(encoding="utf-8")
 

@@ -413,6 +413,18 @@ def test_an_old_schema_version_says_so(db: DatabaseManager) -> None:
     register_class(Rotation)
 
 
+def test_declared_key_types(target: str, tmp_path: Any) -> None:
+    """A2: a declared type holds from the first value on, and cannot be declared otherwise later."""
+    path = tmp_path / "typed.duckdb"
+    with scidb.open(path, {"subject": str, "trial": int}) as db:
+        Count.save(1, subject=7, trial="3", db=db)
+        assert Count.load_one(db=db).schema == {"subject": "7", "trial": 3}
+    with pytest.raises(exceptions.SchemaKeyError, match="holds str values"):
+        scidb.open(path, {"subject": int, "trial": int})
+    with pytest.raises(exceptions.SchemaKeyError, match="'trial', 'subject'"):
+        scidb.open(path, ["trial", "subject"])
+
+
 def test_the_same_current_database_is_returned(tmp_path: Any) -> None:
     """configure_database on the current path returns the current manager; the deprecated path warns."""
     first = scidb.configure_database(tmp_path / "a.duckdb", ["subject"])

@@ -206,7 +206,8 @@ class Saving(Core):
     def _changed_edges(self, edges: Iterable[Edge]) -> tuple[Edge, ...]:
         """Return the edge sets that differ from the current ones."""
         sets: dict[tuple[str, str], set[Edge]] = defaultdict(set)
-        for edge in edges:
+        # One arrow each: of two codes of one function in a single save, the later one counts.
+        for edge in {(edge.source, edge.target, edge.function_name): edge for edge in edges}.values():
             sets[edge.target, edge.function_name].add(edge)
         if not sets:
             return ()

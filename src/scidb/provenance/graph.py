@@ -23,6 +23,7 @@ class Node:
     kind: NodeKind
     label: str
     details: Mapping[str, str]
+    cut: bool = False  # there is more behind it than the graph was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class LineageGraph:
     >>> graph = LineageGraph(("r",), (Node("r", "record", "Slope", {}), Node("c", "call", "fit()", {})),
     ...                      (Link("c", "r"),))
     >>> print(graph.to_text())
-    Slope
+    Slope  [r]
     └─ fit()
 
     """
@@ -69,9 +70,11 @@ class LineageGraph:
         while stack:
             node_id, name, lead, indent = stack.pop()
             node = nodes[node_id]
-            label = f"{name} = {node.label}" if name and node.kind == "constant" else node.label
             seen = node_id in shown and bool(further[node_id])
-            yield f"{lead}{label}{'  (see above)' if seen else ''}"
+            named = f"{name} = " if name else ""
+            short = f"  [{node.id[:12]}]" if node.kind == "record" else ""
+            remark = "  (see above)" if seen else "  ..." if node.cut else ""
+            yield f"{lead}{named}{node.label}{short}{remark}"
             if seen:
                 continue
             shown.add(node_id)

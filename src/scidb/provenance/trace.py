@@ -9,9 +9,9 @@ from scidb.records import place, version_keys_of
 from scidb.store.model import TraceQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from scidb.store.model import Call, CallInput, Record, Trace
+    from scidb.store.model import Call, CallInput, Record
     from scidb.store.protocol import Store
 
 __all__ = ["derived_from", "lineage_graph", "provenance_of"]
@@ -89,53 +89,67 @@ def lineage_graph(
 ) -> LineageGraph:
     """Return the graph of everything up- or downstream of some records."""
     trace = store.trace(TraceQuery(tuple(record.record_id for record in records), direction, depth))
-    nodes: dict[str, Node] = {}
-    links: dict[Link, None] = {}
-    for record in (*records, *trace.records):
-        nodes.setdefault(record.record_id, _record_node(record))
-    calls = {call.call_id for call in trace.calls}
+    drawing = _Drawing({call.call_id for call in trace.calls})
     for record in records if direction == "up" else trace.records:
-        if record.call_id in calls:
-            links[Link(record.call_id or "", record.record_id)] = None
+        drawing.link(record.call_id, record.record_id)
     for call in trace.calls:
-        nodes[call.call_id] = _call_node(call)
-        for number, origin in enumerate(call.inputs):
-            _add_input(call, number, origin, nodes, links, trace)
+        drawing.add_call(call)
+    drawing.add_records((*records, *trace.records), direction)
     return LineageGraph(
         roots=tuple(record.record_id for record in records),
-        nodes=tuple(nodes.values()),
-        links=tuple(links),
+        nodes=tuple(drawing.nodes.values()),
+        links=tuple(drawing.links),
         direction=direction,
     )
 
 
-def _add_input(
-    call: Call, number: int, origin: CallInput, nodes: dict[str, Node], links: dict[Link, None], trace: Trace
-) -> None:
-    calls = {made.call_id for made in trace.calls}
+class _Drawing:
+    """A graph in the making: nodes by id, and links, each once."""
+
+    def __init__(self, calls: set[str]) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.links: dict[Link, None] = {}
+        self._calls = calls
+
+    def link(self, call: str | None, target: str, name: str = "") -> None:
+        """Add an arrow from a call, if that is part of the graph."""
+        if call is not None and call in self._calls:
+            self.links[Link(call, target, name)] = None
+
+    def add_call(self, call: Call) -> None:
+        """Add a call with everything that it received."""
+        self.nodes[call.call_id] = _call_node(call)
+        for number, origin in enumerate(call.inputs):
+            if origin.kind == "computation" and origin.input_call_id in self._calls:
+                self.link(origin.input_call_id, call.call_id, origin.name)
+                continue
+            node = _input_node(call, number, origin)
+            self.nodes.setdefault(node.id, node)
+            self.links[Link(node.id, call.call_id, origin.name)] = None
+            if node.kind == "record":
+                self.link(origin.input_call_id, node.id)
+
+    def add_records(self, records: Iterable[Record], direction: str) -> None:
+        """Say of the records what is known of them, and which of them lead further than the graph goes."""
+        reached = {link.target for link in self.links}
+        for record in records:
+            cut = direction == "up" and record.call_id is not None and record.record_id not in reached
+            self.nodes[record.record_id] = _record_node(record, cut=cut)
+
+
+def _input_node(call: Call, number: int, origin: CallInput) -> Node:
     if origin.kind == "record" and origin.record_id:
-        if origin.record_id not in nodes:
-            nodes[origin.record_id] = Node(origin.record_id, "record", origin.type_name or "?", {})
-        links[Link(origin.record_id, call.call_id, origin.name)] = None
-        if origin.input_call_id in calls:
-            links[Link(origin.input_call_id or "", origin.record_id)] = None
-    elif origin.kind == "computation" and origin.input_call_id in calls:
-        links[Link(origin.input_call_id or "", call.call_id, origin.name)] = None
-    elif origin.kind == "file":
-        name = f"file:{origin.content_hash}:{origin.value_repr}"
+        return Node(origin.record_id, "record", origin.type_name or "?", {})
+    if origin.kind == "file":
         details = {"sha256": origin.content_hash or ""}
-        nodes.setdefault(name, Node(name, "file", origin.value_repr or "?", details))
-        links[Link(name, call.call_id, origin.name)] = None
-    else:
-        name = f"{call.call_id}:{number}"
-        nodes[name] = Node(name, "constant", origin.value_repr or origin.type_name or "?", {})
-        links[Link(name, call.call_id, origin.name)] = None
+        return Node(f"file:{origin.content_hash}:{origin.value_repr}", "file", origin.value_repr or "?", details)
+    return Node(f"{call.call_id}:{number}", "constant", origin.value_repr or origin.type_name or "?", {})
 
 
-def _record_node(record: Record) -> Node:
+def _record_node(record: Record, *, cut: bool) -> Node:
     where = place({**record.schema, **version_keys_of(record)})
     details = {"record_id": record.record_id, "timestamp": record.timestamp, "variable": record.variable}
-    return Node(record.record_id, "record", f"{record.variable} ({where})", details)
+    return Node(record.record_id, "record", f"{record.variable} ({where})", details, cut)
 
 
 def _call_node(call: Call) -> Node:

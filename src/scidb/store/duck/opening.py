@@ -86,7 +86,7 @@ def check_keys(path: Path, actual: Sequence[SchemaKey], given: Sequence[SchemaKe
     if given is not None and [key.name for key in given] != names:
         raise SchemaKeyError(
             f"{path} has the schema keys {names}, but {[key.name for key in given]} were given. Pass the same keys "
-            "in the same order, or none; db.admin.add_schema_key adds one to an existing database.",
+            "in the same order, or leave them out: the file knows its own.",
             expected=names,
             given=[key.name for key in given],
         )
