@@ -2,7 +2,6 @@
 
 The page is checked in, and a test compares it with what this script would write.
 """
-# ruff: noqa: INP001 - a script, not a package
 
 from __future__ import annotations
 

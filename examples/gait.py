@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from gait_steps import (
     ACCELERATION,
+    ANGULAR_RATE,
     detect_steps,
     read_sensor,
     sampling_rate,
@@ -49,9 +50,7 @@ class Trial(BaseVariable):
 class Recording(BaseVariable):
     """What one sensor recorded during a trial."""
 
-    units = {"Time": "s", "Acc_X": "m/s2", "Acc_Y": "m/s2", "Acc_Z": "m/s2"} | dict.fromkeys(
-        ("Gyr_X", "Gyr_Y", "Gyr_Z"), "rad/s"
-    )
+    units = {"Time": "s"} | dict.fromkeys(ACCELERATION, "m/s2") | dict.fromkeys(ANGULAR_RATE, "rad/s")
 
 
 class Steps(BaseVariable):
@@ -134,8 +133,9 @@ def count_bounces(recording: pd.DataFrame, trial: dict[str, Any]) -> float:
     rate = sampling_rate(recording)
     acceleration = np.linalg.norm(recording[list(ACCELERATION)].to_numpy(), axis=1)
     bounce = np.interp(np.arange(first, last), recording["PacketCounter"], acceleration)  # some packets are lost
-    power = np.abs(np.fft.rfft((bounce - bounce.mean()) * np.hanning(len(bounce)), n=16 * len(bounce))) ** 2
-    frequency = np.fft.rfftfreq(16 * len(bounce), 1 / rate)
+    length = 16 * len(bounce)  # longer than the signal, for a finer grid of frequencies
+    power = np.abs(np.fft.rfft((bounce - bounce.mean()) * np.hanning(len(bounce)), n=length)) ** 2
+    frequency = np.fft.rfftfreq(length, 1 / rate)
     walking = (frequency > 1.2) & (frequency < 3.0)
     return float(60 * frequency[walking][np.argmax(power[walking])])
 

@@ -155,9 +155,12 @@ def ambiguous(name: str, records: Sequence[Record]) -> AmbiguousVersionError:
     shown = [f"{key}: {', '.join(map(repr, distinct[:6]))}" for key, distinct in telling.items()]
     if any(len(distinct) > 6 for distinct in telling.values()):
         shown.append("...")
+    hidden = telling and all(key.startswith("__") for key in telling)
+    way = f"as in params={{{next(iter(telling))!r}: ...}}" if hidden else "as a keyword"
+    advice = f"Give one of these {way}, or load all of them with load_all."
     return AmbiguousVersionError(
         f"{len(records)} records of {name} match where one was asked for. They differ in "
-        f"{'; '.join(shown) or 'nothing but their value'}. Give one of these keys, or use load_all.",
+        f"{'; '.join(shown) or 'nothing but their value'}. {advice}",
         variable=name,
         record_ids=[record.record_id for record in records[:20]],
     )

@@ -158,6 +158,13 @@ def get_database() -> DatabaseManager:
     DatabaseNotConfiguredError
         When there is none; the message says what to call.
 
+    Examples
+    --------
+    >>> import scidb
+    >>> with scidb.open("memory:", ["subject"]) as db, db.as_current():
+    ...     scidb.get_database().schema_keys
+    ('subject',)
+
     """
     database = current.current()
     if database is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import inspect
 import json
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, cast, overload
 
 from scidb.current import current
 from scidb.exceptions import DatabaseNotConfiguredError, UnsupportedValueError, VariableDefinitionError
@@ -255,6 +255,14 @@ class BaseVariable:
             cls, version=version, loc=loc, iloc=iloc, as_of=as_of, params=params, **metadata
         )
         return cast("Self", found)
+
+    @overload
+    @classmethod
+    def load_all(cls, as_df: Literal[True], include_record_id: bool = ..., **request: Any) -> pd.DataFrame: ...
+
+    @overload
+    @classmethod
+    def load_all(cls, as_df: Literal[False] = ..., include_record_id: bool = ..., **request: Any) -> Iterator[Self]: ...
 
     @classmethod
     def load_all(

@@ -98,7 +98,8 @@ def read_address(
 ) -> Wanted:
     """Turn the metadata of a read into what is wanted of each key.
 
-    For a schema key a list means any of; None means "not set". A version key matches its exact value.
+    For a schema key a list means any of; None means "not set". A version key matches its exact value. Through
+    `params` a read may also name the keys of for_each's own configuration, such as ``__inputs``.
 
     Raises
     ------
@@ -115,7 +116,9 @@ def read_address(
             schema[key.name] = tuple(
                 None if item is None else convert_key(key.name, item, key.value_type) for item in values
             )
-    version = _version_keys(keys, remaining, params, known_version_keys)
+    own = {name: value for name, value in (params or {}).items() if name.startswith("__")}
+    named = {name: value for name, value in (params or {}).items() if name not in own}
+    version = {**_version_keys(keys, remaining, named, known_version_keys), **own}
     return Wanted(schema, {name: tuple(_texts(name, value)) for name, value in version.items()})
 
 

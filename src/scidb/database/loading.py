@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from scidb.database.finding import Finding
 from scidb.exceptions import NotFoundError, SciDBError, UnsupportedOperationError
+from scidb.extras import require
 from scidb.records import instances, records_table
 from scidb.store.model import Latest, Match, Records
 from scidb.store.protocol import Sql
@@ -37,6 +38,10 @@ class QueryResult:
     def to_pandas(self) -> pd.DataFrame:
         """Return the rows as a DataFrame."""
         return self._table.to_pandas()
+
+    def to_polars(self) -> Any:
+        """Return the rows as a polars DataFrame; needs the extra ``polars``."""
+        return require("polars", "polars").from_arrow(self._table)
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -101,6 +106,14 @@ class Loading(Finding):
         """
         record = self.find_record(variable, version, as_of=as_of, params=params, **metadata)
         return _select(self._load_record(record), loc, iloc)
+
+    @overload
+    def load_all(self, variable: VariableLike, /, *, as_df: Literal[True], **request: Any) -> pd.DataFrame: ...
+
+    @overload
+    def load_all(
+        self, variable: VariableLike, /, *, as_df: Literal[False] = ..., **request: Any
+    ) -> Iterator[BaseVariable]: ...
 
     def load_all(
         self,

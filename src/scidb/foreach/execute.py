@@ -106,6 +106,24 @@ def for_each(
     AmbiguousVersionError
         When an input matches several variants of a value.
 
+    Examples
+    --------
+    >>> import scidb
+    >>> from scidb import BaseVariable, for_each
+    >>> class Force(BaseVariable):
+    ...     \"\"\"Force during one trial.\"\"\"
+    >>> class Peak(BaseVariable):
+    ...     \"\"\"Largest force of a trial, in body weights.\"\"\"
+    >>> def peak(force, weight):
+    ...     return max(force) / weight
+    >>> with scidb.open("memory:", ["subject"]) as db:
+    ...     _ = Force.save([600.0, 900.0], subject=1, db=db)
+    ...     report = for_each(peak, {"force": Force, "weight": 600.0}, [Peak], subject=[], db=db)
+    ...     Peak.load_one(subject=1, db=db).data
+    1.5
+    >>> report.completed, report.failed
+    (1, 0)
+
     """
     if not callable(fn):
         raise PipelineError(f"for_each takes a function first, got {fn!r}.")

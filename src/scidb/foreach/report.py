@@ -55,6 +55,24 @@ class ForEachReport:
     seconds
         How long the call took.
 
+    Examples
+    --------
+    >>> import scidb
+    >>> from scidb import BaseVariable, for_each
+    >>> class Force(BaseVariable):
+    ...     \"\"\"Force during one trial.\"\"\"
+    >>> class Peak(BaseVariable):
+    ...     \"\"\"Largest force of a trial.\"\"\"
+    >>> def peak(force):
+    ...     return max(force)
+    >>> with scidb.open("memory:", ["subject"]) as db:
+    ...     _ = Force.save([600.0, 900.0], subject=1, db=db)
+    ...     report = for_each(peak, {"force": Force}, [Peak], subject=[], db=db)
+    >>> report.completed, report.failed, report.failures
+    (1, 0, [])
+    >>> report.to_pandas()["state"].tolist()
+    ['completed']
+
     """
 
     function_name: str

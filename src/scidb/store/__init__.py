@@ -5,6 +5,7 @@ Opening a file twice in one process gives two handles on one connection, which t
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import re
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from scidb.exceptions import SchemaKeyError, StorageError, UnsupportedOperationError, did_you_mean
+from scidb.exceptions import StorageError, UnsupportedOperationError, did_you_mean
+from scidb.store.names import check_same_keys
 from scidb.store.protocol import Sql, Store
 from scidb.store.wrap import ReadOnly, Wrapper
 
@@ -22,23 +24,11 @@ if TYPE_CHECKING:
 
     from scidb.store.model import SchemaKey
 
-__all__ = ["Opener", "Sql", "Store", "open_store"]
+__all__ = ["Sql", "Store", "open_store"]
 
 
-@dataclass(frozen=True, slots=True)
-class Opener:
-    """What opens the targets of one scheme, imported when it is needed, and how to get it."""
-
-    path: str  # module:attribute
-    install: str = ""
-
-
-_OPENERS: Final = {
-    "file": Opener("scidb.store.duck:DuckStore.open"),
-    "http": Opener("scidbnet.client:HttpStore", "pip install 'scidb[net]'"),
-    "https": Opener("scidbnet.client:HttpStore", "pip install 'scidb[net]'"),
-    "memory": Opener("scidb.store.memory:MemoryStore"),
-}
+# Module and attribute that open the targets of a scheme, imported when they are needed.
+_OPENERS: Final = {"file": "scidb.store.duck:DuckStore.open", "memory": "scidb.store.memory:MemoryStore"}
 # At least two letters, since C:\study.duckdb is a file.
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://)?")
 
@@ -51,12 +41,12 @@ def open_store(
     lock_timeout: float = 10.0,
     **options: Any,
 ) -> Store:
-    """Open the store that a target names: a file, ``memory:`` or the address of a server.
+    """Open the store that a target names: a file, or ``memory:``.
 
     Parameters
     ----------
     target
-        ``study.duckdb``, ``file:study.duckdb``, ``memory:`` or ``http://lab:8765``.
+        ``study.duckdb``, ``file:study.duckdb`` or ``memory:``.
     schema_keys
         The ordered keys of the dataset; needed to make a new one, compared with an existing one.
     read_only
@@ -64,7 +54,7 @@ def open_store(
     lock_timeout
         How many seconds to wait for another process to close a file.
     options
-        What else the store takes, such as a server's token.
+        What else the store takes.
 
     Examples
     --------
@@ -75,7 +65,7 @@ def open_store(
     Raises
     ------
     UnsupportedOperationError
-        When no store has that scheme, or its library is not installed.
+        When no store opens that scheme.
 
     """
     text = os.fspath(target)
@@ -93,20 +83,13 @@ def open_store(
         path = Path(text[found.end() :] if found else text).expanduser()
         settings = {"read_only": read_only, "lock_timeout": lock_timeout, **options}
         return _open_shared(path, schema_keys, make, settings)
-    store = cast(
-        "Store", make(schema_keys or (), **options) if scheme == "memory" else make(text, schema_keys, **options)
-    )
+    store = cast("Store", make(schema_keys or (), **options))
     return ReadOnly(store) if read_only else store
 
 
-def _load(opener: Opener) -> Any:
-    module, _, attribute = opener.path.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise UnsupportedOperationError(
-            f"Opening this needs {error.name!r}, which is not installed. Try: {opener.install}.", missing=error.name
-        ) from error
+def _load(path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    found: Any = importlib.import_module(module)
     for name in attribute.split("."):
         found = getattr(found, name)
     return found
@@ -141,22 +124,19 @@ def _open_shared(path: Path, schema_keys: Sequence[SchemaKey] | None, make: Any,
                 f"{path} is open read-only in this process; close that first to open it for writing.", path=str(path)
             )
         else:
-            _compare_keys(path, shared.store.describe().schema_keys, schema_keys)
+            check_same_keys(path, shared.store.describe().schema_keys, schema_keys)
         shared.handles += 1
     handle = _Handle(shared.store, key)
     return ReadOnly(handle) if settings["read_only"] and not shared.read_only else handle
 
 
-def _compare_keys(path: Path, actual: Sequence[SchemaKey], given: Sequence[SchemaKey] | None) -> None:
-    expected = [key.name for key in actual]
-    names = expected if given is None else [key.name for key in given]
-    if names != expected:
-        raise SchemaKeyError(
-            f"{path} has the schema keys {expected}, but {names} were given. Pass the same keys in the same order, "
-            "or none; db.admin.add_schema_key adds one to an existing database.",
-            expected=expected,
-            given=names,
-        )
+@atexit.register
+def _close_all() -> None:
+    """Let go of every file, so that a script that ends without closing leaves no lock file behind."""
+    with _shared_lock:
+        for pid, path in list(_shared):
+            if pid == os.getpid():
+                _shared.pop((pid, path)).store.close()
 
 
 class _Handle(Wrapper):

@@ -1,4 +1,4 @@
-"""The names that data have inside a store: physical columns, and what a variable may be called.
+"""The names that a store has: of physical columns, of variables, of schema keys.
 
 Codecs name the columns of their tables by these rules, stores rely on them; nothing here knows SQL.
 """
@@ -9,12 +9,15 @@ import keyword
 import re
 from typing import TYPE_CHECKING, Final
 
-from scidb.exceptions import VariableDefinitionError
+from scidb.exceptions import SchemaKeyError, VariableDefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
-__all__ = ["RESERVED_COLUMNS", "check_variable_name", "unique_columns"]
+    from scidb.store.model import SchemaKey
+
+__all__ = ["RESERVED_COLUMNS", "check_same_keys", "check_variable_name", "unique_columns"]
 
 RESERVED_COLUMNS: Final = ("record_no", "row", "record_id", "timestamp", "version_keys")
 """Columns that data tables and views have for themselves."""
@@ -80,3 +83,22 @@ def check_variable_name(name: str) -> None:
     else:
         return
     raise VariableDefinitionError(f"The variable name {name!r} {problem}. {remedy}.", variable=name)
+
+
+def check_same_keys(path: Path, actual: Sequence[SchemaKey], given: Sequence[SchemaKey] | None) -> None:
+    """Refuse schema keys that are not those of an existing database; None takes what it has.
+
+    Raises
+    ------
+    SchemaKeyError
+        Showing both lists.
+
+    """
+    names = [key.name for key in actual]
+    if given is not None and [key.name for key in given] != names:
+        raise SchemaKeyError(
+            f"{path} has the schema keys {names}, but {[key.name for key in given]} were given. Pass the same keys "
+            "in the same order, or leave them out: the file knows its own.",
+            expected=names,
+            given=[key.name for key in given],
+        )

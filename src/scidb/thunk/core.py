@@ -65,6 +65,17 @@ class PipelineThunk:
     recalled_from
         The call that made the recalled values, when the database told.
 
+    Examples
+    --------
+    >>> from scidb.thunk import thunk
+    >>> @thunk
+    ... def scale(x, gain=2):
+    ...     return gain * x
+    >>> call = scale(21).pipeline_thunk
+    >>> call.inputs, call.is_complete
+    ({'x': 21, 'gain': 2}, True)
+    >>> call.lineage_id
+
     """
 
     def __init__(self, thunk: Thunk, inputs: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scidb.store.duck.connection import Connection
     from scidb.store.model import SchemaKey
 
-__all__ = ["check_format", "check_keys", "create", "is_file", "note_writer"]
+__all__ = ["check_format", "create", "is_file", "note_writer"]
 
 
 def is_file(path: Path) -> bool:
@@ -77,18 +77,6 @@ def check_format(connection: Connection) -> None:
             f"{FORMAT_VERSION}. Install a newer SciDB.",
             path=str(connection.path),
             version=version,
-        )
-
-
-def check_keys(path: Path, actual: Sequence[SchemaKey], given: Sequence[SchemaKey] | None) -> None:
-    """Refuse schema keys that are not those of the file."""
-    names = [key.name for key in actual]
-    if given is not None and [key.name for key in given] != names:
-        raise SchemaKeyError(
-            f"{path} has the schema keys {names}, but {[key.name for key in given]} were given. Pass the same keys "
-            "in the same order, or leave them out: the file knows its own.",
-            expected=names,
-            given=[key.name for key in given],
         )
 
 

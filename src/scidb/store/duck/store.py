@@ -16,7 +16,7 @@ from scidb.exceptions import (
 from scidb.store.duck import state as states
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.events import find_failures, find_runs, find_sources
-from scidb.store.duck.opening import check_format, check_keys, create, is_file, note_writer
+from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_texts
 from scidb.store.duck.read import chunks, find_rows, is_one_place
 from scidb.store.duck.state import Variable
@@ -33,7 +33,7 @@ from scidb.store.model import (
     StoreInfo,
     TypeInfo,
 )
-from scidb.store.names import check_variable_name
+from scidb.store.names import check_same_keys, check_variable_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -126,7 +126,7 @@ class DuckStore:
         try:
             check_format(connection)
             store = cls(connection, read_only=read_only, clock=clock or _now)
-            check_keys(path, store.describe().schema_keys, schema_keys)
+            check_same_keys(path, store.describe().schema_keys, schema_keys)
             if not read_only:
                 note_writer(connection)
         except BaseException:
