@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from scidb.store.duck import DuckStore
 from scidb.testing.stores import StoreTests
 
@@ -29,3 +31,11 @@ class TestDuckStore(StoreTests):
         path = store.describe().target
         store.close()
         return DuckStore.open(path)
+
+
+class TestDuckStoreWithManyEntries(TestDuckStore):
+    """The newest of many entries are picked in SQL; here few count as many."""
+
+    @pytest.fixture(autouse=True)
+    def few_are_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("scidb.store.duck.read._FEW", 1)

@@ -424,7 +424,7 @@ def test_statements_of_a_batch(store: DuckStore, statements: list[str]) -> None:
     assert len(statements) <= 8
     statements.clear()
     assert len(_values(store)) == 2001
-    assert len(statements) <= 2
+    assert len(statements) <= 3  # one finds that they are too many to be sorted here
 
 
 def test_statements_of_a_load(store: DuckStore, statements: list[str]) -> None:

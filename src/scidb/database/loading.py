@@ -9,7 +9,7 @@ from scidb.database.finding import Finding
 from scidb.exceptions import NotFoundError, SciDBError, UnsupportedOperationError
 from scidb.extras import require
 from scidb.records import instances, records_table
-from scidb.store.model import Latest, Match, Records
+from scidb.store.model import Latest, Locations, Match, Records
 from scidb.store.protocol import Sql
 
 if TYPE_CHECKING:
@@ -164,14 +164,7 @@ class Loading(Finding):
 
     def distinct_schema_combinations(self, keys: Sequence[str]) -> list[dict[str, Any]]:
         """Return the combinations of these schema keys that occur in the database, in natural order."""
-        for key in keys:
-            self._key(key)
-        found = {
-            tuple(record.schema[key] for key in keys)
-            for record in self._store.find(Latest())
-            if all(key in record.schema for key in keys)
-        }
-        return [dict(zip(keys, values, strict=True)) for values in sorted(found)]
+        return [dict(found.schema) for found in self._store.find(Locations(tuple(keys)))]
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> QueryResult:
         """Run one SELECT over the views: ``SELECT subject, avg(value) FROM StepLength GROUP BY subject``.

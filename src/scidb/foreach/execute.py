@@ -125,6 +125,7 @@ def for_each(
     (1, 0)
 
     """
+    started = time.monotonic()
     if not callable(fn):
         raise PipelineError(f"for_each takes a function first, got {fn!r}.")
     recorder = _recorder(db)
@@ -149,7 +150,6 @@ def for_each(
             f"{function_name(fn)}() runs every time and cannot be recognised: {parameters.uncacheable}",
             stacklevel=2,
         )
-    started = time.monotonic()
     reuse = save and skip_computed and not force
     tasks = plan_tasks(recorder, parameters, run, combinations, metadata_keys=metadata_keys, reuse=reuse)
     report = ForEachReport(function_name(fn), [task.report for task in tasks], dry_run=dry_run)

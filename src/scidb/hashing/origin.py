@@ -165,6 +165,16 @@ def _distributions() -> dict[str, list[str]]:
 
 
 @functools.lru_cache(maxsize=1024)
+def _distributions_of(root: str) -> tuple[str, ...]:
+    """Return the distributions that bring a top-level module; most are named alike, which saves reading them all."""
+    try:
+        importlib.metadata.version(root)
+    except importlib.metadata.PackageNotFoundError:
+        return tuple(_distributions().get(root, ()))
+    return (root,)
+
+
+@functools.lru_cache(maxsize=1024)
 def _version(distribution: str) -> str:
     return importlib.metadata.version(distribution)
 
@@ -174,5 +184,5 @@ def versions_of(names: set[str]) -> dict[str, str]:
     roots = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"builtins"}
     if not roots:
         return {}
-    found = {dist for root in roots for dist in _distributions().get(root, ())}
+    found = {dist for root in roots for dist in _distributions_of(root)}
     return {dist: _version(dist) for dist in sorted(found)}

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnsupportedOperationError
-from scidb.store.model import Entries, Failures, Latest, Records, Runs, Sources, Trace
+from scidb.store.model import Entries, Failures, Latest, Location, Locations, Records, Runs, Sources, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["answer", "walk"]
 
 
-def answer(state: State, query: Query[Any]) -> list[Any]:
+def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: PLR0911 - one return for each kind of query
     """Return the rows that answer the query, in its order."""
     match query:
         case Latest(match=match):
@@ -33,6 +33,8 @@ def answer(state: State, query: Query[Any]) -> list[Any]:
         case Entries(match=match, limit=limit):
             found = [entry for entry in _until(state, match) if _matches(entry, match)]
             return found[::-1][:limit]
+        case Locations(keys=keys):
+            return _locations(state, keys)
         case Runs(limit=limit):
             return list(state.runs.values())[::-1][:limit]
         case Failures(run_id=run_id):
@@ -40,6 +42,13 @@ def answer(state: State, query: Query[Any]) -> list[Any]:
         case Sources(function_hashes=hashes):
             return [state.sources[name] for name in dict.fromkeys(hashes) if name in state.sources]
     raise UnsupportedOperationError(f"The memory store cannot answer a {type(query).__name__}.")
+
+
+def _locations(state: State, keys: tuple[str, ...]) -> list[Location]:
+    for name in keys:
+        state.key(name)  # refuses an unknown one
+    places = {tuple(entry.schema[key] for key in keys) for entry in state.log if set(keys) <= set(entry.schema)}
+    return [Location(dict(zip(keys, values, strict=True))) for values in sorted(places)]
 
 
 # ------------------------------------------------------------------ entries

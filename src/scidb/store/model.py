@@ -35,6 +35,8 @@ __all__ = [
     "KeyTyped",
     "KeyValue",
     "Latest",
+    "Location",
+    "Locations",
     "Match",
     "Query",
     "Record",
@@ -320,6 +322,13 @@ class Source:
     sources: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Values of some schema keys that occur together."""
+
+    schema: Mapping[str, KeyValue]
+
+
 # ------------------------------------------------------------------ queries
 
 
@@ -373,6 +382,16 @@ class Entries(Query[Record]):
 
     match: Match = field(default_factory=Match)
     limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Locations(Query[Location]):
+    """The distinct values of these keys where something was saved at a location that has them all.
+
+    In natural key order, by the keys as given. A key that does not exist is a SchemaKeyError.
+    """
+
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

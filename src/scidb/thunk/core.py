@@ -74,7 +74,8 @@ class PipelineThunk:
     >>> call = scale(21).pipeline_thunk
     >>> call.inputs, call.is_complete
     ({'x': 21, 'gain': 2}, True)
-    >>> call.lineage_id
+    >>> call.lineage_id == scale(21, gain=2).pipeline_thunk.lineage_id
+    True
 
     """
 

@@ -8,25 +8,27 @@ from typing import TYPE_CHECKING, Any, Final
 from scidb.store.duck.payloads import Payloads
 from scidb.store.duck.sql import (
     Condition,
+    check_keys,
     entry_conditions,
     kept_pieces,
     located,
     place_conditions,
+    quote,
     same_result,
     version_fits,
 )
 from scidb.store.duck.state import Row
-from scidb.store.duck.types import KEY_SQL_TYPES, fitting_text
-from scidb.store.model import Chunk, Entries, Latest, Match, Record, Records
+from scidb.store.duck.types import KEY_SQL_TYPES, fitting_text, key_value
+from scidb.store.model import Chunk, Entries, Latest, Location, Match, Record, Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import State
-    from scidb.store.model import SchemaKey
+    from scidb.store.model import Locations, SchemaKey
 
-__all__ = ["chunks", "find_rows", "is_one_place", "newest_entries"]
+__all__ = ["chunks", "find_locations", "find_rows", "is_one_place", "newest_entries"]
 
 _COLUMNS: Final = (
     "m.record_id, m.variable_name, m.schema_id, m.version_keys, m.content_hash, m.schema_version, r.encoding, "
@@ -34,6 +36,8 @@ _COLUMNS: Final = (
     "m.record_no, r.layout"
 )
 _NEWEST_FIRST: Final = "m.timestamp DESC, m.seq DESC"
+
+_FEW: Final = 2_000
 
 # A window of records is read with one statement per layout; so much of it is in memory at once.
 _WINDOW_RECORDS: Final = 16_384
@@ -64,6 +68,9 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
     )
     parameters = [*place.parameters, *until.parameters]
     if isinstance(query, Latest):
+        few = _latest_of_few(connection, state, match, entries, parameters)
+        if few is not None:
+            return few
         newest = (
             f"({entries} QUALIFY row_number() OVER (PARTITION BY m.variable_name, m.schema_id, m.version_keys "
             f"ORDER BY {_NEWEST_FIRST}) = 1) m"
@@ -86,6 +93,48 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
     return _rows(connection, state, f"({entries} AND {entry.text()}) m", "TRUE", parameters, _NEWEST_FIRST + limit)
 
 
+def _latest_of_few(
+    connection: Connection, state: State, match: Match, entries: str, parameters: Sequence[object]
+) -> list[Row] | None:
+    """Pick the newest of few entries here, since planning that in SQL takes longer than all the rest.
+
+    None when they are many, or when the question needs more than the newest.
+    """
+    asks_entry = match.record_ids, match.record_prefix, match.lineage_ids, match.call_ids
+    typed = {key.value_type for key in state.keys}
+    if state.has_pieces or "datetime" in typed or any(part is not None for part in asks_entry):
+        return None
+    rows = _rows(connection, state, f"({entries} LIMIT {_FEW + 1}) m", "TRUE", parameters, "")
+    if len(rows) > _FEW:
+        return None
+    newest: dict[tuple[str, int, str], Row] = {}
+    for row in sorted(rows, key=lambda row: (row.record.timestamp, row.record.seq)):
+        newest[row.record.variable, row.schema_id, row.record.version_keys] = row
+    names = [key.name for key in state.keys]
+
+    def natural(row: Row) -> tuple[Any, ...]:
+        record = row.record
+        place = ((0,) if (value := record.schema.get(name)) is None else (1, value) for name in names)
+        return (*place, record.version_keys, record.timestamp, record.seq)
+
+    return sorted(newest.values(), key=natural)
+
+
+def find_locations(connection: Connection, state: State, query: Locations) -> list[Location]:
+    """Return the distinct values of some keys, where something was saved."""
+    check_keys(state.keys, query.keys)
+    columns = [quote(name) for name in query.keys]
+    given = " AND ".join([f"{column} IS NOT NULL" for column in columns] or ["TRUE"])
+    rows = connection.rows(
+        f"SELECT DISTINCT {', '.join(columns) or '1'} FROM _schema "
+        f"WHERE {given} AND schema_id IN (SELECT schema_id FROM _record_metadata)"
+    )
+    types = {key.name: key.value_type for key in state.keys}
+    # zip ends with the keys: without any, one row says that there is something.
+    places = {tuple(key_value(types[name], text) for name, text in zip(query.keys, row, strict=False)) for row in rows}
+    return [Location(dict(zip(query.keys, values, strict=True))) for values in sorted(places)]
+
+
 def newest_entries(connection: Connection, state: State, record_ids: Iterable[str]) -> list[Record]:
     """Return the newest entry of each of these records, in the order of saving."""
     wanted = list(dict.fromkeys(record_ids))
@@ -106,7 +155,7 @@ def _rows(
     keys = "".join(f", m.k{number}" for number in range(len(state.keys)))
     query = (
         f"SELECT {_COLUMNS}{keys} FROM {source} JOIN _records r ON r.record_no = m.record_no "
-        f"WHERE {condition} ORDER BY {order}"
+        f"WHERE {condition}{f' ORDER BY {order}' if order else ''}"
     )
     return [_row(state, row) for row in connection.rows(query, parameters)]
 

@@ -18,7 +18,7 @@ from scidb.store.duck.connection import Connection
 from scidb.store.duck.events import find_failures, find_runs, find_sources
 from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_texts
-from scidb.store.duck.read import chunks, find_rows, is_one_place
+from scidb.store.duck.read import chunks, find_locations, find_rows, is_one_place
 from scidb.store.duck.state import Variable
 from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
@@ -27,6 +27,7 @@ from scidb.store.model import (
     Entries,
     Failures,
     Latest,
+    Locations,
     Records,
     Runs,
     Sources,
@@ -243,6 +244,8 @@ class DuckStore:
         match query:
             case Latest() | Records() | Entries():
                 return [row.record for row in self._rows(query)]
+            case Locations():
+                return find_locations(self._connection, self._state, query)
             case Runs():
                 return find_runs(self._connection, query)
             case Failures():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scidb.exceptions import NotRegisteredError, SchemaKeyError
-from scidb.store.model import Batch, Entries, Latest, Match, Records, SchemaKey, TypeInfo
+from scidb.store.model import Batch, Entries, Latest, Locations, Match, Records, SchemaKey, TypeInfo
 from scidb.testing.store_suite.base import StoreCases
 from scidb.testing.store_suite.samples import again, log, record, save, scalars, values
 
@@ -48,6 +48,23 @@ class MatchingCases(StoreCases):
         assert store.find(Latest(Match(schema={"subject": (1,)}))) == [place, deeper, deepest]
         assert store.find(Latest(Match(schema={"subject": (1,), "session": ("a",)}))) == [deeper, deepest]
         assert store.find(Latest(Match(schema={"trial": (1,)}))) == [deepest]
+
+    def test_locations(self, store: Store) -> None:
+        """The values of some keys that occur together come once each, in natural order."""
+        assert store.find(Locations(("subject",))) == []
+        for subject, trial in ((10, 1), (9, 2), (9, 1)):
+            save(store, "Force", 1.0, subject=subject, trial=trial)
+        save(store, "Emg", 1.0, subject=11)
+        assert [dict(found.schema) for found in store.find(Locations(("subject",)))] == [
+            {"subject": 9},
+            {"subject": 10},
+            {"subject": 11},
+        ]
+        both = store.find(Locations(("trial", "subject")))
+        assert [tuple(found.schema.values()) for found in both] == [(1, 9), (1, 10), (2, 9)]
+        assert [dict(found.schema) for found in store.find(Locations(()))] == [{}]
+        with pytest.raises(SchemaKeyError):
+            store.find(Locations(("subjct",)))
 
     def test_key_that_is_not_set(self, store: Store) -> None:
         """None asks for locations without that key."""
