@@ -449,6 +449,18 @@ def test_files_as_inputs(db: DatabaseManager, tmp_path: Path) -> None:
     assert "s02.csv" in db.get_lineage_graph(Mean, subject=2).to_text()
 
 
+def test_a_stray_file_is_left_out_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A8: a file whose name gives no key value is no combination, and that is said."""
+    for name in ("1.csv", "2.csv", "notes.csv"):
+        (tmp_path / name).write_text("x\n1\n")
+    with scidb.open("memory:", {"subject": int}) as db:
+        path = PathInput("{subject}.csv", root_folder=tmp_path)
+        report = for_each(lambda path: path.name, {"path": path}, [Mean], subject=[], db=db)
+
+    assert counts(report) == (2, 0, 0, 0, 0)
+    assert "notes.csv" in caplog.text
+
+
 def test_an_unreadable_file_in_the_middle(db: DatabaseManager, tmp_path: Path) -> None:
     """R2: a file that cannot be read fails its own combination; a missing one is skipped with its path."""
     for subject in (1, 3):

@@ -64,7 +64,8 @@ def convert_key(key: str, value: object, kind: KeyType | None) -> KeyValue:
     plain = _plain(key, value)
     converted = plain if kind is None else _CONVERT[kind](plain)
     if converted is None:
-        hint = " A leading zero would be lost; declare the key as str." if isinstance(plain, str) else ""
+        zero = isinstance(plain, str) and plain.isdecimal()
+        hint = " A leading zero would be lost; declare the key as str." if zero else ""
         raise SchemaKeyError(
             f"{key}={value!r} is not a value of the schema key {key!r}, whose type in this database is {kind}: "
             f"it cannot be converted without changing it.{hint}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import SchemaKeyError, did_you_mean
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from scidb.foreach.protocols import Recorder
 
 __all__ = ["combinations_of"]
+
+logger = logging.getLogger("scidb.foreach")
 
 
 def combinations_of(
@@ -69,6 +72,19 @@ def _from_files(
     """Yield the combinations for which there is a file; keys that the template lacks come from their lists."""
     if any(not values and key not in path.keys for key, values in given.items()):
         return
+    strange = []
     for row in path.discover():
-        choices = [[recorder.key_value(key, row[key])] if key in row else given[key] for key in keys]
-        yield from itertools.product(*choices)
+        try:
+            # A key without a type yet is of the type of the values that were given for it.
+            found = {key: recorder.key_values(key, [*given.get(key, ()), value])[-1] for key, value in row.items()}
+        except SchemaKeyError as error:
+            strange.append(f"{path.relative(row)} ({error})")
+            continue
+        yield from itertools.product(*([found[key]] if key in found else given[key] for key in keys))
+    if strange:
+        logger.warning(
+            "%r: %d files fit the template but not the schema keys, and are left out. First: %s",
+            path,
+            len(strange),
+            strange[0],
+        )

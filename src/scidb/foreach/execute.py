@@ -10,6 +10,8 @@ import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+import numpy as np
+
 from scidb.current import current
 from scidb.exceptions import DatabaseNotConfiguredError, OutputCountError, PipelineError
 from scidb.foreach.combos import combinations_of
@@ -361,7 +363,7 @@ class _Execution:
     def _finish(self, task: Task, done: Done, state: Literal["completed", "recalled"]) -> None:
         task.report.state, task.report.seconds = state, done.seconds
         self._done.append((task, done))
-        self._waiting_bytes += sum(sys.getsizeof(value) for value in done.values)
+        self._waiting_bytes += sum(map(_size, done.values))
 
     def _fail(self, task: Task, error: Exception, seconds: float) -> None:
         text = "".join(traceback.format_exception(error))
@@ -390,6 +392,13 @@ class _Execution:
 def _snapshot(value: Any) -> Any:
     """Return a value that nobody else can change."""
     return value if isinstance(value, _IMMUTABLE) else copy.deepcopy(value)
+
+
+def _size(value: Any) -> int:
+    """Return about how much memory a value takes, without looking at every text in it."""
+    if hasattr(value, "memory_usage"):
+        return int(np.sum(value.memory_usage()))
+    return int(getattr(value, "nbytes", 0)) or sys.getsizeof(value)
 
 
 def _windows(tasks: Sequence[Task]) -> Iterator[list[Task]]:

@@ -71,7 +71,7 @@ class LineageGraph:
             node_id, name, lead, indent = stack.pop()
             node = nodes[node_id]
             seen = node_id in shown and bool(further[node_id])
-            named = f"{name} = " if name else ""
+            named = f"{name} = " if name and node.kind != "call" else ""
             short = f"  [{node.id[:12]}]" if node.kind == "record" else ""
             remark = "  (see above)" if seen else "  ..." if node.cut else ""
             yield f"{lead}{named}{node.label}{short}{remark}"
