@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import copy
-import sys
 import time
 import traceback
 import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-import numpy as np
-
 from scidb.current import current
-from scidb.exceptions import DatabaseNotConfiguredError, OutputCountError, PipelineError
+from scidb.exceptions import DatabaseNotConfiguredError, PipelineError
 from scidb.foreach.combos import combinations_of
 from scidb.foreach.config import (
     ForEachConfig,
@@ -26,9 +23,9 @@ from scidb.foreach.config import (
 from scidb.foreach.plan import Task, plan_tasks
 from scidb.foreach.protocols import Done, Problem, RunInfo, Totals
 from scidb.foreach.report import FailedCombination, ForEachReport, Progress, log_outcome
+from scidb.foreach.values import as_outputs, size_of, snapshot
 from scidb.hashing import ids
 from scidb.hashing.fingerprint import fingerprint
-from scidb.hashing.inputs import is_tracked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,7 +40,6 @@ _WINDOW_TASKS: Final = 256
 _WINDOW_BYTES: Final = 256 << 20
 _BATCH_RESULTS: Final = 500
 _BATCH_SECONDS: Final = 2.0
-_IMMUTABLE: Final = (bool, int, float, complex, str, bytes, type(None))
 
 
 def for_each(
@@ -315,13 +311,13 @@ class _Execution:
         started = time.perf_counter()
         try:
             result = self._parameters.function(**self._arguments(task, values, uses))
-            made = _as_outputs(result, self._run_info, self._report.function_name)
+            made = as_outputs(result, self._run_info, self._report.function_name)
         except Exception as error:  # noqa: BLE001 - whatever the user's function raises fails one combination
             self._fail(task, error, time.perf_counter() - started)
             return
         seconds = time.perf_counter() - started
         # A function may return one buffer again and again; what is saved later must be what it returned now.
-        made = tuple(_snapshot(value) for value in made)
+        made = tuple(snapshot(value) for value in made)
         self._accept(task, made, seconds)
         if self._twins[task.lineage_id] > 1:
             self._shared[task.lineage_id] = (made, None)
@@ -329,7 +325,7 @@ class _Execution:
     def _arguments(self, task: Task, values: Mapping[str, Any], uses: Mapping[str, int]) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
         for name, value in self._parameters.constants.items():
-            arguments[name] = _snapshot(value)
+            arguments[name] = snapshot(value)
         for spec in self._parameters.variables:
             entries = task.entries[spec.name]
             # A function may change what it is given; the next combination must not see that.
@@ -363,7 +359,7 @@ class _Execution:
     def _finish(self, task: Task, done: Done, state: Literal["completed", "recalled"]) -> None:
         task.report.state, task.report.seconds = state, done.seconds
         self._done.append((task, done))
-        self._waiting_bytes += sum(map(_size, done.values))
+        self._waiting_bytes += sum(map(size_of, done.values))
 
     def _fail(self, task: Task, error: Exception, seconds: float) -> None:
         text = "".join(traceback.format_exception(error))
@@ -389,18 +385,6 @@ class _Execution:
             self._flush()
 
 
-def _snapshot(value: Any) -> Any:
-    """Return a value that nobody else can change."""
-    return value if isinstance(value, _IMMUTABLE) else copy.deepcopy(value)
-
-
-def _size(value: Any) -> int:
-    """Return about how much memory a value takes, without looking at every text in it."""
-    if hasattr(value, "memory_usage"):
-        return int(np.sum(value.memory_usage()))
-    return int(getattr(value, "nbytes", 0)) or sys.getsizeof(value)
-
-
 def _windows(tasks: Sequence[Task]) -> Iterator[list[Task]]:
     """Split tasks so that the inputs of one window fit in memory."""
     window: list[Task] = []
@@ -414,24 +398,3 @@ def _windows(tasks: Sequence[Task]) -> Iterator[list[Task]]:
         size += need
     if window:
         yield window
-
-
-def _as_outputs(result: Any, run: RunInfo, name: str) -> tuple[Any, ...]:
-    """Turn what the function returned into one value per output."""
-    if is_tracked(result):
-        result = result.data
-    expected = len(run.outputs)
-    if result is None:
-        raise OutputCountError(
-            f"{name}() returned None, where {expected} output{'s' if expected > 1 else ''} "
-            f"({', '.join(output.__name__ for output in run.outputs)}) were expected. Is a return statement missing?"
-        )
-    if expected == 1 and run.declared_outputs != "unpack":
-        return (result,)
-    if not isinstance(result, tuple | list) or len(result) != expected:
-        got = f"{len(result)} values" if isinstance(result, tuple | list) else f"one {type(result).__name__}"
-        raise OutputCountError(
-            f"{name}() returned {got}, where a tuple of {expected} was expected, one for each of "
-            f"{', '.join(output.__name__ for output in run.outputs)}."
-        )
-    return tuple(item.data if is_tracked(item) else item for item in result)
