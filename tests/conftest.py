@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import pytest
 from hypothesis import HealthCheck, settings
 
+import scidb
 from scidb.current import current, set_default
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # A busy machine is not a slow strategy, hence no deadline and no complaint about slowness.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,3 +41,17 @@ def _isolated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     set_default(None)
     if isinstance(database, _Closable):
         database.close()
+
+
+@pytest.fixture(params=["memory", "duck"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the database of a test lives."""
+    return "memory:" if request.param == "memory" else str(tmp_path / "study.duckdb")
+
+
+@pytest.fixture
+def db(target: str) -> Iterator[scidb.DatabaseManager]:
+    """Open a database with two schema keys and make it the current one."""
+    database = scidb.open(target, ["subject", "trial"])
+    with database.as_current(), database:
+        yield database
