@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["as_current", "current", "set_default"]
+__all__ = ["as_current", "current", "default", "set_default"]
 
 _override: ContextVar[object | None] = ContextVar("scidb_current_database", default=None)
 
@@ -31,6 +31,11 @@ def current() -> object | None:
     """Return the current database, or None when there is none."""
     override = _override.get()
     return _default.value if override is None else override
+
+
+def default() -> object | None:
+    """Return the process-wide default, whatever a block has put over it."""
+    return _default.value
 
 
 def set_default(database: object | None) -> None:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scidb.records import class_named, values_of
+from scidb.records import class_named, is_recallable, values_of
 from scidb.store.model import Match, Records, TraceQuery
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ def recall(store: Store, lineage_id: str, n_outputs: int | str) -> Recalled | No
 
 
 def known_outputs(store: Store, lineage_ids: Sequence[str]) -> list[Record]:
-    """Return the newest entry of each record that one of these computations made."""
-    return store.find(Records(Match(lineage_ids=tuple(lineage_ids))))
+    """Return the newest entry of each record that one of these computations made, and that can be given back."""
+    found = store.find(Records(Match(lineage_ids=tuple(lineage_ids))))
+    return [record for record in found if is_recallable(record)]
 
 
 def _unpacked_count(store: Store, made: dict[int, Record]) -> int:

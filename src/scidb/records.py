@@ -28,6 +28,7 @@ __all__ = [
     "encode_stored",
     "instances",
     "instant",
+    "is_recallable",
     "place",
     "records_table",
     "values_of",
@@ -93,13 +94,23 @@ def _from_db(cls: Any, stored: Any, record: Record) -> Any:
     return cls.from_db(stored)
 
 
+def is_recallable(record: Record) -> bool:
+    """Say whether a stored result can be given back as what the function returned.
+
+    A value that ``to_db`` made needs its class, as it was then.
+    """
+    if not _unmark_custom(record.encoding)[1]:
+        return True
+    cls = class_named(record.variable)
+    return cls.has_custom_storage() and cls.schema_version == record.schema_version
+
+
 def instances(chunk: Chunk, cls: type[BaseVariable]) -> list[BaseVariable]:
     """Return the records of a chunk as instances of the class."""
     found = []
     for value, record in zip(values_of(chunk, cls), chunk.records, strict=True):
         instance = cls(value)
-        instance.type_name = record.variable
-        instance._record = record
+        instance.came_from(record)
         found.append(instance)
     return found
 
@@ -121,8 +132,10 @@ def records_table(
     versions = [version_keys_of(record) for record in records]
     keys = list(dict.fromkeys(key for record in records for key in record.schema))
     params = list(dict.fromkeys(key for version in versions for key in version))
-    columns: dict[str, Any] = {key: [record.schema.get(key) for record in records] for key in keys}
-    columns.update({key: [version.get(key) for version in versions] for key in params})
+    columns: dict[str, Any] = {key: _column([record.schema.get(key) for record in records]) for key in keys}
+    columns.update({key: _column([version.get(key) for version in versions]) for key in params})
+    while name in columns:  # a variable may be called like a key
+        name = f"{name}_value"
     columns[name] = _column(values)
     if record_ids:
         columns["record_id"] = [record.record_id for record in records]
@@ -130,9 +143,14 @@ def records_table(
 
 
 def _column(values: Sequence[Any]) -> Any:
-    """Return a column that keeps arrays and frames as the single objects that they are."""
-    if all(isinstance(value, bool | int | float | str | np.generic) or value is None for value in values):
+    """Return a column that changes no value: of one plain type, of whole numbers with gaps, or of objects."""
+    kinds = {type(value) for value in values}
+    if len(kinds) == 1 and issubclass(next(iter(kinds)), bool | int | float | str | np.generic):
         return list(values)
+    if kinds == {int, type(None)} and all(value is None or -(2**63) <= value < 2**63 for value in values):
+        import pandas as pd
+
+        return pd.array(list(values), dtype="Int64")
     column = np.empty(len(values), dtype=object)
     for number, value in enumerate(values):
         column[number] = value
@@ -185,6 +203,8 @@ def instant(moment: str | dt.datetime | None) -> str | None:
     """
     if moment is None:
         return None
+    if not isinstance(moment, str | dt.datetime):
+        raise SciDBError(f"as_of={moment!r} is no moment in time. Use a text such as '2026-01-31T12:00' or a datetime.")
     if isinstance(moment, str):
         try:
             moment = dt.datetime.fromisoformat(moment)

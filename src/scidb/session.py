@@ -88,8 +88,10 @@ def configure_database(
             "configure_database needs a path: configure_database('study.duckdb', ['subject', 'session'])."
         )
     with _configuring:
-        before = current.current()
-        if isinstance(before, DatabaseManager) and _same_target(before, target, dataset_schema_keys, lineage_mode):
+        before = current.default()
+        if isinstance(before, DatabaseManager) and _same_target(
+            before, target, dataset_schema_keys, lineage_mode, read_only=read_only
+        ):
             return before
         database = open_database(
             target,
@@ -179,12 +181,14 @@ def _same_target(
     target: str | Path,
     keys: Sequence[str] | Mapping[str, type | str] | None,
     lineage_mode: str,
+    *,
+    read_only: bool,
 ) -> bool:
     """Say whether a call asks for the database that is current already; other keys are for the store to refuse."""
     if database.target.startswith(("memory:", "http:", "https:")) or database.lineage_mode != lineage_mode:
         return False
-    same_keys = keys is None or tuple(keys) == database.schema_keys
-    return same_keys and Path(database.target).absolute() == Path(target).absolute()
+    same_keys = keys is None or list(keys) == list(database.schema_keys)
+    return same_keys and database.read_only == read_only and Path(database.target).absolute() == Path(target).absolute()
 
 
 def _keys_from_environment() -> list[str] | None:

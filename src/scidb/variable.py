@@ -5,10 +5,17 @@ from __future__ import annotations
 import html
 import inspect
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, cast, overload
 
 from scidb.current import current
-from scidb.exceptions import DatabaseNotConfiguredError, UnsupportedValueError, VariableDefinitionError
+from scidb.exceptions import (
+    DatabaseNotConfiguredError,
+    UnhashableValueError,
+    UnsupportedValueError,
+    VariableDefinitionError,
+)
 from scidb.hashing.fingerprint import fingerprint
 from scidb.hashing.ids import content_hash, custom_form, record_form, value_form
 from scidb.hashing.inputs import CallInput, Input, preview
@@ -16,7 +23,7 @@ from scidb.registry import register_class
 from scidb.store.names import check_variable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     import pandas as pd
 
@@ -71,6 +78,14 @@ def database_or_current(db: object | None) -> Database:
     return cast("Database", found)
 
 
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What a loaded value was: its hash as this instance stores it, and the one that identifies it as an input."""
+
+    stored: str
+    content: str
+
+
 class _Save:
     """Both spellings of saving: ``V.save(data, **metadata)`` and ``V(data).save(**metadata)``."""
 
@@ -118,6 +133,7 @@ class BaseVariable:
         self.data = data
         self.type_name = type(self).__name__
         self._record: Record | None = None
+        self._loaded: _Loaded | None = None
 
     # -------------------------------------------------------------- saving and loading
 
@@ -435,14 +451,35 @@ class BaseVariable:
 
     def __scidb_input__(self, name: str, *, unwrap: bool) -> Input:
         """Return identity and origin of this value as the input `name` of a call."""
-        if self._record is not None and self.has_custom_storage():
-            return self.input_from(name, self._record, unwrap=unwrap)
         content = content_hash(self.stored_value())
-        if self._record is not None and content == self._record.content_hash:
-            return self.input_from(name, self._record, unwrap=unwrap)
+        if self._record is not None and self._loaded is not None and content == self._loaded.stored:
+            return self._input_as_loaded(name, self._record, self._loaded.content, unwrap=unwrap)
         self._record = None  # never saved, or changed in place since: then it is no longer that record
         origin = CallInput(name, "record", type_name=self.type_name, content_hash=content)
         return Input(self._content_form(content, self.schema_version), (origin,))
+
+    def _input_as_loaded(self, name: str, record: Record, content: str, *, unwrap: bool) -> Input:
+        """Return identity and origin of a value that is still what was loaded, a selection of rows included."""
+        whole = self.input_from(name, record, unwrap=unwrap)
+        if content == record.content_hash:
+            return whole
+        form = self._content_form(content, self.schema_version) if unwrap else [*whole.form, content]
+        return Input(form, whole.origins)
+
+    def came_from(self, record: Record, *, selected: bool = False) -> None:
+        """Note the record that this value was saved as or loaded from; `selected`: only some of its rows."""
+        self.type_name = record.variable
+        self._record = record
+        if selected or self.has_custom_storage():
+            try:
+                # A class may restore a value from which to_db makes a slightly different table.
+                stored = content_hash(self.stored_value())
+            except (UnsupportedValueError, UnhashableValueError):
+                self._loaded = None  # as an input, it counts as never saved
+            else:
+                self._loaded = _Loaded(stored, stored if selected else record.content_hash)
+        else:
+            self._loaded = _Loaded(record.content_hash, record.content_hash)
 
     # -------------------------------------------------------------- looks
 
@@ -466,6 +503,10 @@ def _check_definition(cls: type[BaseVariable]) -> None:
         )
     if custom and not isinstance(inspect.getattr_static(cls, "from_db"), classmethod):
         raise VariableDefinitionError(f"{cls.__name__}.from_db must be a classmethod: write @classmethod above it.")
+    units: object = cls.units
+    pairs = units.items() if isinstance(units, Mapping) else [("value", units)]
+    if units is not None and not all(isinstance(part, str) for pair in pairs for part in pair):
+        raise VariableDefinitionError(f"{cls.__name__}.units must be a text, or a text per column, got {units!r}.")
     version = cls.schema_version
     if type(version) is not int or version < 1:
         raise VariableDefinitionError(f"{cls.__name__}.schema_version must be a whole number from 1, got {version!r}.")

@@ -5,7 +5,7 @@ Knows nothing of stores' tables or of variable classes.
 
 from scidb.addressing.address import Address, AnyOf, Wanted, any_of, read_address, write_address
 from scidb.addressing.names import RESERVED_KEYS, RESERVED_SCHEMA_KEYS, check_key_name, schema_keys_from
-from scidb.addressing.values import convert_key, infer_key_type, version_value
+from scidb.addressing.values import constant_key, convert_key, infer_key_type, version_value
 
 __all__ = [
     "RESERVED_KEYS",
@@ -15,6 +15,7 @@ __all__ = [
     "Wanted",
     "any_of",
     "check_key_name",
+    "constant_key",
     "convert_key",
     "infer_key_type",
     "read_address",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from scidb.exceptions import SchemaKeyError, UnhashableValueError
-from scidb.hashing.ids import content_hash
+from scidb.hashing.ids import canonical_json, content_hash
 from scidb.hashing.inputs import preview
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from scidb.store.model import KeyType, KeyValue
 
-__all__ = ["convert_key", "infer_key_type", "version_value"]
+__all__ = ["constant_key", "convert_key", "infer_key_type", "version_value"]
 
 _INTEGER_TEXT: Final = re.compile(r"0|-?[1-9][0-9]*")
 
@@ -163,8 +163,12 @@ _CONVERT: Final[dict[KeyType, Callable[[KeyValue], KeyValue | None]]] = {
 # ------------------------------------------------------------------ version keys
 
 
+# A longer text would be written into every line of the log.
+_LONGEST_JSON: Final = 1_000
+
+
 def version_value(name: str, value: object) -> Any:
-    """Return a version key's value as JSON types; what JSON cannot hold exactly enters by its hash.
+    """Return a version key's value as JSON types; what JSON cannot hold exactly, or is long, enters by its hash.
 
     Raises
     ------
@@ -177,18 +181,39 @@ def version_value(name: str, value: object) -> Any:
     ([20, 450], 0.5)
 
     """
-    if (plain := _json(value)) is not _NOT_JSON:
+    plain = _json(value)
+    if plain is not _NOT_JSON and (type(plain) in _SHORT or len(canonical_json(plain)) <= _LONGEST_JSON):
         return plain
     try:
-        digest = content_hash(value)
+        return {"__hash__": content_hash(value), "kind": _kind(value)}
     except UnhashableValueError as error:
         raise SchemaKeyError(
             f"{name}={preview(value)} cannot be a version key, because it has no identity by content: {error}",
             key=name,
         ) from error
-    return {"__hash__": digest, "repr": preview(value)}
 
 
+def constant_key(name: str, value: object) -> Any:
+    """Return the version key of a constant of for_each; one without identity is named by its type alone.
+
+    Examples
+    --------
+    >>> constant_key("lock", object())
+    {'kind': 'object'}
+
+    """
+    try:
+        return version_value(name, value)
+    except SchemaKeyError:
+        return {"kind": str(getattr(value, "__qualname__", type(value).__qualname__)).rsplit("<locals>.", 1)[-1]}
+
+
+def _kind(value: object) -> str:
+    """Describe a value for people, in words that depend on nothing but the value."""
+    return preview(value) if getattr(value, "shape", ()) else type(value).__qualname__
+
+
+_SHORT: Final = (bool, int, float, type(None))
 _NOT_JSON: Final = object()
 
 

@@ -9,9 +9,9 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from scidb.addressing import convert_key, infer_key_type, read_address, version_value, write_address
+from scidb.addressing import RESERVED_KEYS, constant_key, convert_key, infer_key_type, read_address, write_address
 from scidb.database.environment import describe_environment
-from scidb.exceptions import NotRegisteredError, SchemaKeyError, SciDBError, did_you_mean
+from scidb.exceptions import NotRegisteredError, PipelineError, SchemaKeyError, SciDBError, did_you_mean
 from scidb.hashing import ids
 from scidb.records import class_named, instant
 from scidb.registry import known_classes
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from scidb.addressing import Address
-    from scidb.store.model import Edge, Record, SchemaKey
+    from scidb.store.model import Record, SchemaKey, StoreInfo
     from scidb.store.protocol import Store
 
 __all__ = ["Core", "LineageMode", "VariableLike"]
@@ -41,20 +41,28 @@ class Core:
             raise SciDBError(f"lineage_mode={lineage_mode!r}: use 'strict' or 'ephemeral'.")
         self._store = store
         self._lineage_mode = lineage_mode
-        self._info = store.describe()
         self._types = {info.name: info for info in store.types()}
         self._environment: EnvironmentSeen | None = None
         self._environment_is_noted = False
         self._recorded_calls: set[str] = set()
         self._begun: set[str] = set()  # runs of for_each that are under way
-        self._current_edges: dict[tuple[str, str], frozenset[Edge]] | None = None
 
     # -------------------------------------------------------------- what the database is
+
+    @property
+    def _info(self) -> StoreInfo:
+        # Asked each time: another handle on the same file may have added to it.
+        return self._store.describe()
 
     @property
     def target(self) -> str:
         """The path or address of the database."""
         return self._info.target
+
+    @property
+    def read_only(self) -> bool:
+        """Whether writing is refused."""
+        return self._info.read_only
 
     @property
     def lineage_mode(self) -> LineageMode:
@@ -64,7 +72,7 @@ class Core:
     @property
     def schema_keys(self) -> tuple[str, ...]:
         """The names of the schema keys, in order."""
-        return tuple(key.name for key in self._info.schema_keys)
+        return tuple(key.name for key in self._keys)
 
     @property
     def _keys(self) -> tuple[SchemaKey, ...]:
@@ -180,8 +188,26 @@ class Core:
         )
 
     def version_text(self, version_keys: Mapping[str, Any]) -> str:
-        """Return version keys as the canonical JSON under which they are stored."""
-        return ids.canonical_json({name: version_value(name, value) for name, value in version_keys.items()})
+        """Return version keys as the canonical JSON under which they are stored.
+
+        A constant without identity is named by its type; the calls that use it are never recognised.
+        """
+        return ids.canonical_json({name: constant_key(name, value) for name, value in version_keys.items()})
+
+    def check_constant(self, name: str) -> None:
+        """Refuse the name of a constant that would be stored as a schema key or as a reserved key.
+
+        Raises
+        ------
+        PipelineError
+            Saying what to rename.
+
+        """
+        if name in self.schema_keys or name in RESERVED_KEYS or name.startswith("__"):
+            raise PipelineError(
+                f"The constant {name!r} has the name of a schema key or of a reserved key, and would be stored as a "
+                "version key of that name. Rename the parameter of the function."
+            )
 
     def _address(self, name: str, metadata: Mapping[str, Any], params: Mapping[str, Any] | None = None) -> Address:
         return write_address(self._keys, metadata, lambda: self._known_version_keys(name), params)
@@ -207,10 +233,6 @@ class Core:
         """Return the version keys under which this variable was ever saved; asked for only when in doubt."""
         entries = self._store.find(Entries(Match(variables=(name,))))
         return {key for text in {entry.version_keys for entry in entries} for key in json.loads(text)}
-
-    def _note_new_key_types(self, typed: Mapping[str, Any]) -> None:
-        if typed:
-            self._info = self._store.describe()
 
     def _closest(self, name: str) -> list[Record]:
         """Return a few latest records of a variable, for error messages."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scidb.database.saving import Saving
-from scidb.exceptions import NotFoundError
+from scidb.exceptions import NotFoundError, SciDBError
 from scidb.records import ambiguous, place, version_keys_of
 from scidb.store.model import Entries, Latest, Match, Records, TraceQuery
 
@@ -43,6 +43,8 @@ class Finding(Saving):
         """
         name, _ = self._named(variable)
         self._registered(name)
+        if type(version) is not str or not version:
+            raise SciDBError(f"version={version!r}: use 'latest', or a record_id or the beginning of one.")
         latest = version == "latest"
         match = self._match(name, metadata, params, as_of, record_prefix=None if latest else version)
         found = self._store.find(Latest(match) if latest else Records(match))

@@ -12,7 +12,7 @@ from scidb.database.saving import Pending, source_seen
 from scidb.exceptions import UnsupportedValueError
 from scidb.foreach.protocols import Rejected
 from scidb.hashing import ids
-from scidb.memo import known_outputs, recall
+from scidb.memo import known_outputs, load_values, recall
 from scidb.records import instances, records_table, values_of
 from scidb.store.model import (
     Call,
@@ -57,7 +57,10 @@ class Iterating(Loading):
         self, variable: Loadable, schema: Mapping[str, Sequence[Any]], version: Mapping[str, Any]
     ) -> Sequence[Record]:
         """Return the latest entries of a variable at these key values and version keys."""
-        texts = {name: (ids.canonical_json(version_value(name, value)),) for name, value in version.items()}
+        texts = {
+            name: (None if value is None else ids.canonical_json(version_value(name, value)),)
+            for name, value in version.items()
+        }
         match = Match((variable.__name__,), _tuples(schema), texts)
         return self._store.find(Latest(match))
 
@@ -69,6 +72,10 @@ class Iterating(Loading):
     def known(self, lineage_ids: Sequence[str]) -> Sequence[Record]:
         """Return the newest entry of each record that one of these computations made."""
         return known_outputs(self._store, lineage_ids)
+
+    def known_values(self, entries: Sequence[Entry]) -> dict[str, Any]:
+        """Load results of earlier computations by record id, each as the variable that it was saved as."""
+        return load_values(self._store, cast("Sequence[Record]", entries))
 
     def values(self, wanted: Mapping[str, Loadable], *, unwrap: bool) -> dict[str, Any]:
         """Load records by id: raw values, or whole variables."""
@@ -115,7 +122,6 @@ class Iterating(Loading):
         self._write(
             (), edges=edges if totals.completed + totals.recalled + totals.up_to_date else (), events=(*begun, ended)
         )
-        self._current_edges = None
 
     def _started(self, run: RunInfo) -> RunStarted:
         return RunStarted(run.run_id, run.function.name, run.function.hash, run.total, self._user)
@@ -195,7 +201,7 @@ class Iterating(Loading):
             problem.schema,
             run.version_keys,
             type(problem.error).__name__,
-            str(problem.error),
+            problem.message,
             problem.traceback,
             problem.seconds,
             problem.lineage_id,
@@ -204,3 +210,7 @@ class Iterating(Loading):
 
 def _tuples(schema: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Any, ...]]:
     return {key: tuple(wanted) for key, wanted in schema.items()}
+
+
+def _wanted_text(name: str, value: object) -> str | None:
+    return None if value is None else ids.canonical_json(version_value(name, value))

@@ -241,11 +241,13 @@ def _select(instance: BaseVariable, loc: Any, iloc: Any) -> BaseVariable:
         return instance
     if loc is not None and iloc is not None:
         raise SciDBError("Give loc= or iloc=, not both.")
-    data = instance.data
+    data, record = instance.data, instance._record  # noqa: SLF001 - loaded instances have one
     if hasattr(data, "loc"):
         instance.data = data.loc[loc] if iloc is None else data.iloc[iloc]
     elif hasattr(data, "__getitem__") and not isinstance(data, str | dict):
         instance.data = data[loc if iloc is None else iloc]
     else:
         raise SciDBError(f"loc= and iloc= select rows, and {instance.type_name} holds one {type(data).__name__}.")
+    if record is not None:
+        instance.came_from(record, selected=True)
     return instance

@@ -36,8 +36,8 @@ class DatabaseManager(Tracing):
     """
 
     def close(self) -> None:
-        """Release this handle; the current database is forgotten if it is this one."""
-        if current.current() is self:
+        """Release this handle; if this is the default database of the process, there is none afterwards."""
+        if current.default() is self:
             current.set_default(None)
         self._store.close()
 

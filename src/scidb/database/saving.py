@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scidb.database.core import Core
 from scidb.exceptions import SciDBError, UnhashableValueError, UnsavedIntermediateError, UnsupportedValueError
 from scidb.hashing import ids
+from scidb.hashing.inputs import preview
 from scidb.records import encode_stored
 from scidb.store.model import (
     Batch,
@@ -28,7 +30,7 @@ from scidb.thunk.lineage import chain, unsaved
 from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from scidb.addressing import Address
     from scidb.database.core import VariableLike
@@ -101,7 +103,10 @@ class Saving(Core):
     ) -> list[str]:
         """Save pairs of a value and its metadata in one transaction; return the record ids in order."""
         target = self._target(variable)
-        pending = [self._pending(target, data, {**common, **metadata}) for data, metadata in items]
+        pending = []
+        for number, item in enumerate(items):
+            data, metadata = _pair(number, item)
+            pending.append(self._pending(target, data, {**common, **metadata}))
         return [record.record_id for record in self._save(pending)]
 
     save_batch = save_many
@@ -129,9 +134,11 @@ class Saving(Core):
             raw, output = output, None
         if index is not None:
             raw = _with_index(raw, index)
+        # With another index it is no longer what the function returned: provenance, but nothing to recall.
+        output_num = output.output_num if output is not None and index is None else None
         pending = Pending(target, target.stored(raw), address, source=source)
         if output is not None:
-            pending.call, pending.output_num = self._call_of(output.pipeline_thunk), output.output_num
+            pending.call, pending.output_num = self._call_of(output.pipeline_thunk), output_num
         return pending
 
     def _value_of(self, output: ThunkOutput) -> Any:
@@ -180,10 +187,10 @@ class Saving(Core):
         records = self._write(pending, calls=calls, edges=edges, events=sources)
         self._recorded_calls.update(call.call_id for call in calls)
         for item, output, record in zip(pending, outputs, records, strict=True):
-            if output is not None:
+            if output is not None and item.output_num is not None:
                 output.mark_saved(record_id=record.record_id, call_id=record.call_id or "", variable=record.variable)
             if isinstance(item.source, BaseVariable) and item.source.type_name == record.variable:
-                item.source._record = record  # noqa: SLF001 - saving tells the instance where it is
+                item.source.came_from(record)
         return records
 
     def _lineage_of(
@@ -211,19 +218,10 @@ class Saving(Core):
             sets[edge.target, edge.function_name].add(edge)
         if not sets:
             return ()
-        known = self._known_edges()
-        changed = {key: whole for key, found in sets.items() if known.get(key) != (whole := frozenset(found))}
-        known.update(changed)
-        return tuple(edge for found in changed.values() for edge in found)
-
-    def _known_edges(self) -> dict[tuple[str, str], frozenset[Edge]]:
-        """Return the current edge sets by target and function, asked for once."""
-        if self._current_edges is None:
-            current: dict[tuple[str, str], set[Edge]] = defaultdict(set)
-            for edge in self._store.trace(TraceQuery(edges=True)).edges:
-                current[edge.target, edge.function_name].add(replace(edge, timestamp=""))
-            self._current_edges = {key: frozenset(found) for key, found in current.items()}
-        return self._current_edges
+        known: dict[tuple[str, str], set[Edge]] = defaultdict(set)
+        for edge in self._store.trace(TraceQuery(edges=True)).edges:
+            known[edge.target, edge.function_name].add(replace(edge, timestamp=""))
+        return tuple(edge for key, found in sets.items() if known.get(key) != found for edge in found)
 
     def _write(
         self,
@@ -249,7 +247,6 @@ class Saving(Core):
         all_events = (*key_events, *environment, *events)
         stored = self._store.write(Batch(tuple(chunks), tuple(calls), tuple(edges), all_events))
         self._environment_is_noted = self._environment_is_noted or bool(environment)
-        self._note_new_key_types(typed)
         return stored
 
     def _chunks(self, pending: Sequence[Pending]) -> list[Chunk]:
@@ -288,11 +285,21 @@ def _record(item: Pending, seq: int, encoding: str, nbytes: int, user: str) -> R
         schema_version=info.schema_version,
         encoding=encoding,
         nbytes=nbytes,
-        lineage_id=call.computation.lineage_id if call else None,
+        lineage_id=call.computation.lineage_id if call and item.output_num is not None else None,
         call_id=call.call_id if call else None,
         output_num=item.output_num,
         user_id=user,
         seq=seq,
+    )
+
+
+def _pair(number: int, item: Any) -> tuple[Any, Mapping[str, Any]]:
+    """Check one item of save_many."""
+    if isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[1], Mapping):
+        return item[0], item[1]
+    raise SciDBError(
+        f"save_many takes pairs of a value and its metadata, (value, {{'subject': 1}}); item {number} is "
+        f"{preview(item)}."
     )
 
 

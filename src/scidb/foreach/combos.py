@@ -48,7 +48,7 @@ def combinations_of(
 
 def _values(recorder: Recorder, key: str, value: Any) -> list[Any]:
     """Normalise one iterable; an empty list stands for every value there is."""
-    if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
+    if isinstance(value, str | bytes) or not hasattr(value, "__iter__") or getattr(value, "shape", None) == ():
         value = [value]
     return list(dict.fromkeys(recorder.key_values(key, list(value))))
 

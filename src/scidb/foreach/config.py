@@ -12,6 +12,7 @@ from scidb.foreach.inputs import Fixed, PathInput
 from scidb.foreach.protocols import Loadable, ThunkLike
 from scidb.hashing.arguments import Parameters as Binding
 from scidb.hashing.arguments import own_classes
+from scidb.hashing.ids import content_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -128,11 +129,18 @@ def pipeline_source(spec: Any) -> str:
     if is_variable(spec):
         return str(spec.__name__)
     try:
-        return json.dumps(spec, ensure_ascii=False)
+        text = json.dumps(spec, ensure_ascii=False)
     except (TypeError, ValueError):
-        return repr(spec)
+        text = ""
+    if text and len(text) <= _LONGEST_SOURCE:
+        return text
+    try:
+        return f"{type(spec).__qualname__} {content_hash(spec)[:12]}"
+    except UnhashableValueError:
+        return type(spec).__qualname__
 
 
+_LONGEST_SOURCE: Final = 200
 _ANY: Final = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 
@@ -142,12 +150,10 @@ def bind_parameters(
     n_outputs: int,
     as_table: bool | Sequence[str] | None,
     metadata_keys: Collection[str],
-    forbidden: Collection[str],
 ) -> Parameters:
     """Check a call before anything runs, and bind its inputs to the function's parameters.
 
-    `metadata_keys` are passed to the function beside the inputs; `forbidden` are names that no constant
-    may have, because they are schema keys or reserved.
+    `metadata_keys` are passed to the function beside the inputs.
 
     Raises
     ------
@@ -165,11 +171,10 @@ def bind_parameters(
     names = {*inputs, *metadata_keys}
     _check_names(function_name(fn), signature, names)
     constants = {name: spec for name, spec in inputs.items() if not _is_loaded(spec)}
-    for name in constants:
-        if name in forbidden or name.startswith("__"):
+    for name in inputs:
+        if name in metadata_keys:
             raise PipelineError(
-                f"The constant {name!r} has the name of a schema key or of a reserved key, and would be stored as a "
-                "version key of that name. Rename the parameter of the function."
+                f"{name!r} is an input and, with pass_metadata, also a key that is passed. Rename the parameter."
             )
     binding = Binding(function)
     bound = binding.bind((), {**dict.fromkeys(names), **constants})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import time
-import traceback
 import warnings
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from scidb.current import current
-from scidb.exceptions import DatabaseNotConfiguredError, PipelineError
+from scidb.exceptions import DatabaseNotConfiguredError, PipelineError, UncacheableWarning, UnsupportedValueError
 from scidb.foreach.combos import combinations_of
 from scidb.foreach.config import (
     ForEachConfig,
@@ -20,15 +20,17 @@ from scidb.foreach.config import (
     is_variable,
     pipeline_source,
 )
+from scidb.foreach.inputs import Fixed
 from scidb.foreach.plan import Task, plan_tasks
 from scidb.foreach.protocols import Done, Problem, RunInfo, Totals
 from scidb.foreach.report import FailedCombination, ForEachReport, Progress, log_outcome
-from scidb.foreach.values import as_outputs, size_of, snapshot
+from scidb.foreach.values import as_outputs, said_by, size_of, snapshot, traceback_of
 from scidb.hashing import ids
 from scidb.hashing.fingerprint import fingerprint
+from scidb.hashing.inputs import preview
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from scidb.foreach.config import Parameters
     from scidb.foreach.protocols import Loadable, Recorder
@@ -128,11 +130,14 @@ def for_each(
         raise PipelineError(f"for_each takes a function first, got {fn!r}.")
     recorder = _recorder(db)
     variables = _outputs(outputs)
+    inputs = _inputs(inputs, recorder)
     combinations = combinations_of(
         recorder, metadata_iterables, [spec for spec in inputs.values() if hasattr(spec, "discover")]
     )
     metadata_keys = tuple(metadata_iterables) if pass_metadata else ()
-    parameters = bind_parameters(fn, inputs, len(variables), as_table, metadata_keys, recorder.schema_keys)
+    parameters = bind_parameters(fn, inputs, len(variables), as_table, metadata_keys)
+    for name in parameters.constants:
+        recorder.check_constant(name)
     config = ForEachConfig(fn, inputs, as_table, pass_metadata)
     run = RunInfo(
         run_id=ids.new_run_id(),
@@ -145,7 +150,8 @@ def for_each(
     )
     if parameters.uncacheable:
         warnings.warn(
-            f"{function_name(fn)}() runs every time and cannot be recognised: {parameters.uncacheable}",
+            f"{function_name(fn)}() runs every time, because its calls cannot be recognised: {parameters.uncacheable}",
+            UncacheableWarning,
             stacklevel=2,
         )
     reuse = save and skip_computed and not force
@@ -153,7 +159,9 @@ def for_each(
     report = ForEachReport(function_name(fn), [task.report for task in tasks], dry_run=dry_run)
     if not dry_run:
         report.run_id = run.run_id
-        _Execution(recorder, parameters, run, report, metadata_keys, save=save, on_error=on_error).run(tasks, progress)
+        _Execution(recorder, parameters, run, report, metadata_keys, save=save, reuse=reuse, on_error=on_error).run(
+            tasks, progress
+        )
     report.seconds = time.monotonic() - started
     log_outcome(report)
     return report
@@ -167,6 +175,15 @@ def _recorder(db: object | None) -> Recorder:
             "or pass db=."
         )
     return cast("Recorder", found)
+
+
+def _inputs(inputs: Any, recorder: Recorder) -> dict[str, Any]:
+    if not isinstance(inputs, Mapping) or not all(isinstance(name, str) for name in inputs):
+        raise PipelineError(
+            "inputs= takes a dict of parameter names and what they get, such as {'signal': RawEMG}; "
+            f"got {preview(inputs)}."
+        )
+    return {name: spec.converted(recorder) if isinstance(spec, Fixed) else spec for name, spec in inputs.items()}
 
 
 def _fingerprint(fn: Callable[..., Any], parameters: Parameters) -> Fingerprint:
@@ -198,44 +215,64 @@ class _Execution:
         metadata_keys: Sequence[str],
         *,
         save: bool,
+        reuse: bool,
         on_error: str,
     ) -> None:
         if on_error not in ("continue", "raise"):
             raise PipelineError(f"on_error={on_error!r}: use 'continue' or 'raise'.")
         self._recorder, self._parameters, self._run_info, self._report = recorder, parameters, run, report
-        self._metadata_keys, self._save, self._on_error = metadata_keys, save, on_error
+        self._metadata_keys, self._save, self._reuse, self._on_error = metadata_keys, save, reuse, on_error
         self._done: list[tuple[Task, Done]] = []
         self._problems: list[Problem] = []
         self._last_flush = time.monotonic()
         self._waiting_bytes = 0
         self._twins: Counter[str] = Counter()
-        self._shared: dict[str, tuple[tuple[Any, ...], str | None]] = {}
+        self._shared: dict[str, tuple[Any, ...]] = {}
 
     def run(self, tasks: Sequence[Task], progress: bool | None) -> None:
         """Run what has to be run. A run that ends, ends in the database too."""
-        todo = [task for task in tasks if task.report.state in ("completed", "recalled")]
-        self._twins = Counter(task.lineage_id for task in todo if task.report.state == "completed")
-        self._report.values = [None] * len(tasks) if not self._save else []
+        todo = [task for task in tasks if task.problem or task.report.state in ("completed", "recalled")]
+        if self._reuse:
+            self._twins = Counter(task.lineage_id for task in todo if task.report.state == "completed")
         for task in todo:
             task.report.state = "not_run"
         if self._save and todo:
             self._recorder.begin_run(self._run_info)
-        interrupted = True
         try:
-            with Progress(self._report.function_name, len(todo), shown=progress) as bar:
-                for window in _windows(todo):
-                    self._run_window(window, bar)
-            interrupted = False
+            self._run_all(todo, progress)
         except KeyboardInterrupt as error:
             error.report = self._report  # type: ignore[attr-defined]  # promised by the documentation
             raise
-        finally:
-            self._flush()
-            self._end(interrupted=interrupted)
+        if self._must_stop:
+            raise self._report.failures[0].error
         if not self._save:
-            order = {id(task): number for number, task in enumerate(tasks)}
-            for task, done in self._done:
-                self._report.values[order[id(task)]] = done.values
+            made = {id(task): done.values for task, done in self._done}
+            self._report.values = [made.get(id(task)) for task in tasks]
+
+    def _run_all(self, todo: Sequence[Task], progress: bool | None) -> None:
+        interrupted = True
+        try:
+            try:
+                with Progress(self._report.function_name, len(todo), shown=progress) as bar:
+                    for window in _windows(todo):
+                        self._run_window(window, bar)
+                        if self._must_stop:
+                            break
+            finally:
+                try:
+                    self._flush()
+                except KeyboardInterrupt:  # in the middle of writing: what is done is written all the same
+                    self._flush()
+                    raise
+            interrupted = self._must_stop
+        finally:
+            for task, _ in self._done if self._save else ():
+                task.report.state, task.report.reason = "not_run", "its result could not be saved"
+            self._end(interrupted=interrupted)
+
+    @property
+    def _must_stop(self) -> bool:
+        return self._on_error == "raise" and bool(self._report.failures)
 
     def _end(self, *, interrupted: bool) -> None:
         report = self._report
@@ -252,16 +289,27 @@ class _Execution:
         values = self._load(window)
         uses = Counter(e.record_id for task in window for entries in task.entries.values() for e in entries)
         for task in window:
-            if task.known:
+            if task.problem is not None:
+                self._fail(task, task.problem, 0.0)
+            elif task.known:
                 self._recall(task, values)
             elif task.lineage_id in self._shared:
-                made, call = self._shared[task.lineage_id]
-                self._accept(task, made, None, recalled_from=call)
+                made = self._shared[task.lineage_id]
+                self._accept(task, made, None)
             else:
                 self._compute(task, values, uses)
+            self._forget_twin(task)
             bar.advance()
             if self._flush_is_due():
                 self._flush()
+            if self._must_stop:
+                return
+
+    def _forget_twin(self, task: Task) -> None:
+        """Let go of a shared result when the last of the equal combinations has it."""
+        self._twins[task.lineage_id] -= 1
+        if self._twins[task.lineage_id] <= 0:
+            self._shared.pop(task.lineage_id, None)
 
     def _flush_is_due(self) -> bool:
         return (
@@ -279,8 +327,7 @@ class _Execution:
         values = self._recorder.values(wanted, unwrap=self._parameters.unwrap) if wanted else {}
         for task in window:
             if task.known and not self._stands_here(task):
-                pairs = zip(task.known, self._run_info.outputs, strict=True)
-                values.update(self._recorder.values({e.record_id: output for e, output in pairs}, unwrap=True))
+                values.update(self._recorder.known_values(task.known))
         return values
 
     def _stands_here(self, task: Task) -> bool:
@@ -311,21 +358,21 @@ class _Execution:
         started = time.perf_counter()
         try:
             result = self._parameters.function(**self._arguments(task, values, uses))
-            made = as_outputs(result, self._run_info, self._report.function_name)
+            # A function may return one buffer again and again; what is saved later must be what it returned now.
+            made = tuple(map(snapshot, as_outputs(result, self._run_info, self._report.function_name)))
+            for name, file in task.files.items():
+                file.check_unchanged(name)
         except Exception as error:  # noqa: BLE001 - whatever the user's function raises fails one combination
             self._fail(task, error, time.perf_counter() - started)
             return
-        seconds = time.perf_counter() - started
-        # A function may return one buffer again and again; what is saved later must be what it returned now.
-        made = tuple(snapshot(value) for value in made)
-        self._accept(task, made, seconds)
+        self._accept(task, made, time.perf_counter() - started)
         if self._twins[task.lineage_id] > 1:
-            self._shared[task.lineage_id] = (made, None)
+            self._shared[task.lineage_id] = made
 
     def _arguments(self, task: Task, values: Mapping[str, Any], uses: Mapping[str, int]) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
         for name, value in self._parameters.constants.items():
-            arguments[name] = snapshot(value)
+            arguments[name] = _own_copy(value)
         for spec in self._parameters.variables:
             entries = task.entries[spec.name]
             # A function may change what it is given; the next combination must not see that.
@@ -336,7 +383,7 @@ class _Execution:
                 arguments[spec.name] = self._recorder.table(spec.variable, entries, given)
             else:
                 arguments[spec.name] = given if spec.name in task.together else given[0]
-        arguments.update(task.files)
+        arguments.update((name, file.path) for name, file in task.files.items())
         arguments.update({key: task.combination[key] for key in self._metadata_keys})
         return arguments
 
@@ -362,27 +409,29 @@ class _Execution:
         self._waiting_bytes += sum(map(size_of, done.values))
 
     def _fail(self, task: Task, error: Exception, seconds: float) -> None:
-        text = "".join(traceback.format_exception(error))
+        message, trace = said_by(error), traceback_of(error)
         task.report.state, task.report.seconds = "failed", seconds
-        task.report.reason = f"{type(error).__name__}: {error}"
-        self._report.failures.append(FailedCombination(task.combination, error, text))
-        self._problems.append(Problem(task.combination, error, text, seconds, task.lineage_id))
-        if self._on_error == "raise":
-            raise error
+        task.report.reason = f"{type(error).__name__}: {message}"
+        self._report.failures.append(FailedCombination(task.combination, error, trace))
+        self._problems.append(Problem(task.combination, error, message, trace, seconds, task.lineage_id or None))
 
     def _flush(self) -> None:
-        """Save what is done so far, in one transaction."""
+        """Save what is done so far, in one transaction; what cannot be stored becomes a failure of its own."""
         self._last_flush = time.monotonic()
-        self._waiting_bytes = 0
-        if not self._save or not (self._done or self._problems):
-            return
-        done, problems = self._done, self._problems
-        self._done, self._problems = [], []
-        rejected = self._recorder.record(self._run_info, [item for _, item in done], problems)
-        for item in rejected:
-            self._fail(done[item.position][0], item.error, done[item.position][1].seconds or 0.0)
-        if rejected:
-            self._flush()
+        while self._save and (self._done or self._problems):
+            rejected = self._recorder.record(self._run_info, [item for _, item in self._done], self._problems)
+            done, self._done, self._problems, self._waiting_bytes = self._done, [], [], 0
+            for item in rejected:
+                task, result = done[item.position]
+                self._fail(task, item.error, result.seconds or 0.0)
+
+
+def _own_copy(constant: Any) -> Any:
+    """Return a copy, so that one combination cannot change a constant for the next; a lock or the like is shared."""
+    try:
+        return snapshot(constant)
+    except UnsupportedValueError:
+        return constant
 
 
 def _windows(tasks: Sequence[Task]) -> Iterator[list[Task]]:

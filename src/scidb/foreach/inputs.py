@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import glob
 import hashlib
 import re
 import string
@@ -9,17 +11,19 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from scidb.exceptions import PipelineError, did_you_mean
+import numpy as np
+
+from scidb.exceptions import AmbiguousVersionError, PipelineError, did_you_mean
 from scidb.foreach.protocols import Loadable
-from scidb.hashing.ids import file_form
+from scidb.hashing.ids import content_hash, file_form
 from scidb.hashing.inputs import CallInput, Input
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from scidb.foreach.protocols import Entry
+    from scidb.foreach.protocols import Entry, Recorder
 
-__all__ = ["Fixed", "MatchIndex", "PathInput", "file_input"]
+__all__ = ["Fixed", "MatchIndex", "PathInput", "file_input", "file_state"]
 
 
 class Fixed:
@@ -56,10 +60,29 @@ class Fixed:
         """Return the normalised text that enters the version keys: ``Fixed(X, session='pre')``."""
         if not self.metadata:
             return self.source.__name__
-        pairs = ", ".join(f"{key}={value!r}" for key, value in sorted(self.metadata.items()))
+        pairs = ", ".join(f"{key}={_plain_text(value)}" for key, value in sorted(self.metadata.items()))
         return f"Fixed({self.source.__name__}, {pairs})"
 
+    def converted(self, recorder: Recorder) -> Fixed:
+        """Return this input with the values of schema keys in the type of their key."""
+        converted = {
+            key: recorder.key_value(key, value) if key in recorder.schema_keys and value is not None else value
+            for key, value in self.metadata.items()
+        }
+        return Fixed(cast("type", self.source), **converted)
+
     __repr__ = to_key
+
+
+def _plain_text(value: Any) -> str:
+    """Write a fixed value as text that is the same for equal values, in every process."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return repr(value)
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return content_hash(value)[:12]
 
 
 class PathInput:
@@ -89,6 +112,11 @@ class PathInput:
             self._parts = list(string.Formatter().parse(template))
         except ValueError as error:
             raise PipelineError(f"PathInput({template!r}) is no path template: {error}.") from error
+        if Path(template).is_absolute():
+            raise PipelineError(
+                f"PathInput({template!r}) is an absolute path, which would tie results to this computer. Split it: "
+                "PathInput('{subject}.csv', root_folder='/data')."
+            )
         if any(name is not None and not name.isidentifier() for _, name, _, _ in self._parts):
             raise PipelineError(f"PathInput({template!r}): a placeholder is the name of a schema key, as {{subject}}.")
 
@@ -124,7 +152,7 @@ class PathInput:
             if name is not None:
                 pattern += f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+?)"
                 seen.add(name)
-        wildcard = "".join(text + ("*" if name is not None else "") for text, name, _, _ in self._parts)
+        wildcard = "".join(glob.escape(text) + ("*" if name is not None else "") for text, name, _, _ in self._parts)
         numeric = {name for _, name, spec, _ in self._parts if name and spec and spec.endswith("d")}
         found = []
         for path in sorted(self.root_folder.glob(wildcard)):
@@ -143,6 +171,12 @@ class PathInput:
 
 
 _BLOCK: Final = 1 << 20
+
+
+def file_state(path: Path) -> tuple[int, int, int]:
+    """Return what changes when somebody writes to a file; far cheaper than its content."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def file_input(name: str, relative: str, path: Path) -> Input:
@@ -164,39 +198,61 @@ class MatchIndex:
     entries that lack a key of the combination and have another one beside cannot be compared.
     """
 
-    def __init__(self, entries: Iterable[Entry], keys: Sequence[str]) -> None:
+    def __init__(self, name: str, entries: Iterable[Entry], keys: Sequence[str]) -> None:
+        self._name = name
         self._keys = frozenset(keys)
-        levels: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
+        levels: dict[frozenset[str], list[Entry]] = defaultdict(list)
         for entry in entries:
-            levels[tuple(entry.schema)].append(entry)
-        self._same = self._index([level for level in levels if frozenset(level) == self._keys], levels)
-        self._finer = self._index([level for level in levels if frozenset(level) > self._keys], levels)
-        coarser = sorted((level for level in levels if frozenset(level) < self._keys), key=len, reverse=True)
+            levels[frozenset(entry.schema)].append(entry)
+        self._same = self._index([level for level in levels if level == self._keys], levels)
+        self._finer = [self._index([level], levels) for level in levels if level > self._keys]
+        coarser = sorted((level for level in levels if level < self._keys), key=len, reverse=True)
         self._coarser = [self._index([level], levels) for level in coarser]
 
     def _index(
-        self, chosen: list[tuple[str, ...]], levels: Mapping[tuple[str, ...], list[Entry]]
+        self, chosen: list[frozenset[str]], levels: Mapping[frozenset[str], list[Entry]]
     ) -> tuple[tuple[str, ...], dict[tuple[Any, ...], list[Entry]]]:
-        shared = tuple(key for key in (chosen[0] if chosen else ()) if key in self._keys)
+        shared = tuple(sorted(chosen[0] & self._keys)) if chosen else ()
         index: dict[tuple[Any, ...], list[Entry]] = defaultdict(list)
         for level in chosen:
             for entry in levels[level]:
                 index[tuple(entry.schema[key] for key in shared)].append(entry)
         return shared, index
 
-    def one(self, combination: Mapping[str, Any]) -> list[Entry]:
-        """Return the entries at the combination's own level, or else at the deepest coarser one."""
-        for keys, index in (self._same, *self._coarser):
-            if found := index.get(tuple(combination[key] for key in keys)):
-                return found
-        return []
+    def find(self, combination: Mapping[str, Any]) -> tuple[list[Entry], bool]:
+        """Return the entries of a combination, and whether they are finer ones that belong together.
 
-    def several(self, combination: Mapping[str, Any]) -> list[Entry]:
-        """Return the entries at finer levels, which the function gets together."""
-        keys, index = self._finer
-        return index.get(tuple(combination[key] for key in keys), [])
+        Raises
+        ------
+        AmbiguousVersionError
+            When entries at several levels could be meant.
 
-    def at_level(self, combination: Mapping[str, Any]) -> bool:
-        """Say whether an entry stands at exactly the combination's level."""
-        keys, index = self._same
-        return tuple(combination[key] for key in keys) in index
+        """
+        if same := _at(self._same, combination):
+            return same, False
+        finer = [found for index in self._finer if (found := _at(index, combination))]
+        if len(finer) > 1:
+            raise self._several_levels(combination, finer)
+        if finer:
+            return finer[0], True
+        coarser = [found for index in self._coarser if (found := _at(index, combination))]
+        if len(coarser) > 1 and not set(coarser[0][0].schema) > set(coarser[1][0].schema):
+            raise self._several_levels(combination, coarser[:2])
+        return (coarser[0] if coarser else []), False
+
+    def _several_levels(self, combination: Mapping[str, Any], found: list[list[Entry]]) -> AmbiguousVersionError:
+        levels = [", ".join(entries[0].schema) or "no key" for entries in found]
+        extra = sorted(set(found[-1][0].schema) - set(found[0][0].schema))[:1]
+        way = f"for example Fixed({self._name}, {extra[0]}=None)" if extra else "with Fixed"
+        return AmbiguousVersionError(
+            f"{self._name} is stored at several levels below or above {dict(combination)}: by {'; by '.join(levels)}. "
+            f"Say which one is meant, {way}, where None means that the key is not set.",
+            variable=self._name,
+        )
+
+
+def _at(
+    index: tuple[tuple[str, ...], dict[tuple[Any, ...], list[Entry]]], combination: Mapping[str, Any]
+) -> list[Entry]:
+    keys, entries = index
+    return entries.get(tuple(combination[key] for key in keys), [])

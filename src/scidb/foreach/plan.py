@@ -7,12 +7,13 @@ once, the known computations once.
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scidb.exceptions import AmbiguousVersionError
-from scidb.foreach.inputs import MatchIndex, file_input
+from scidb.exceptions import AmbiguousVersionError, PipelineError
+from scidb.foreach.inputs import MatchIndex, file_input, file_state
 from scidb.foreach.report import CombinationReport
 from scidb.hashing import ids
 from scidb.hashing.inputs import Input, identify_input
@@ -27,6 +28,39 @@ if TYPE_CHECKING:
 
 __all__ = ["Task", "plan_tasks"]
 
+logger = logging.getLogger("scidb.foreach")
+
+
+@dataclass(slots=True)
+class FileSeen:
+    """A file as it was when it was identified."""
+
+    path: Path
+    relative: str
+    state: tuple[int, int, int] = (0, 0, 0)
+    found: Input | None = None
+
+    def identify(self, name: str) -> Input:
+        """Read the file, and note its state before that."""
+        self.state = file_state(self.path)
+        self.found = file_input(name, self.relative, self.path)
+        return self.found
+
+    def check_unchanged(self, name: str) -> None:
+        """Refuse a result that may have been computed from another content than the one identified.
+
+        Raises
+        ------
+        PipelineError
+            When the file has another content now.
+
+        """
+        if file_state(self.path) != self.state and file_input(name, self.relative, self.path) != self.found:
+            raise PipelineError(
+                f"The file {self.path} changed while this run was under way, so that the result cannot be told from "
+                "one of the old content. Run again when it has been written."
+            )
+
 
 @dataclass(slots=True)
 class Task:
@@ -35,7 +69,8 @@ class Task:
     report: CombinationReport
     entries: dict[str, list[Entry]] = field(default_factory=dict)
     together: set[str] = field(default_factory=set)  # inputs that are given as a list of all their entries
-    files: dict[str, Path] = field(default_factory=dict)
+    files: dict[str, FileSeen] = field(default_factory=dict)
+    problem: Exception | None = None  # why it cannot run, although its inputs are there
     origins: tuple[CallInput, ...] = ()
     lineage_id: str = ""
     inputs_hash: str = ""
@@ -69,10 +104,12 @@ def plan_tasks(
     for spec in parameters.variables:
         _find_entries(recorder, spec, tasks, keys)
     _find_files(parameters, tasks)
-    runnable = [task for task in tasks if task.report.state != "skipped"]
-    _identify(parameters, run, runnable, metadata_keys)
+    present = [task for task in tasks if task.report.state != "skipped"]
+    _identify(parameters, run, present, metadata_keys)
+    runnable = [task for task in present if task.problem is None]
     if reuse:
         _find_state(recorder, run, runnable)
+        _warn_of_one_computation(run, runnable)
     for task in runnable:
         if task.report.state == "not_run":
             task.report.state = "completed"
@@ -83,24 +120,35 @@ def plan_tasks(
 
 
 def _find_entries(recorder: Recorder, spec: VariableInput, tasks: list[Task], keys: tuple[str, ...]) -> None:
-    at = {key: recorder.key_value(key, value) for key, value in spec.fixed.items() if key in recorder.schema_keys}
-    version = {key: value for key, value in spec.fixed.items() if key not in at}
-    schema: dict[str, Sequence[Any]] = {key: (value,) for key, value in at.items()}
+    fixed = {key: value for key, value in spec.fixed.items() if key in recorder.schema_keys}
+    version = {key: value for key, value in spec.fixed.items() if key not in fixed}
+    schema: dict[str, Sequence[Any]] = {key: (value,) for key, value in fixed.items()}
+    at = {key: value for key, value in fixed.items() if value is not None}
+    keys = tuple(key for key in keys if key in at or key not in fixed)
     for key in keys:
         if key not in at:
             schema[key] = (*dict.fromkeys(task.combination[key] for task in tasks), None)
-    index = MatchIndex(recorder.candidates(spec.variable, schema, version), (*keys, *at))
+    index = MatchIndex(spec.variable.__name__, recorder.candidates(spec.variable, schema, version), (*keys, *at))
+    shapes = set()
     for task in tasks:
-        place = {**task.combination, **at}
-        found = index.several(place) if not index.at_level(place) else []
-        if found or spec.as_table:
+        place = {key: value for key, value in {**task.combination, **at}.items() if key in {*keys, *at}}
+        found, together = index.find(place)
+        if together or spec.as_table:
             task.together.add(spec.name)
-        found = found or index.one(place)
-        if not found:
+        if found:
+            shapes.add(together)
+        else:
             task.report.state = "skipped"
             task.report.reason = task.report.reason or f"no {spec.variable.__name__} at {_place(place)}"
         _check_one_variant(spec, found, place)
         task.entries[spec.name] = found
+    if len(shapes) > 1 and not spec.as_table:
+        raise AmbiguousVersionError(
+            f"The input {spec.name!r} would be a list of {spec.variable.__name__} for some combinations and a single "
+            "value for others, because it is stored at finer levels in one place and not in another. Use as_table, or "
+            "Fixed.",
+            variable=spec.variable.__name__,
+        )
 
 
 def _place(place: Mapping[str, Any]) -> str:
@@ -145,7 +193,7 @@ def _find_files(parameters: Parameters, tasks: list[Task]) -> None:
             if not path.is_file():
                 task.report.state = "skipped"
                 task.report.reason = task.report.reason or f"no file {path}"
-            task.files[name] = path
+            task.files[name] = FileSeen(path, spec.relative(task.combination))
 
 
 # ------------------------------------------------------------------ identity
@@ -157,8 +205,12 @@ def _identify(parameters: Parameters, run: RunInfo, tasks: Sequence[Task], metad
     cache: dict[tuple[str, str], Input] = {}
     for task in tasks:
         inputs = {spec.name: _variable_form(spec, task, parameters, cache) for spec in parameters.variables}
-        for name, spec in parameters.paths.items():
-            inputs[name] = file_input(name, spec.relative(task.combination), task.files[name])
+        try:
+            inputs.update((name, file.identify(name)) for name, file in task.files.items())
+        except OSError as error:
+            task.problem, task.report.state = error, "failed"
+            task.report.reason = f"{type(error).__name__}: {error}"
+            continue
         for key in metadata_keys:
             inputs[key] = identify_input(key, task.combination[key])
         forms = {**fixed, **{name: found.form for name, found in inputs.items()}}
@@ -195,6 +247,17 @@ def _variable_form(
 
 
 # ------------------------------------------------------------------ state
+
+
+def _warn_of_one_computation(run: RunInfo, tasks: Sequence[Task]) -> None:
+    """Say it when nothing that the function receives differs: it runs once, also if it draws random numbers."""
+    if len(tasks) > 1 and len({task.lineage_id for task in tasks}) == 1 and tasks[0].report.state == "not_run":
+        logger.warning(
+            "%s() receives the same for all %d combinations, so it runs once and all of them get that result. If it "
+            "should run for each (a simulation, say), use pass_metadata=True or force=True.",
+            run.function.name,
+            len(tasks),
+        )
 
 
 def _find_state(recorder: Recorder, run: RunInfo, tasks: Sequence[Task]) -> None:

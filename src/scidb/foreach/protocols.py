@@ -129,6 +129,7 @@ class Problem:
 
     schema: Mapping[str, Any]
     error: Exception
+    message: str
     traceback: str
     seconds: float
     lineage_id: str | None
@@ -170,6 +171,10 @@ class Recorder(Protocol):
         """Convert several values to one type, that of their key or else that of the first of them."""
         ...
 
+    def check_constant(self, name: str) -> None:
+        """Refuse a name that no constant may have, or raise PipelineError."""
+        ...
+
     def version_text(self, version_keys: Mapping[str, Any]) -> str:
         """Return version keys as the canonical JSON under which they are stored."""
         ...
@@ -190,6 +195,10 @@ class Recorder(Protocol):
 
     def known(self, lineage_ids: Sequence[str]) -> Sequence[Entry]:
         """Return the newest entry of each record that one of these computations made."""
+        ...
+
+    def known_values(self, entries: Sequence[Entry]) -> dict[str, Any]:
+        """Load results of earlier computations by record id, each as the variable that it was saved as."""
         ...
 
     def values(self, wanted: Mapping[str, Loadable], *, unwrap: bool) -> dict[str, Any]:

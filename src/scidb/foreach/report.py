@@ -161,7 +161,7 @@ def log_outcome(report: ForEachReport) -> None:
             total,
             keys or "the whole dataset",
             type(first.error).__name__,
-            first.error,
+            next(item.reason for item in report.combinations if item.state == "failed").partition(": ")[2],
         )
     elif not total:
         logger.warning(

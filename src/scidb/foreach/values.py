@@ -4,28 +4,65 @@ from __future__ import annotations
 
 import copy
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from scidb.exceptions import OutputCountError
-from scidb.hashing.inputs import is_tracked
+from scidb.exceptions import OutputCountError, UnsupportedValueError
+from scidb.hashing.inputs import is_tracked, preview
 
 if TYPE_CHECKING:
     from scidb.foreach.protocols import RunInfo
 
-__all__ = ["as_outputs", "size_of", "snapshot"]
+__all__ = ["as_outputs", "said_by", "size_of", "snapshot", "traceback_of"]
 
 _IMMUTABLE: Final = (bool, int, float, complex, str, bytes, type(None))
 
 
 def snapshot(value: Any) -> Any:
-    """Return a value that nobody else can change."""
-    return value if isinstance(value, _IMMUTABLE) else copy.deepcopy(value)
+    """Return a value that nobody else can change.
+
+    Raises
+    ------
+    UnsupportedValueError
+        When it cannot be copied, and so cannot be stored either.
+
+    """
+    if isinstance(value, _IMMUTABLE):
+        return value
+    try:
+        return copy.deepcopy(value)
+    except (TypeError, NotImplementedError, RecursionError) as error:
+        raise UnsupportedValueError(
+            f"{preview(value)} cannot be kept, because it cannot be copied: {error}. Return a list, an array or a "
+            "table.",
+            path="",
+        ) from error
+
+
+def said_by(error: BaseException) -> str:
+    """Return what an error says, as text that can be stored whatever is in it."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a user's exception may fail to describe itself
+        text = "(the error could not say what happened)"
+    return _storable(text)
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of an error, as text that can be stored whatever is in it."""
+    return _storable("".join(traceback.format_exception(error)))
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def size_of(value: Any) -> int:
     """Return about how much memory a value takes, without looking at every text in it."""
+    if isinstance(value, list | tuple):
+        return sys.getsizeof(value) + sum(map(size_of, value))
     if hasattr(value, "memory_usage"):
         return int(np.sum(value.memory_usage()))
     return int(getattr(value, "nbytes", 0)) or sys.getsizeof(value)
