@@ -1,0 +1,441 @@
+"""`BaseVariable`: what a scientist subclasses."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, overload
+
+from scidb.exceptions import UnhashableValueError, UnsupportedValueError
+from scidb.hashing.fingerprint import fingerprint
+from scidb.hashing.ids import content_hash, custom_form, record_form, value_form
+from scidb.hashing.inputs import CallInput, Input, preview
+from scidb.registry import register_class
+from scidb.store.names import check_variable_name
+from scidb.variable.definition import check_definition
+from scidb.variable.facade import database_or_current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import pandas as pd
+
+    from scidb.store.model import KeyValue, Record
+
+__all__ = ["BaseVariable"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What a loaded value was: its hash as this instance stores it, and the one that identifies it as an input."""
+
+    stored: str
+    content: str
+
+
+class _Save:
+    """Both spellings of saving: ``V.save(data, **metadata)`` and ``V(data).save(**metadata)``."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[BaseVariable]) -> Callable[..., str]: ...
+
+    @overload
+    def __get__(self, instance: BaseVariable, owner: type[BaseVariable]) -> Callable[..., str]: ...
+
+    def __get__(self, instance: BaseVariable | None, owner: type[BaseVariable]) -> Callable[..., str]:
+        return owner._save_data if instance is None else instance._save_self  # noqa: SLF001 - one class in two parts
+
+
+class BaseVariable:
+    """A kind of value that an analysis keeps: subclass it once per kind.
+
+    The docstring of the subclass is the variable's description. Values are stored by their own type;
+    a class that wants another form defines both ``to_db(self) -> DataFrame`` and
+    ``from_db(cls, df)``.
+
+    Examples
+    --------
+    >>> class StepLength(BaseVariable):
+    ...     \"\"\"Distance between successive heel strikes.\"\"\"
+    ...     units = "m"
+    >>> step = StepLength(0.71)
+    >>> step.data, step.record_id is None
+    (0.71, True)
+
+    """
+
+    schema_version: ClassVar[int] = 1
+    units: ClassVar[str | Mapping[str, str] | None] = None
+    display: ClassVar[Mapping[str, object]] = {}
+
+    save = _Save()
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        check_variable_name(cls.__name__)
+        check_definition(cls)
+        register_class(cls)
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+        self.type_name = type(self).__name__
+        self._record: Record | None = None
+        self._loaded: _Loaded | None = None
+
+    # -------------------------------------------------------------- saving and loading
+
+    @classmethod
+    def _save_data(
+        cls,
+        data: Any,
+        index: Any = None,
+        db: object | None = None,
+        params: Mapping[str, object] | None = None,
+        **metadata: Any,
+    ) -> str:
+        """Save a value of this variable and return its record_id.
+
+        Parameters
+        ----------
+        data
+            A raw value, another variable, or the result of a thunk (whose lineage is recorded).
+        index
+            Becomes the index of a DataFrame or Series.
+        db
+            The database; the current one if left out.
+        params
+            Version keys by name, for names that look like misspelt schema keys.
+        **metadata
+            Schema keys say where the value belongs, all other keys which variant it is.
+
+        Raises
+        ------
+        SchemaKeyError, ReservedMetadataKeyError
+            When a key or its value does not fit this database.
+        UnsupportedValueError
+            When the value cannot be stored; nothing is written.
+
+        """
+        return database_or_current(db).save(cls, data, index=index, params=params, **metadata)
+
+    def _save_self(
+        self,
+        index: Any = None,
+        db: object | None = None,
+        params: Mapping[str, object] | None = None,
+        **metadata: Any,
+    ) -> str:
+        """Save this value and return its record_id; see ``save`` of the class."""
+        return database_or_current(db).save(type(self), self, index=index, params=params, **metadata)
+
+    @classmethod
+    def save_many(
+        cls,
+        items: Iterable[tuple[Any, Mapping[str, object]]],
+        db: object | None = None,
+        **common: Any,
+    ) -> list[str]:
+        """Save many values in one transaction: pairs of a value and its metadata.
+
+        Returns
+        -------
+        list of str
+            The record ids, in the order of the items.
+
+        """
+        return database_or_current(db).save_many(cls, items, **common)
+
+    @classmethod
+    def load(
+        cls,
+        version: str = "latest",
+        loc: Any = None,
+        iloc: Any = None,
+        as_table: bool = False,
+        *,
+        as_of: Any = None,
+        db: object | None = None,
+        params: Mapping[str, object] | None = None,
+        **metadata: Any,
+    ) -> Any:
+        """Load what matches: one instance for one match, a list for several.
+
+        Handy at a prompt; scripts say `load_one` or `load_all`, whose result does not depend on the data.
+
+        Parameters
+        ----------
+        version
+            ``"latest"``, or a record_id or a unique prefix of one.
+        loc, iloc
+            Rows of a DataFrame, Series or array, selected after loading as in pandas.
+        as_table
+            Return a DataFrame of keys, version keys and a column named after the class.
+        as_of
+            Look at the database as it was then: a timestamp text or a datetime (naive means UTC).
+        db, params, **metadata
+            As in `save`. A key that is not given matches anything; a list of schema values means any of them.
+
+        Raises
+        ------
+        NotFoundError
+            When nothing matches.
+
+        """
+        return database_or_current(db).load(
+            cls,
+            version=version,
+            loc=loc,
+            iloc=iloc,
+            as_table=as_table,
+            as_of=as_of,
+            params=params,
+            **metadata,
+        )
+
+    @classmethod
+    def load_one(
+        cls,
+        version: str = "latest",
+        loc: Any = None,
+        iloc: Any = None,
+        *,
+        as_of: Any = None,
+        db: object | None = None,
+        params: Mapping[str, object] | None = None,
+        **metadata: Any,
+    ) -> Self:
+        """Load exactly one value.
+
+        Raises
+        ------
+        NotFoundError
+            When nothing matches.
+        AmbiguousVersionError
+            When several records match; the message lists what distinguishes them.
+
+        """
+        found = database_or_current(db).load_one(
+            cls, version=version, loc=loc, iloc=iloc, as_of=as_of, params=params, **metadata
+        )
+        return cast("Self", found)
+
+    @overload
+    @classmethod
+    def load_all(cls, as_df: Literal[True], include_record_id: bool = ..., **request: Any) -> pd.DataFrame: ...
+
+    @overload
+    @classmethod
+    def load_all(cls, as_df: Literal[False] = ..., include_record_id: bool = ..., **request: Any) -> Iterator[Self]: ...
+
+    @classmethod
+    def load_all(
+        cls,
+        as_df: bool = False,
+        include_record_id: bool = False,
+        version_id: str = "latest",
+        *,
+        as_of: Any = None,
+        db: object | None = None,
+        params: Mapping[str, object] | None = None,
+        **metadata: Any,
+    ) -> Iterator[Self] | pd.DataFrame:
+        """Load everything that matches: a lazy iterator in bounded memory, or a DataFrame.
+
+        Parameters
+        ----------
+        as_df
+            Return a DataFrame of keys, version keys and a column named after the class.
+        include_record_id
+            Add a column ``record_id`` to the DataFrame.
+        version_id
+            ``"latest"``: the latest record per location and version keys. ``"all"``: each distinct record once.
+        as_of, db, params, **metadata
+            As in `load`.
+
+        """
+        found = database_or_current(db).load_all(
+            cls,
+            as_df=as_df,
+            include_record_id=include_record_id,
+            version_id=version_id,
+            as_of=as_of,
+            params=params,
+            **metadata,
+        )
+        return cast("Iterator[Self]", found)
+
+    @classmethod
+    def list_versions(
+        cls,
+        *,
+        as_of: Any = None,
+        db: object | None = None,
+        params: Mapping[str, object] | None = None,
+        **metadata: Any,
+    ) -> list[dict[str, Any]]:
+        """Return one dict per log entry, newest first.
+
+        Each has record_id, vhash (the same), schema, version_keys, version (the same), timestamp and user_id.
+        """
+        return database_or_current(db).list_versions(cls, as_of=as_of, params=params, **metadata)
+
+    # -------------------------------------------------------------- what is known of this value
+
+    @property
+    def record_id(self) -> str | None:
+        """The content-addressed id, once saved or loaded."""
+        return self._record.record_id if self._record else None
+
+    @property
+    def vhash(self) -> str | None:
+        """Another name of `record_id`."""
+        return self.record_id
+
+    @property
+    def schema(self) -> dict[str, KeyValue]:
+        """Where the value belongs: its schema keys."""
+        return dict(self._record.schema) if self._record else {}
+
+    @property
+    def version_keys(self) -> dict[str, Any]:
+        """Which variant it is; for_each's own keys, which begin with two underscores, left out."""
+        return {name: value for name, value in self._all_version_keys.items() if not name.startswith("__")}
+
+    @property
+    def _all_version_keys(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", json.loads(self._record.version_keys)) if self._record else {}
+
+    @property
+    def version(self) -> dict[str, Any]:
+        """Another name of `version_keys`."""
+        return self.version_keys
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Schema keys and version keys together."""
+        return {**self.schema, **self.version_keys}
+
+    @property
+    def content_hash(self) -> str | None:
+        """The identity of the stored value, wherever it is stored."""
+        return self._record.content_hash if self._record else None
+
+    @property
+    def lineage_id(self) -> str | None:
+        """The computation that made it, if one did."""
+        return self._record.lineage_id if self._record else None
+
+    @property
+    def timestamp(self) -> str | None:
+        """When this entry was saved (UTC)."""
+        return self._record.timestamp if self._record else None
+
+    @classmethod
+    def table_name(cls) -> str:
+        """Return the name of the first data table of this variable."""
+        return f"{cls.__name__}_data"
+
+    @classmethod
+    def view_name(cls) -> str:
+        """Return the name of the view with one row per record."""
+        return cls.__name__
+
+    # -------------------------------------------------------------- storage and identity
+
+    @classmethod
+    def has_custom_storage(cls) -> bool:
+        """Say whether the class stores its values through ``to_db`` and ``from_db``."""
+        return hasattr(cls, "to_db")
+
+    def stored_value(self) -> Any:
+        """Return the value in the form that is stored and hashed.
+
+        Raises
+        ------
+        UnsupportedValueError
+            When the class's own ``to_db`` fails, or returns anything but a DataFrame.
+
+        """
+        if not self.has_custom_storage():
+            return self.data
+        try:
+            stored = self.to_db()  # type: ignore[attr-defined]
+        except Exception as error:
+            raise UnsupportedValueError(
+                f"{self.type_name}.to_db() failed on {preview(self.data)}: {type(error).__name__}: {error}",
+                path="",
+            ) from error
+        if type(stored).__name__ != "DataFrame":
+            raise UnsupportedValueError(
+                f"{self.type_name}.to_db() returned {preview(stored)}, where a DataFrame was expected.",
+                path="",
+            )
+        return stored
+
+    @classmethod
+    def input_from(cls, name: str, record: Record, *, unwrap: bool) -> Input:
+        """Return identity and origin of a stored record of this class as the input `name` of a call."""
+        origin = CallInput(
+            name,
+            "record",
+            record_id=record.record_id,
+            input_call_id=record.call_id,
+            output_num=record.output_num,
+            type_name=record.variable,
+            content_hash=record.content_hash,
+        )
+        if not unwrap:
+            return Input(record_form(record.record_id), (origin,))
+        return Input(cls._content_form(record.content_hash, record.schema_version), (origin,))
+
+    @classmethod
+    def _content_form(cls, content: str, schema_version: int) -> list[Any]:
+        if not cls.has_custom_storage():
+            return value_form(content)
+        from_db = inspect.getattr_static(cls, "from_db")
+        code = fingerprint(from_db.__func__).hash
+        return custom_form(cls.__name__, schema_version, code, content)
+
+    def __scidb_input__(self, name: str, *, unwrap: bool) -> Input:
+        """Return identity and origin of this value as the input `name` of a call."""
+        content = content_hash(self.stored_value())
+        if self._record is not None and self._loaded is not None and content == self._loaded.stored:
+            return self._input_as_loaded(name, self._record, self._loaded.content, unwrap=unwrap)
+        self._record = None  # never saved, or changed in place since: then it is no longer that record
+        origin = CallInput(name, "record", type_name=self.type_name, content_hash=content)
+        return Input(self._content_form(content, self.schema_version), (origin,))
+
+    def _input_as_loaded(self, name: str, record: Record, content: str, *, unwrap: bool) -> Input:
+        """Return identity and origin of a value that is still what was loaded, a selection of rows included."""
+        whole = self.input_from(name, record, unwrap=unwrap)
+        if content == record.content_hash:
+            return whole
+        form = self._content_form(content, self.schema_version) if unwrap else [*whole.form, content]
+        return Input(form, whole.origins)
+
+    def came_from(self, record: Record, *, selected: bool = False) -> None:
+        """Note the record that this value was saved as or loaded from; `selected`: only some of its rows."""
+        self.type_name = record.variable
+        self._record = record
+        if selected or self.has_custom_storage():
+            try:
+                # A class may restore a value from which to_db makes a slightly different table.
+                stored = content_hash(self.stored_value())
+            except (UnsupportedValueError, UnhashableValueError):
+                self._loaded = None  # as an input, it counts as never saved
+            else:
+                self._loaded = _Loaded(stored, stored if selected else record.content_hash)
+        else:
+            self._loaded = _Loaded(record.content_hash, record.content_hash)
+
+    # -------------------------------------------------------------- looks
+
+    def __repr__(self) -> str:
+        where = ", ".join(f"{key}={value!r}" for key, value in self.metadata.items())
+        state = f"record {self.record_id[:12]}" if self.record_id else "not saved"
+        return f"{self.type_name}({preview(self.data)}{'; ' if where else ''}{where}) [{state}]"
+
+    def _repr_html_(self) -> str:
+        return f"<code>{html.escape(repr(self))}</code>"

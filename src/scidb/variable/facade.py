@@ -1,0 +1,56 @@
+"""How a variable reaches the facade: through `scidb.current` and a protocol, by no import."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, cast
+
+from scidb.current import current
+from scidb.exceptions import DatabaseNotConfiguredError
+
+__all__ = ["Database", "database_or_current"]
+
+
+class Database(Protocol):
+    """What a variable asks of the facade."""
+
+    def save(self, variable: Any, data: Any, /, *, index: Any = None, params: Any = None, **metadata: Any) -> str:
+        """Save one value."""
+        ...
+
+    def save_many(self, variable: Any, items: Any, /, **common: Any) -> list[str]:
+        """Save many values."""
+        ...
+
+    def load(self, variable: Any, /, **request: Any) -> Any:
+        """Load what matches."""
+        ...
+
+    def load_one(self, variable: Any, /, **request: Any) -> Any:
+        """Load exactly one value."""
+        ...
+
+    def load_all(self, variable: Any, /, **request: Any) -> Any:
+        """Load everything that matches."""
+        ...
+
+    def list_versions(self, variable: Any, /, **request: Any) -> list[dict[str, Any]]:
+        """List log entries."""
+        ...
+
+
+def database_or_current(db: object | None) -> Database:
+    """Return `db`, or the current database.
+
+    Raises
+    ------
+    DatabaseNotConfiguredError
+        When neither is there.
+
+    """
+    found = current() if db is None else db
+    if found is None:
+        raise DatabaseNotConfiguredError(
+            "No database is configured. Call scidb.configure_database('study.duckdb', ['subject', 'session']) first, "
+            "or pass db=.",
+        )
+    return cast("Database", found)
