@@ -29,7 +29,7 @@ sys.path.insert(0, sys.argv[1])
 import gait
 from scidb import configure_database
 started = time.perf_counter()
-with configure_database(sys.argv[3], gait.SCHEMA_KEYS):
+with configure_database(sys.argv[3], gait.KEYS):
     gait.run(Path(sys.argv[2]))
 print(time.perf_counter() - started)
 """
