@@ -235,3 +235,40 @@ def test_read_only_is_read_only(tmp_path: Path) -> None:
     assert read_only.read_only
     with pytest.raises(exceptions.StorageError, match="read-only"):
         Plain.save(1, subject=1)
+
+
+def test_a_function_that_works_in_place_spoils_nothing(db: DatabaseManager) -> None:
+    """M11: what a later function does to a result in place is never saved as that result."""
+
+    @thunk
+    def make(n: int) -> Any:
+        return np.arange(float(n))[::-1].copy()
+
+    @thunk
+    def middle(x: Any) -> float:
+        x.sort()
+        return float(x[len(x) // 2])
+
+    raw = make(5)
+    Out.save(middle(raw), subject=1)
+    Plain.save(raw, subject=1)
+
+    again = make(5)
+    assert again.was_cached
+    assert list(again.data) == [4, 3, 2, 1, 0]
+
+
+def test_a_result_changed_by_hand_is_refused(db: DatabaseManager) -> None:
+    """A changed result is saved as a value of its own, never under the function's name."""
+
+    @thunk
+    def make(n: int) -> Any:
+        return np.arange(float(n))
+
+    raw = make(3)
+    raw.data[0] = 9
+
+    with pytest.raises(exceptions.SciDBError, match="was changed after it was returned"):
+        Plain.save(raw, subject=1)
+    Plain.save(raw.data, subject=1)
+    assert not make(3).was_cached

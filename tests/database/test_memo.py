@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import textwrap
+import threading
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -269,14 +270,15 @@ def test_an_argument_without_identity_runs_uncached(db: DatabaseManager) -> None
     """M7: the call runs, says so once, and never equals another such call."""
 
     @thunk
-    def call(function: Any, x: float) -> Any:
-        return function(x)
+    def guarded(lock: Any, x: float) -> float:
+        return x
 
+    lock = threading.Lock()
     with pytest.warns(UncacheableWarning, match="cannot be recognised"):
-        first = call(iter, [1])
+        first = guarded(lock, 1.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        second = call(iter, [1])
+        second = guarded(lock, 1.0)
 
     assert first.pipeline_thunk.lineage_id != second.pipeline_thunk.lineage_id
 

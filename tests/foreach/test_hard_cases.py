@@ -268,3 +268,30 @@ def test_constants_without_identity_run_every_time(db: DatabaseManager) -> None:
             report = for_each(with_lock, {"x": Raw, "lock": lock}, [Out], subject=[1])
         assert report.completed == 1
     assert Out.load_one().version_keys == {"lock": {"kind": "lock"}}
+
+
+def test_functions_as_constants(db: DatabaseManager) -> None:
+    """M4: a function given as a constant counts by its code, and is shown by its name."""
+    Raw.save(np.array([1.0, 2.0, 6.0]), subject=1)
+
+    def reduce(x: Any, how: Any) -> float:
+        return float(how(x))
+
+    def run(how: Any) -> scidb.ForEachReport:
+        return for_each(reduce, {"x": Raw, "how": how}, [Out], subject=[])
+
+    assert [run(how).completed for how in (np.mean, np.mean, np.median)] == [1, 0, 1]
+    assert Out.load_one(how={"kind": "numpy.mean"}).data == 3.0
+
+
+def test_strict_thunks_are_not_recalled(db: DatabaseManager) -> None:
+    """M7: ``strict=True`` holds in for_each too: code that is not fully known is computed each time."""
+    Raw.save(2.0, subject=1)
+
+    @thunk(strict=True)
+    def odd(x: float) -> float:
+        return x + len(globals()) * 0
+
+    for _ in range(2):
+        with pytest.warns(exceptions.UncacheableWarning):
+            assert for_each(odd, {"x": Raw}, [Out], subject=[]).completed == 1

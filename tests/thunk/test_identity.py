@@ -233,6 +233,40 @@ def test_tracked_values_inside_containers(variable: type[FakeVariable]) -> None:
     assert received(Pair(one, 5)).data.left == 2
 
 
+def test_tracked_values_at_any_depth(variable: type[FakeVariable]) -> None:
+    """Results and variables count and arrive as values however deep they lie in lists, tuples and dicts."""
+
+    @thunk
+    def received(value: Any) -> Any:
+        return value
+
+    one, two = scale(1), variable(4, "r2")
+    nested = received([[two], {"a": [(one, 5)]}, [6, [7]]])
+    assert nested.data == [[4], {"a": [(2, 5)]}, [6, [7]]]
+    assert nested.pipeline_thunk.uncacheable is None
+    kinds = [origin.kind for origin in nested.pipeline_thunk.input_identities["value"].origins]
+    assert kinds == ["record", "computation", "constant", "constant"]
+    assert same(nested, received([[variable(4, "r2")], {"a": [(scale(1), 5)]}, [6, [7]]]))
+    assert not same(nested, received([[variable(5, "r3")], {"a": [(scale(1), 5)]}, [6, [7]]]))
+
+
+def test_a_container_that_holds_itself() -> None:
+    """M7: a container without end has no identity, and is passed as it is."""
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.warns(UncacheableWarning, match="contains itself"):
+        assert Thunk(lambda value: value is endless)(endless).data is True
+    endless.append(len)
+    with pytest.warns(UncacheableWarning, match="has no identity"):
+        assert Thunk(lambda value: value is endless)(endless).data is True
+
+
+def test_keys_without_identity_make_a_call_uncacheable() -> None:
+    """M7: so do the keys of a dict that holds results."""
+    with pytest.warns(UncacheableWarning, match="'obj'"):
+        assert Thunk(len)({object(): scale(1)}).data == 1
+
+
 def test_an_untracked_container_is_the_same_object() -> None:
     """A function that receives a plain list receives that list, not a copy."""
     plain = [1, 2]
@@ -245,6 +279,55 @@ def test_a_variable_given_whole(variable: type[FakeVariable]) -> None:
     assert whole(variable(1, "r1")).data == "FakeVariable"
     assert not same(whole(variable(1, "r1")), whole(variable(1, "r2")))
     assert whole(scale(1)).data == "int"
+
+
+def test_functions_as_arguments(variable: type[FakeVariable]) -> None:
+    """M4: a function or class among the arguments counts by its code, alone or in a container."""
+
+    @thunk
+    def apply(function: Any, x: Any = 1) -> Any:
+        return 0
+
+    def plus(k: int) -> Callable[[int], int]:
+        return lambda x: x + k
+
+    def held(k: int, flip: bool = False) -> Any:
+        parts: list[tuple[str, Any]] = [("a", [plus(k), 3]), ("b", None)]
+        return dict(reversed(parts) if flip else parts)
+
+    assert same(apply(plus(1)), apply(plus(1)))
+    assert same(apply(held(1)), apply(held(1, flip=True)))
+    assert same(apply([plus(1), variable(1, "r")]), apply([plus(1), variable(1, "r2")]))
+    different = [plus(1), plus(2), np.mean, np.median, float, held(1), held(2), [plus(1)], (plus(1),), [plus(1), 1]]
+    assert len({apply(value).pipeline_thunk.lineage_id for value in different}) == len(different)
+    (origin,) = apply(np.mean).pipeline_thunk.input_identities["function"].origins
+    assert (origin.kind, origin.value_repr) == ("constant", "numpy.mean")
+    (origin,) = apply(held(1)).pipeline_thunk.input_identities["function"].origins
+    assert (origin.kind, origin.value_repr) == ("constant", "dict of 2")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (np.random.default_rng(1).normal, "normal is not fully known: __self__ read by"),
+        ([len, object()], "instance of builtins.object"),
+        ([len, {"a": lambda: eval("1")}], "is not fully known"),
+        ([[1], object()], r"at .*\[1\] has no identity"),
+        ({"a": iter([])}, "instance of builtins.list_iterator"),
+    ],
+)
+def test_code_that_is_not_fully_known_is_no_identity(value: object, reason: str) -> None:
+    """M7: a method of a generator, or a container with anything unknown, still makes a call uncacheable."""
+    with pytest.warns(UncacheableWarning, match=f"'value'.*{reason}"):
+        Thunk(lambda value: 0)(value)
+
+
+def test_provenance_shows_no_address() -> None:
+    """What has no identity is described without its address, which differs in every process."""
+    with pytest.warns(UncacheableWarning):
+        call = Thunk(lambda thing: 0)(object()).pipeline_thunk
+    (origin,) = call.input_identities["thing"].origins
+    assert origin.value_repr == "<object object>"
 
 
 def test_unhashable_arguments_run_uncached_and_say_so_once() -> None:

@@ -15,7 +15,7 @@ assert first(1).data == 2
 """
 AS_PACKAGE = """
 from scidb.thunk import thunk, Thunk, ThunkOutput
-from scidb.thunk.core import PipelineThunk
+from scidb.thunk.call import PipelineThunk
 @thunk(n_outputs=2)
 def second(x): return x, x
 assert isinstance(second, Thunk) and isinstance(second(1)[0], ThunkOutput)

@@ -13,6 +13,7 @@ from scidb.exceptions import NetworkError, UncacheableWarning
 from scidb.thunk import (
     CacheWarning,
     ChangingCodeWarning,
+    IgnoreWarning,
     PipelineThunk,
     Thunk,
     ThunkOutput,
@@ -231,6 +232,31 @@ def test_strict_needs_code_that_is_fully_known(cache: FakeCache) -> None:
     cache.save(result)
     assert not strict().was_cached
     assert not Thunk(lambda x: x, strict=True)(1).pipeline_thunk.uncacheable
+
+
+def test_the_strict_rule_can_be_asked() -> None:
+    """The reason why no call can be recognised is the same for whoever runs the function."""
+    opaque = object()
+    strict, lax = (Thunk(lambda: opaque is not None, strict=strict) for strict in (True, False))
+    assert "strict=True" in (strict.uncacheable_reason(strict.fingerprint()) or "")
+    assert lax.uncacheable_reason(lax.fingerprint()) is None
+    assert double.uncacheable_reason(double.fingerprint()) is None
+
+
+def test_a_misspelt_ignored_name_is_said_once() -> None:
+    """A name in ignore= that the code does not read is one warning that names the nearest."""
+    calls: list[int] = []
+
+    @thunk(ignore=["clals", "calls"])
+    def count(x: int) -> int:
+        calls.append(x)
+        return x
+
+    with pytest.warns(IgnoreWarning, match=r"count\(\): .*'clals'.*Did you mean 'calls'") as caught:
+        count(1)
+    count(2)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
 
 
 def test_a_function_that_changes_what_it_reads_says_so_once() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from scidb.exceptions import SchemaKeyError, UnhashableValueError
+from scidb.hashing.fingerprint import identify_code
 from scidb.hashing.ids import canonical_json, content_hash
 from scidb.hashing.inputs import preview
 
@@ -205,7 +206,15 @@ def constant_key(name: str, value: object) -> Any:
     try:
         return version_value(name, value)
     except SchemaKeyError:
-        return {"kind": str(getattr(value, "__qualname__", type(value).__qualname__)).rsplit("<locals>.", 1)[-1]}
+        return {"kind": _code_name(value) if callable(value) else type(value).__qualname__}
+
+
+def _code_name(function: Callable[..., object]) -> str:
+    """Name a function; its code is part of the computation, and would make a new variant at every edit here."""
+    try:
+        return identify_code(function)[1]
+    except UnhashableValueError:
+        return type(function).__qualname__
 
 
 def _kind(value: object) -> str:

@@ -13,7 +13,7 @@ from scidb.exceptions import UnsupportedValueError
 from scidb.foreach.protocols import Rejected
 from scidb.hashing import ids
 from scidb.memo import known_outputs, load_values, recall
-from scidb.records import instances, records_table, values_of
+from scidb.records import class_named, instances, records_table, values_of
 from scidb.store.model import (
     Call,
     Computation,
@@ -51,6 +51,11 @@ class Iterating(Loading):
         if known is None:
             return None
         computation.recalled_from = known.records[0].call_id
+        # A class may restore another value than the stored one, whose hash the record has.
+        computation.recalled_hashes = [
+            None if class_named(record.variable).has_custom_storage() else record.content_hash
+            for record in known.records
+        ]
         return known.outputs
 
     def candidates(

@@ -154,7 +154,7 @@ class Saving(Core):
                 "first, or open the database with lineage_mode='ephemeral'.",
                 paths=paths,
             )
-        return output.data
+        return output.unchanged_value()
 
     def _call_of(self, call: PipelineThunk) -> Call:
         origins = tuple(o for identity in call.input_identities.values() for o in identity.origins)

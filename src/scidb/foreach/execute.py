@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from scidb.current import current
@@ -131,10 +132,11 @@ def for_each(
     parameters = bind_parameters(fn, inputs, len(variables), as_table, metadata_keys)
     for name in parameters.constants:
         recorder.check_constant(name)
+    function, parameters = _identify(fn, parameters)
     config = ForEachConfig(fn, inputs, as_table, pass_metadata)
     run = RunInfo(
         run_id=ids.new_run_id(),
-        function=_fingerprint(fn, parameters),
+        function=function,
         outputs=variables,
         declared_outputs=parameters.declared_outputs,
         version_keys=recorder.version_text({**parameters.constants, **config.to_version_keys()}),
@@ -179,9 +181,13 @@ def _inputs(inputs: Any, recorder: Recorder) -> dict[str, Any]:
     return {name: spec.converted(recorder) if isinstance(spec, Fixed) else spec for name, spec in inputs.items()}
 
 
-def _fingerprint(fn: Callable[..., Any], parameters: Parameters) -> Fingerprint:
+def _identify(fn: Callable[..., Any], parameters: Parameters) -> tuple[Fingerprint, Parameters]:
+    """Identify the code, and say what keeps its calls from being recognised."""
     thunk = as_thunk(fn)
-    return thunk.fingerprint(parameters.classes) if thunk else fingerprint(fn, includes=parameters.classes)
+    if thunk is None:
+        return fingerprint(fn, includes=parameters.classes), parameters
+    found = thunk.fingerprint(parameters.classes)
+    return found, replace(parameters, uncacheable=parameters.uncacheable or thunk.uncacheable_reason(found) or "")
 
 
 def _outputs(outputs: Sequence[Any]) -> tuple[Loadable, ...]:

@@ -88,6 +88,10 @@ class ThunkLike(Protocol):
     generates_file: bool
     n_outputs: int | str
 
+    def uncacheable_reason(self, fingerprint: Fingerprint) -> str | None:
+        """Return why no call can be recognised, if its options say so."""
+        ...
+
     def fingerprint(self, own_classes: Iterable[type] = ()) -> Fingerprint:
         """Return the identity of the code that a call would run now."""
         ...

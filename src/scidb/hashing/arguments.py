@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import inspect
 import struct
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import UnhashableValueError
-from scidb.hashing.inputs import CallInput, Input, identify_input, is_tracked
+from scidb.hashing.encode import canonical_hash
+from scidb.hashing.fingerprint import identify_code
+from scidb.hashing.ids import code_form, content_hash, value_form
+from scidb.hashing.inputs import PLAIN, CallInput, Input, identify_constant, identify_input, is_tracked
 from scidb.hashing.members import is_user_class
 from scidb.hashing.origin import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+    from scidb.hashing.ids import Form
+
 __all__ = ["Parameters", "own_classes"]
 
-_PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
+
+_CONTAINERS: Final = (list, tuple, dict)
 
 
 class Parameters:
@@ -39,8 +46,9 @@ class Parameters:
     def identify(self, name: str, value: object, *, unwrap: bool = True) -> Input:
         """Return identity and origin of one argument.
 
-        An argument without identity is known by its type where it only marks an omission, as numpy's
-        ``_NoValue`` does: it is the parameter's default and has no state.
+        A function or class, alone or in a list, tuple or dict, is known by its code. Any other argument
+        without identity is known by its type where it only marks an omission, as numpy's ``_NoValue``
+        does: it is the parameter's default and has no state.
 
         Raises
         ------
@@ -49,7 +57,7 @@ class Parameters:
 
         """
         try:
-            return identify_input(name, value, unwrap=unwrap)
+            return identify_input(name, value, unwrap=unwrap, constant=_constant)
         except UnhashableValueError:
             parameter = self._signature.parameters.get(name) if self._signature else None
             if parameter is None or value is not parameter.default or not _is_stateless(value):
@@ -82,6 +90,57 @@ class Parameters:
             if parameter.kind is parameter.VAR_KEYWORD:
                 return _with_keywords(inputs, inputs.pop(name), taken=parameters)
         return inputs
+
+
+def _constant(name: str, value: object) -> Input:
+    try:
+        return identify_constant(name, value)
+    except UnhashableValueError:
+        found = _with_code(value)
+        if found is None:
+            raise
+    form, label = found
+    return Input(form, (CallInput(name, "constant", content_hash=canonical_hash(form), value_repr=label),))
+
+
+def _with_code(value: object) -> tuple[Form, str] | None:
+    """Return form and description of a function or class, or of a container of some; None for all else."""
+    if callable(value):
+        token, name = identify_code(value)
+        return code_form(token), name
+    if type(value) not in _CONTAINERS or not _holds_code(value):
+        return None
+    items = _items(value)
+    try:
+        forms = [_form(item) for item in items]
+    except RecursionError:
+        return None
+    if isinstance(value, dict):  # its order does not count
+        forms = sorted(([content_hash(key), form] for key, form in zip(value, forms, strict=True)), key=itemgetter(0))
+    kind = type(value).__name__
+    return [kind, forms], f"{kind} of {len(items)}"
+
+
+def _form(value: object) -> Form:
+    found = _with_code(value)
+    return found[0] if found else value_form(content_hash(value))
+
+
+def _holds_code(container: object) -> bool:
+    """Tell whether there is a function or class in a container, at any depth."""
+    pending, seen = [container], set()
+    while pending:
+        value = pending.pop()
+        if callable(value):
+            return True
+        if type(value) in _CONTAINERS and id(value) not in seen:
+            seen.add(id(value))
+            pending.extend(_compound(_items(value)))
+    return False
+
+
+def _items(container: Any) -> Collection[object]:
+    return container.values() if isinstance(container, dict) else container
 
 
 def _signature(function: Callable[..., Any], *, follow_wrapped: bool) -> inspect.Signature | None:
@@ -135,7 +194,7 @@ def own_classes(values: Collection[object], *, unwrap: bool, whole: Iterable[typ
 
 def _compound(items: Collection[object]) -> Collection[object]:
     """Leave out plain items; most containers hold nothing else, and may be long."""
-    kinds = set(map(type, items)) - _PLAIN
+    kinds = set(map(type, items)) - PLAIN
     return [item for item in items if type(item) in kinds] if kinds else ()
 
 

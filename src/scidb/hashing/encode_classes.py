@@ -17,15 +17,14 @@ Decisions
 
 from __future__ import annotations
 
-import sys
 from dataclasses import is_dataclass
 from enum import Enum, Flag
 from functools import cached_property
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.hashing.cbor import NULL, array, mapping, text, typed
 from scidb.hashing.encode import Refusal, encode_items, encode_pairs
+from scidb.hashing.origin import import_name
 
 if TYPE_CHECKING:
     from scidb.hashing.encode import Active, Writer
@@ -66,19 +65,7 @@ def class_id(kind: type) -> str:
     own = kind.__dict__.get("__scidb_type__")
     if isinstance(own, str):
         return own
-    module = kind.__module__
-    if module in ("__main__", "__mp_main__"):
-        module = _name_of_main()
-    return f"{module}.{kind.__qualname__}"
-
-
-def _name_of_main() -> str:
-    main = sys.modules.get("__main__")
-    spec = getattr(main, "__spec__", None)
-    if spec is not None:
-        return str(spec.name).removesuffix(".__main__")
-    path = getattr(main, "__file__", None)
-    return PurePath(path).stem if path else "__main__"
+    return f"{import_name(kind.__module__)}.{kind.__qualname__}"
 
 
 def _custom(value: Any, active: Active) -> bytes:

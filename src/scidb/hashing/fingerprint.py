@@ -12,22 +12,32 @@ from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Final
 
+from scidb.exceptions import UnhashableValueError
 from scidb.hashing.encode import canonical_hash
 from scidb.hashing.graph import Graph, Node, innermost
+from scidb.hashing.holders import LruCache
 from scidb.hashing.inputs import preview
-from scidb.hashing.origin import is_library_code, is_library_module, is_transparent, module_file, versions_of
+from scidb.hashing.members import is_variable_class
+from scidb.hashing.origin import (
+    import_name,
+    is_library_code,
+    is_library_module,
+    is_transparent,
+    module_file,
+    type_name,
+    versions_of,
+)
 from scidb.hashing.source import remember
 from scidb.hashing.units import python_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from scidb.hashing.units import Unit
-
-__all__ = ["VERSION", "Fingerprint", "fingerprint", "snapshot"]
+__all__ = ["VERSION", "Fingerprint", "fingerprint", "identify_code", "snapshot"]
 
 VERSION: Final = "fingerprint/1"
 _KEPT: Final = 1024
+_LRU_CACHE: Final = f"lib:{type_name(LruCache)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,8 @@ class Fingerprint:
         The text of each unit by the SHA-256 that the manifest names.
     warnings
         What could not be taken into account.
+    remarks
+        What was asked for and had no effect: names in ``ignore=`` that the code does not read.
 
     """
 
@@ -54,9 +66,10 @@ class Fingerprint:
     manifest: str
     sources: Mapping[str, str]
     warnings: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
-_made: dict[tuple[str, str, tuple[Unit | None, ...]], Fingerprint] = {}
+_made: dict[tuple[object, ...], Fingerprint] = {}
 
 
 def fingerprint(
@@ -94,13 +107,61 @@ def fingerprint(
     tokens = graph.add([function, *includes])
     digest = canonical_hash([VERSION, version, tokens, [node.item() for node in graph.nodes]])
     name = _name(innermost(function))
-    key = (digest, name, tuple(node.unit for node in graph.nodes))  # one digest may have texts that differ in form
+    remarks = tuple(graph.unread())
+    # One digest may have texts that differ in form.
+    key = (digest, name, remarks, tuple(node.unit for node in graph.nodes))
     known = _made.get(key)
     if known is None:
         if len(_made) >= _KEPT:
             _made.clear()
-        known = _made[key] = _described(digest, name, graph)
+        known = _made[key] = _described(digest, name, graph, remarks)
     return known
+
+
+def identify_code(obj: Callable[..., object]) -> tuple[str, str]:
+    """Return identity and name of a function or class that is passed as a value.
+
+    Unlike those of a function that is called, its default values count, and so does its own name, because
+    the receiver can see it. A library's function is its dotted name.
+
+    Raises
+    ------
+    UnhashableValueError
+        When it is not fully known: a method of an object without identity, code with a warning, a library's
+        wrapper, whose options cannot be seen, or a variable class, whose values are in a database.
+
+    Examples
+    --------
+    >>> identify_code(len)
+    ('lib:builtins.len', 'builtins.len')
+    >>> identify_code(lambda x, k=1: x + k) == identify_code(lambda x, k=2: x + k)
+    False
+
+    """
+    if isinstance(obj, type) and is_variable_class(obj):
+        raise _unknown(obj.__qualname__, "it is a variable class, which stands for what a database holds")
+    graph = Graph(None)
+    (token,) = graph.add([obj])
+    if not graph.nodes and not graph.warnings:
+        return token, token.removeprefix("lib:")
+    inner = innermost(obj)
+    name = _name(inner)
+    for warning in graph.warnings:
+        raise _unknown(name, warning)
+    for node in graph.nodes:
+        if node.kind == "wrapped" and node.name != _LRU_CACHE:
+            raise _unknown(name, f"the options of {node.name.removeprefix('lib:')} cannot be seen")
+    module = getattr(inner, "__module__", None) or type(inner).__module__
+    label = f"{import_name(module)}.{getattr(inner, '__qualname__', name)}"
+    return canonical_hash([VERSION, "value", name, token, [node.item() for node in graph.nodes]]), label
+
+
+def _unknown(name: str, reason: str) -> UnhashableValueError:
+    return UnhashableValueError(
+        f"The code of {name} is not fully known: {reason.rstrip('.')}. Expected a function or class whose code and "
+        "state can be seen; pass plain data that says which one is meant, or read it in the function instead.",
+        path="",
+    )
 
 
 def _name(inner: object) -> str:
@@ -108,7 +169,7 @@ def _name(inner: object) -> str:
     return str(qualname or type(inner).__qualname__).rpartition(".")[2]
 
 
-def _described(digest: str, name: str, graph: Graph) -> Fingerprint:
+def _described(digest: str, name: str, graph: Graph, remarks: tuple[str, ...]) -> Fingerprint:
     warnings = tuple(graph.warnings)
     manifest = {
         "version": VERSION,
@@ -120,7 +181,7 @@ def _described(digest: str, name: str, graph: Graph) -> Fingerprint:
     }
     sources = {node.unit.source_sha: node.unit.source for node in graph.nodes if node.unit and node.unit.source}
     text = json.dumps(manifest, ensure_ascii=False, separators=(",", ":"))
-    return Fingerprint(digest, name, text, sources, warnings)
+    return Fingerprint(digest, name, text, sources, warnings, remarks)
 
 
 def _unit(node: Node) -> dict[str, object]:

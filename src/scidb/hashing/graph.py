@@ -19,12 +19,13 @@ from logging import Logger
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, ClassVar, Final, TypeAlias
 
-from scidb.exceptions import UnhashableValueError
+from scidb.exceptions import UnhashableValueError, did_you_mean
 from scidb.hashing.encode import canonical_hash
 from scidb.hashing.holders import CONTAINERS, LEAVES, holds_code, is_plain, pairs, rank, wrapped_functions
 from scidb.hashing.members import class_members, instance_state, is_user_class, is_variable_class
 from scidb.hashing.origin import (
     import_name,
+    is_compiled_function,
     is_library_code,
     is_library_module,
     is_own,
@@ -93,13 +94,21 @@ def innermost(function: object) -> object:
             return function
 
 
+def _is_known_by_name(function: object) -> bool:
+    """Tell whether a function is a library's; a library's wrapper around user code shows that in its closure."""
+    if not isinstance(function, FunctionType) or not is_library_code(function.__code__):
+        return False
+    return is_own(function) or not (function.__closure__ or hasattr(function, "__wrapped__"))
+
+
 class Graph:
     """Everything that one function reaches.
 
     Parameters
     ----------
     root
-        The function; the default values of the innermost one count only if something calls it again.
+        The function that is called; the default values of the innermost one count only if something calls
+        it again. None when nothing is called, so that all default values count.
     version
         Stands for the innermost function's code when it is given.
     ignore
@@ -116,6 +125,7 @@ class Graph:
         self._version = version
         self._ignore = frozenset(ignore)
         self._ignored_below = tuple(f"{name}." for name in ignore)
+        self._labels: set[str] = set()
         self._index: dict[int, int] = {}
         self._pending: deque[tuple[int, object]] = deque()
         self._alive: list[object] = []  # an id stays taken while its object lives
@@ -131,6 +141,17 @@ class Graph:
             self.nodes[self._index[id(inner)]].references += self._defaults(inner)
             self._drain()
         return tokens
+
+    def unread(self) -> list[str]:
+        """Say which ignored names stand nowhere in the code; each sentence names the nearest one that does."""
+        if not self._ignore or self._version is not None:  # under a version, what the code reads is not looked at
+            return []
+        parts = [label.split(".") for label in self._labels]
+        known = {".".join(path[:length]) for path in parts for length in range(1, len(path) + 1)}
+        return [
+            f"ignore= names {name!r}, but the code reads nothing of that name.{did_you_mean(name, known)}"
+            for name in sorted(self._ignore - known)
+        ]
 
     def _drain(self) -> None:
         while self._pending:
@@ -186,12 +207,9 @@ class Graph:
         return f"unit:{index}"
 
     def _function(self, function: FunctionType) -> str:
-        if not is_library_code(function.__code__):
-            return self._unit("function", function)
-        # A library's wrapper around user code shows that in its closure.
-        if is_own(function) or not (function.__closure__ or hasattr(function, "__wrapped__")):
+        if _is_known_by_name(function):
             return self._library(library_name(function))
-        return self._unit("wrapper", function)
+        return self._unit("wrapper" if is_library_code(function.__code__) else "function", function)
 
     def _container(self, obj: Any) -> str:
         if is_plain(obj):
@@ -208,7 +226,7 @@ class Graph:
             if owner is None or isinstance(owner, ModuleType | type):
                 return self._library(library_name(obj))
             return self._unit("builtin method", obj)
-        if any(True for _ in wrapped_functions(obj)):
+        if not all(_is_known_by_name(inner) for _, inner in wrapped_functions(obj)):
             return self._unit("wrapped", obj)
         if isinstance(obj, _GETTERS):
             return self._unit("getter", obj)
@@ -216,8 +234,7 @@ class Graph:
             return self._value(obj)
         except UnhashableValueError:
             pass  # by type alone, which is said aloud below
-        name = getattr(obj, "__name__", None)
-        if callable(obj) and isinstance(name, str):  # ufuncs and other functions written in C
+        if is_compiled_function(obj):
             return self._library(library_name(obj))
         kind = type_name(type(obj))
         if not isinstance(obj, _SILENT) and type(obj).__module__ not in _SILENT_MODULES:
@@ -249,8 +266,10 @@ class Graph:
         node.name = f"{node.name}()"
         for read in node.unit.reads if node.unit else ():
             label = read.label
-            if self._ignore and (label in self._ignore or label.startswith(self._ignored_below)):
-                continue
+            if self._ignore:
+                self._labels.add(label)
+                if label in self._ignore or label.startswith(self._ignored_below):
+                    continue
             found = reach(read, function)
             if found.warning:
                 self._warn(f"{node.name} {found.warning}")

@@ -14,7 +14,7 @@ from scidb.hashing.encode import canonical_hash
 from scidb.hashing.members import is_user_class
 from scidb.hashing.origin import is_library_code, is_transparent, type_name
 
-__all__ = ["CONTAINERS", "LEAVES", "holds_code", "is_plain", "pairs", "rank", "wrapped_functions"]
+__all__ = ["CONTAINERS", "LEAVES", "LruCache", "holds_code", "is_plain", "pairs", "rank", "wrapped_functions"]
 
 LEAVES: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 CONTAINERS: Final[tuple[type, ...]] = (
@@ -31,7 +31,7 @@ CONTAINERS: Final[tuple[type, ...]] = (
 )
 
 _WRAPPED: Final = ("__wrapped__", "py_func", "pyfunc")  # functools, numba, numpy.vectorize
-_LruCache: Final = type(functools.lru_cache(lambda: None))
+LruCache: Final = type(functools.lru_cache(lambda: None))
 
 
 def wrapped_functions(obj: object) -> Iterator[tuple[str, object]]:
@@ -39,7 +39,7 @@ def wrapped_functions(obj: object) -> Iterator[tuple[str, object]]:
     for name in _WRAPPED:
         inner = getattr(obj, name, None)
         # Not just any callable: a mock has every attribute that it is asked for.
-        if isinstance(inner, FunctionType | MethodType | functools.partial | _LruCache):
+        if isinstance(inner, FunctionType | MethodType | functools.partial | LruCache):
             yield name, inner
 
 

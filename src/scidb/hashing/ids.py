@@ -24,6 +24,7 @@ __all__ = [
     "Form",
     "canonical_json",
     "chain_link",
+    "code_form",
     "computation_form",
     "content_hash",
     "custom_form",
@@ -126,7 +127,7 @@ def chain_link(previous: str, line: Sequence[object]) -> str:
 
     The line enters by its own digest, so that erasing a line and keeping its digest leaves the chain whole.
     """
-    digest = hashlib.sha256(_to_json(line).encode()).hexdigest()
+    digest = hashlib.sha256(_to_json(line).encode("utf-8", "surrogatepass")).hexdigest()
     return hashlib.sha256(f"{previous}{digest}".encode()).hexdigest()
 
 
@@ -138,6 +139,11 @@ def value_form(content: str) -> Form:
 def custom_form(class_id: str, schema_version: int, from_db: str, content: str) -> Form:
     """Return the form of a variable whose class restores it with its own ``from_db``."""
     return ["custom", class_id, schema_version, from_db, content]
+
+
+def code_form(token: str) -> Form:
+    """Return the form of a function or class that is passed as a value: its code, or its name in a library."""
+    return ["code", token]
 
 
 def record_form(record: str) -> Form:

@@ -6,12 +6,30 @@ module never imports them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypeGuard
 
 from scidb.hashing.ids import Form, content_hash, value_form
 
-__all__ = ["CallInput", "Input", "InputKind", "Tracked", "identify_input", "is_tracked", "preview"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+__all__ = [
+    "PLAIN",
+    "CallInput",
+    "Input",
+    "InputKind",
+    "Tracked",
+    "holds_tracked",
+    "identify_constant",
+    "identify_input",
+    "is_tracked",
+    "preview",
+]
+
+PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
+"""The types of values that hold nothing else, and that nobody can change."""
 
 InputKind: TypeAlias = Literal["record", "computation", "constant", "file"]
 
@@ -59,8 +77,53 @@ def is_tracked(value: object) -> TypeGuard[Tracked]:
     return hasattr(type(value), "__scidb_input__")
 
 
-def identify_input(name: str, value: object, *, unwrap: bool = True) -> Input:
+def holds_tracked(value: object) -> TypeGuard[list[Any] | tuple[Any, ...] | dict[Any, Any]]:
+    """Tell whether a list, tuple or dict holds a tracked value, at any depth."""
+    if not isinstance(value, list | tuple | dict):
+        return False
+    pending: list[Any] = [value]
+    seen: set[int] = set()
+    while pending:
+        container = pending.pop()
+        if id(container) in seen:
+            continue
+        seen.add(id(container))
+        items: Collection[object] = container.values() if isinstance(container, dict) else container
+        kinds = set(map(type, items)) - PLAIN  # a long list of numbers costs one pass in C
+        if any(hasattr(kind, "__scidb_input__") for kind in kinds):
+            return True
+        nested = {kind for kind in kinds if issubclass(kind, list | tuple | dict)}
+        if nested:
+            pending.extend(item for item in items if type(item) in nested)
+    return False
+
+
+def identify_constant(name: str, value: object) -> Input:
+    """Return identity and origin of an argument that knows no origin itself."""
+    content = content_hash(value)
+    origin = CallInput(name, "constant", content_hash=content, value_repr=preview(value))
+    return Input(value_form(content), (origin,))
+
+
+def identify_input(
+    name: str,
+    value: object,
+    *,
+    unwrap: bool = True,
+    constant: Callable[[str, object], Input] = identify_constant,
+) -> Input:
     """Return identity and origin of one argument; lists, tuples and dicts may hold tracked values.
+
+    Parameters
+    ----------
+    name
+        The parameter.
+    value
+        The argument.
+    unwrap
+        Whether the function receives the data of a variable, or the variable whole.
+    constant
+        Identifies what holds no tracked value.
 
     Raises
     ------
@@ -70,19 +133,19 @@ def identify_input(name: str, value: object, *, unwrap: bool = True) -> Input:
     """
     if is_tracked(value):
         return value.__scidb_input__(name, unwrap=unwrap)
-    if isinstance(value, list | tuple) and any(map(is_tracked, value)):
-        return _several(type(value).__name__, [identify_input(name, item, unwrap=unwrap) for item in value])
-    if isinstance(value, dict) and any(map(is_tracked, value.values())):
-        items = [identify_input(name, item, unwrap=unwrap) for item in value.values()]
-        joined = _several("dict", items)
-        return Input([*joined.form, list(value)], joined.origins)
-    content = content_hash(value)
-    origin = CallInput(name, "constant", content_hash=content, value_repr=preview(value))
-    return Input(value_form(content), (origin,))
+    if not holds_tracked(value):
+        return constant(name, value)
+    items = value.values() if isinstance(value, dict) else value
+    parts = [identify_input(name, item, unwrap=unwrap, constant=constant) for item in items]
+    forms, origins = [part.form for part in parts], tuple(o for part in parts for o in part.origins)
+    if not isinstance(value, dict):
+        return Input([type(value).__name__, forms], origins)
+    keys = list(value)
+    content_hash(keys)  # refused here, where it is known which argument is to blame
+    return Input(["dict", forms, keys], origins)
 
 
-def _several(kind: str, items: list[Input]) -> Input:
-    return Input([kind, [item.form for item in items]], tuple(o for item in items for o in item.origins))
+_ADDRESS: Final = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
 def preview(value: object, width: int = 60) -> str:
@@ -102,5 +165,5 @@ def preview(value: object, width: int = 60) -> str:
         return f"{label} ({', '.join(str(n) for n in shape)})"
     if isinstance(value, str | bytes | list | tuple | dict | set | frozenset) and len(value) > width:
         return f"{kind} of {len(value)}"
-    text = repr(value)
+    text = _ADDRESS.sub("", repr(value))
     return text if len(text) <= width else f"{text[: width - 1]}…"

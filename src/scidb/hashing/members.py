@@ -33,7 +33,8 @@ _PLAIN_BASES: Final[tuple[type, ...]] = (dict, list, tuple, set, frozenset, str,
 
 def is_user_class(cls: type) -> bool:
     """Tell whether a class was written by the user, and not by Python or a library."""
-    return not is_library_module(str(cls.__module__))
+    module = vars(cls).get("__module__")  # a class written in C may have none, or a descriptor
+    return isinstance(module, str) and not is_library_module(module)
 
 
 def is_variable_class(cls: type) -> bool:

@@ -18,6 +18,7 @@ from typing import Final
 
 __all__ = [
     "import_name",
+    "is_compiled_function",
     "is_library_code",
     "is_library_module",
     "is_own",
@@ -118,15 +119,15 @@ def _spec_file(root: str) -> str | None:
 
 
 def import_name(module: str) -> str:
-    """Return the name under which a module would be imported; ``__main__`` has another one."""
-    main = sys.modules.get(module)
-    if module not in {"__main__", "__mp_main__"} or main is None:
+    """Return the name under which a module would be imported; that of the program itself has another one."""
+    if module not in {"__main__", "__mp_main__"}:
         return module
+    main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     if spec is not None:
         return str(spec.name).removesuffix(".__main__")
     file = getattr(main, "__file__", None)
-    return Path(file).stem if isinstance(file, str) else module
+    return Path(file).stem if file else "__main__"
 
 
 def _public(module: str) -> str:
@@ -152,6 +153,19 @@ def library_name(obj: object) -> str:
         if getattr(sys.modules.get(prefix), name, None) is obj:
             return f"{_public(prefix)}.{name}"
     return f"{_public(module)}.{name}"
+
+
+def is_compiled_function(obj: object) -> bool:
+    """Tell whether an object of a library's class is a function written in C that its name identifies.
+
+    What wraps another function may carry that one's name: ``numpy.vectorize`` and ``numpy.frompyfunc`` do.
+    """
+    if not callable(obj):
+        return False
+    if isinstance(getattr(obj, "__qualname__", None), str):
+        return True
+    name = getattr(obj, "__name__", None)
+    return type(obj).__qualname__ == "ufunc" and isinstance(name, str) and name.isidentifier()
 
 
 def type_name(cls: type) -> str:

@@ -10,8 +10,9 @@ among the imported ones and works in either order.
 
 from __future__ import annotations
 
-from scidb.thunk.cache import Cache, CacheWarning, ChangingCodeWarning
-from scidb.thunk.core import PipelineThunk, Thunk, thunk
+from scidb.thunk.cache import Cache, CacheWarning, ChangingCodeWarning, IgnoreWarning
+from scidb.thunk.call import PipelineThunk
+from scidb.thunk.core import Thunk, thunk
 from scidb.thunk.lineage import chain, unsaved
 from scidb.thunk.output import OutputThunk, ThunkOutput
 
@@ -19,6 +20,7 @@ __all__ = [
     "Cache",
     "CacheWarning",
     "ChangingCodeWarning",
+    "IgnoreWarning",
     "OutputThunk",
     "PipelineThunk",
     "Thunk",

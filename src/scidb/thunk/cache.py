@@ -15,18 +15,23 @@ from scidb.exceptions import SciDBError, SciDBWarning
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from scidb.thunk.core import PipelineThunk
+    from scidb.thunk.call import PipelineThunk
 
 __all__ = [
     "Cache",
     "CacheWarning",
     "ChangingCodeWarning",
+    "IgnoreWarning",
     "recall",
 ]
 
 
 class ChangingCodeWarning(SciDBWarning):
     """A function changes a global or closure value that it reads, and with it its own identity."""
+
+
+class IgnoreWarning(SciDBWarning):
+    """A name in ``ignore=`` has no effect, because the code reads nothing of that name."""
 
 
 class CacheWarning(SciDBWarning):
@@ -40,7 +45,9 @@ class Cache(Protocol):
         """Return the values of all outputs in their order, or None unless every output is known.
 
         An answer also sets ``computation.recalled_from`` to the id of the call that made the values, when
-        it is known. For a function that generates a file the values are ignored, only their number counts.
+        it is known, and may set ``computation.recalled_hashes`` to the content hash of each value, so that
+        they are not computed again. For a function that generates a file the values are ignored, only their
+        number counts.
         """
         ...
 

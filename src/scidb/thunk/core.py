@@ -1,4 +1,4 @@
-"""`Thunk`, a function whose calls remember where their result came from; `PipelineThunk`, one such call.
+"""`Thunk`, a function whose calls remember where their result came from.
 
 Nothing is stored here. Before a call runs, the current database is asked whether it knows the result;
 what is recorded, and when, is the business of whoever saves an output.
@@ -16,130 +16,24 @@ from collections.abc import AsyncGenerator, Coroutine, Generator
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from scidb.exceptions import OutputCountError, UncacheableWarning, UnhashableValueError, UnsupportedValueError
-from scidb.hashing.arguments import Parameters, own_classes
+from scidb.exceptions import OutputCountError, UncacheableWarning, UnsupportedValueError
+from scidb.hashing.arguments import Parameters
 from scidb.hashing.fingerprint import fingerprint as fingerprint_of
 from scidb.hashing.fingerprint import snapshot
-from scidb.hashing.ids import inputs_hash, lineage_id, new_call_id, uncacheable_id
-from scidb.hashing.inputs import CallInput, Input, preview
-from scidb.thunk.binding import resolve, tracked_in, without_history
-from scidb.thunk.cache import ChangingCodeWarning, recall
-from scidb.thunk.output import ThunkOutput
+from scidb.hashing.inputs import preview
+from scidb.thunk.binding import resolve, without_history
+from scidb.thunk.cache import ChangingCodeWarning, IgnoreWarning, recall
+from scidb.thunk.call import PipelineThunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from scidb.hashing.fingerprint import Fingerprint
-    from scidb.hashing.ids import Form
 
-__all__ = ["PipelineThunk", "Thunk", "thunk"]
+__all__ = ["Thunk", "thunk"]
 
 # What can be read only once: saved, it would be empty; passed on, the second reader would find nothing.
 _READ_ONCE = (Generator, AsyncGenerator, Coroutine, map, filter, zip)
-
-
-class PipelineThunk:
-    """One call of a thunk: what it received, what identifies it, and what came out.
-
-    Parameters
-    ----------
-    thunk
-        The function.
-    inputs
-        The arguments as given, by parameter name, defaults included.
-
-    Attributes
-    ----------
-    lineage_id
-        The identity of the computation: code and inputs by content. Equal ids mean equal results.
-    call_id
-        The identity of this execution or recall alone.
-    uncacheable
-        Why this call can never be recognised again, or None; its lineage_id then matches nothing.
-    own_classes
-        Classes of the user's own among the arguments; their code is part of the fingerprint.
-    outputs
-        The results, filled in when the call has ended.
-    seconds
-        How long the function ran; None for a recalled or incomplete call.
-    recalled_from
-        The call that made the recalled values, when the database told.
-
-    Examples
-    --------
-    >>> from scidb.thunk import thunk
-    >>> @thunk
-    ... def scale(x, gain=2):
-    ...     return gain * x
-    >>> call = scale(21).pipeline_thunk
-    >>> call.inputs, call.is_complete
-    ({'x': 21, 'gain': 2}, True)
-    >>> call.lineage_id == scale(21, gain=2).pipeline_thunk.lineage_id
-    True
-
-    """
-
-    def __init__(self, thunk: Thunk, inputs: Mapping[str, Any]) -> None:
-        self.thunk = thunk
-        self.inputs = dict(inputs)
-        self.own_classes = own_classes(self.inputs.values(), unwrap=thunk.unwrap)
-        self.fingerprint = thunk.fingerprint(self.own_classes)
-        self.call_id = new_call_id()
-        self.outputs: tuple[ThunkOutput, ...] = ()
-        self.was_cached = False
-        self.seconds: float | None = None
-        self.recalled_from: str | None = None
-        self.uncacheable: str | None = None
-        if thunk.strict and self.fingerprint.warnings:
-            self.uncacheable = f"strict=True, and its code is not fully known: {self.fingerprint.warnings[0]}"
-        self.input_identities = {name: self._identify(name, value) for name, value in self.inputs.items()}
-        forms = self._forms()
-        self.lineage_id = (
-            lineage_id(self.fingerprint.hash, forms, thunk.n_outputs) if self.uncacheable is None else uncacheable_id()
-        )
-
-    def _identify(self, name: str, value: object) -> Input:
-        try:
-            return self.thunk.parameters.identify(name, value, unwrap=self.thunk.unwrap)
-        except UnhashableValueError as error:
-            self.uncacheable = self.uncacheable or f"argument {name!r} has no identity: {error}"
-            # Provenance is kept as far as it is known, under a form that equals no other.
-            origins = [item.origin(name) for item in _outputs_in(name, value)]
-            unknown = CallInput(name, "constant", value_repr=preview(value))
-            return Input(["uncacheable", uncacheable_id()], tuple(origins) or (unknown,))
-
-    def _forms(self) -> dict[str, Form]:
-        return {name: identity.form for name, identity in self.input_identities.items()}
-
-    @functools.cached_property
-    def inputs_hash(self) -> str:
-        """The identity of the inputs apart from the code."""
-        return inputs_hash(self._forms())
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every argument has its value, so that the function can run."""
-        return all(item.is_complete for name, value in self.inputs.items() for item in _outputs_in(name, value))
-
-    def compute_lineage_hash(self) -> str:
-        """Return the lineage_id; the name under which other tools know it."""
-        return self.lineage_id
-
-    def finish(
-        self, values: Sequence[Any], *, is_complete: bool = True, was_cached: bool = False
-    ) -> ThunkOutput | tuple[ThunkOutput, ...]:
-        """Fill in the outputs, and return them in the form in which the thunk declares them."""
-        self.was_cached = was_cached
-        self.outputs = tuple(ThunkOutput(self, i, value, is_complete=is_complete) for i, value in enumerate(values))
-        return self.outputs[0] if self.thunk.n_outputs == 1 else self.outputs
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={preview(value, 20)}" for name, value in self.inputs.items())
-        return f"<PipelineThunk {self.thunk.name}({arguments})>"
-
-
-def _outputs_in(name: str, value: object) -> Iterable[ThunkOutput]:
-    return (item for _, item in tracked_in(value, name) if isinstance(item, ThunkOutput))
 
 
 def _references(fingerprint: Fingerprint) -> set[tuple[str, bool, str, str]]:
@@ -151,9 +45,12 @@ class Thunk:
     """A function whose calls remember where their result came from, and are not repeated when it was saved.
 
     A call returns a `ThunkOutput` (a tuple of them for several outputs). Before it runs, the current
-    database is asked for a saved result of the same code on the same inputs. The keyword ``force=True`` of
-    a call runs it regardless; it never reaches the function. Where the function has a parameter ``force``
-    of its own, the keyword is the function's, and what is known is set aside with ``db.invalidate_cache``.
+    database is asked for a saved result of the same code on the same inputs. The function receives copies
+    of results and of the data of variables, so that what it changes in place stays its own.
+
+    The keyword ``force=True`` of a call runs it regardless; it never reaches the function. Where the
+    function has a parameter ``force`` of its own, the keyword is the function's, and what is known is set
+    aside with ``db.invalidate_cache``.
 
     Parameters
     ----------
@@ -241,6 +138,12 @@ class Thunk:
         includes = (*self.includes, *own_classes)
         return fingerprint_of(self.function, version=self.version, includes=includes, ignore=self.ignore)
 
+    def uncacheable_reason(self, fingerprint: Fingerprint) -> str | None:
+        """Say why no call that runs this code can be recognised again; None when calls can."""
+        if self.strict and fingerprint.warnings:
+            return f"strict=True, and its code is not fully known: {fingerprint.warnings[0]}"
+        return None
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result of the function: recalled when it was saved, else computed."""
         force = "force" not in self.parameters and bool(kwargs.pop("force", False))
@@ -251,6 +154,9 @@ class Thunk:
                 UncacheableWarning,
                 stacklevel=2,
             )
+        if computation.fingerprint.remarks and self._first(IgnoreWarning):
+            remarks = " ".join(computation.fingerprint.remarks)
+            warnings.warn(f"{self.name}(): {remarks}", IgnoreWarning, stacklevel=2)
         if not computation.is_complete:
             waiting = self.n_outputs if isinstance(self.n_outputs, int) else 1
             return computation.finish([None] * waiting, is_complete=False)

@@ -10,7 +10,7 @@ from scidb.thunk.output import ThunkOutput
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scidb.thunk.core import PipelineThunk
+    from scidb.thunk.call import PipelineThunk
 
 __all__ = ["chain", "unsaved"]
 
@@ -65,10 +65,15 @@ def _unsaved_variables(call: PipelineThunk) -> Iterator[str]:
 
 
 def _unsaved_results(call: PipelineThunk, path: str) -> Iterator[tuple[str, ThunkOutput]]:
+    origins = [origin for identity in call.input_identities.values() for origin in identity.origins]
+    received = {origin.input_call_id for origin in origins}
     for name, value in call.inputs.items():
         for where, item in tracked_in(value, name):
             # A variable that was made of a result but never saved hides that result's history.
             hidden = getattr(item, "record_id", "no variable") is None
             source = item.data if hidden else item
-            if isinstance(source, ThunkOutput) and not source.is_saved:
+            if not isinstance(source, ThunkOutput) or source.is_saved:
+                continue
+            # One that had been changed was a constant to the call, not the result of another.
+            if hidden or source.pipeline_thunk.call_id in received:
                 yield f"{path} -> {where}", source

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
+from scidb.exceptions import SciDBError, UnhashableValueError
 from scidb.hashing.ids import computation_form, content_hash, value_form
 from scidb.hashing.inputs import CallInput, Input, preview
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scidb.thunk.core import PipelineThunk
+    from scidb.thunk.call import PipelineThunk
 
 __all__ = ["OutputThunk", "ThunkOutput"]
 
@@ -55,6 +56,13 @@ class ThunkOutput:
         The value.
     is_complete
         False when the call could not run yet, because an argument is itself incomplete.
+    returned_hash
+        The content hash of the value, when it is known already.
+
+    Attributes
+    ----------
+    returned_hash
+        The identity by content that the value had when the function returned it; None for one without.
 
     Examples
     --------
@@ -75,13 +83,23 @@ class ThunkOutput:
         "is_complete",
         "output_num",
         "pipeline_thunk",
+        "returned_hash",
     )
 
-    def __init__(self, pipeline_thunk: PipelineThunk, output_num: int, data: Any, *, is_complete: bool = True) -> None:
+    def __init__(
+        self,
+        pipeline_thunk: PipelineThunk,
+        output_num: int,
+        data: Any,
+        *,
+        is_complete: bool = True,
+        returned_hash: str | None = None,
+    ) -> None:
         self.pipeline_thunk = pipeline_thunk
         self.output_num = output_num
         self.data = data
         self.is_complete = is_complete
+        self.returned_hash = returned_hash or self._hash_now()
         self._saved: _Saved | None = None
 
     @property
@@ -121,12 +139,51 @@ class ThunkOutput:
         """
         return content_hash(self.data)
 
+    def _hash_now(self) -> str | None:
+        if not self.has_value:
+            return None
+        try:
+            return self.content_hash
+        except UnhashableValueError:
+            return None
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the value is not the one that the function returned: something was done to it in place.
+
+        Of a value without an identity by content this cannot be told.
+        """
+        return self._hash_now() != self.returned_hash
+
+    def unchanged_value(self) -> Any:
+        """Return the value, for whoever keeps it as what the function returned.
+
+        Raises
+        ------
+        SciDBError
+            When it was changed in place since.
+
+        """
+        if self.is_changed:
+            name = self.pipeline_thunk.thunk.name
+            raise SciDBError(
+                f"The value of {name}() was changed after it was returned, so that it is no longer what {name}() "
+                "gives. Save the changed value itself, without that origin: V.save(result.data); or change a copy.",
+                function=name,
+            )
+        return self.data
+
     def mark_saved(self, *, record_id: str, call_id: str, variable: str) -> None:
         """Note where this output was saved; from now on it enters provenance as that record."""
         self._saved = _Saved(record_id, call_id, variable)
 
-    def origin(self, name: str, content: str | None = None) -> CallInput:
+    def origin(self, name: str) -> CallInput:
         """Return the line of provenance for a call that receives this output as parameter `name`."""
+        return self._origin(name, self._hash_now())
+
+    def _origin(self, name: str, content: str | None) -> CallInput:
+        if content != self.returned_hash:  # changed in place: it came from the caller, not from the function
+            return CallInput(name, "constant", content_hash=content, value_repr=preview(self.data))
         saved = self._saved
         if saved is not None:
             return CallInput(
@@ -152,9 +209,9 @@ class ThunkOutput:
         del unwrap  # only a variable can be given whole
         if not self.has_value:
             form = computation_form(self.pipeline_thunk.lineage_id, self.output_num)
-            return Input(form, (self.origin(name),))
+            return Input(form, (self._origin(name, None),))
         content = self.content_hash
-        return Input(value_form(content), (self.origin(name, content),))
+        return Input(value_form(content), (self._origin(name, content),))
 
     def __repr__(self) -> str:
         call = f"{self.pipeline_thunk.thunk.name}()"
