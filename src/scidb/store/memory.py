@@ -41,6 +41,7 @@ from scidb.store.model import (
     StoreInfo,
 )
 from scidb.store.names import check_variable_name
+from scidb.store.texts import check_batch_texts, check_type_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -105,6 +106,7 @@ class MemoryStore:
 
     def register(self, info: TypeInfo) -> TypeInfo:
         """Add or update a variable type."""
+        check_type_texts(info)
         with self._lock:
             state = self._current().copy()
             _check_name(info.name, state.types)
@@ -125,6 +127,7 @@ class MemoryStore:
 
     def write(self, batch: Batch) -> list[Record]:
         """Store a batch as a whole or not at all."""
+        check_batch_texts(batch)
         with self._lock:
             state = self._current().copy()
             state.last = max(self._read_clock(), state.last + _TICK)

@@ -48,7 +48,9 @@ def _locations(state: State, keys: tuple[str, ...]) -> list[Location]:
     for name in keys:
         state.key(name)  # refuses an unknown one
     places = {tuple(entry.schema[key] for key in keys) for entry in state.log if set(keys) <= set(entry.schema)}
-    return [Location(dict(zip(keys, values, strict=True))) for values in sorted(places)]
+    # Values without a zone count as UTC, and come before equal ones that have one.
+    ordered = sorted(places, key=lambda values: [(_comparable(value), _is_aware(value)) for value in values])
+    return [Location(dict(zip(keys, values, strict=True))) for values in ordered]
 
 
 # ------------------------------------------------------------------ entries
@@ -90,10 +92,14 @@ def _matches(entry: Record, match: Match) -> bool:
         and _one_of(entry.record_id, match.record_ids)
         and _one_of(entry.lineage_id, match.lineage_ids)
         and _one_of(entry.call_id, match.call_ids)
-        and entry.record_id.startswith(match.record_prefix or "")
+        and _begins(entry.record_id, match.record_prefix)
         and all(entry.schema.get(name) in wanted for name, wanted in match.schema.items())
         and _matches_version(entry, match)
     )
+
+
+def _begins(record_id: str, prefix: str | None) -> bool:
+    return prefix is None or (prefix != "" and record_id.startswith(prefix))
 
 
 def _one_of(value: str | None, wanted: tuple[str, ...] | None) -> bool:
@@ -127,6 +133,10 @@ def _comparable(value: KeyValue) -> KeyValue:
     return value
 
 
+def _is_aware(value: KeyValue) -> bool:
+    return isinstance(value, dt.datetime) and value.tzinfo is not None
+
+
 # ------------------------------------------------------------------ provenance
 
 
@@ -134,7 +144,8 @@ def walk(state: State, query: TraceQuery) -> Trace:
     """Return the calls up- or downstream of the records, nearest first, with what they used and made."""
     step = _makers if query.direction == "up" else _users
     calls: dict[str, Call] = {}
-    frontier = _first(state, query)
+    named = [state.calls[call_id] for call_id in query.call_ids if call_id in state.calls]
+    frontier = [*_first(state, query), *named]
     distance = 0
     while frontier and (query.depth is None or distance < query.depth):
         fresh = [call for call in frontier if call.call_id not in calls]

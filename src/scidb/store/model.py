@@ -10,6 +10,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
+from scidb.exceptions import FilterError
 from scidb.hashing.inputs import CallInput
 
 if TYPE_CHECKING:
@@ -338,8 +339,9 @@ class Match:
 
     In `schema`, a key maps to the values of which any will do; None among them means "not set". In
     `version`, likewise with canonical JSON texts of the wanted values. `version_keys` gives whole texts
-    instead. An empty tuple matches nothing, and a schema key that does not exist is a SchemaKeyError.
-    Everything looks only at entries up to and including `as_of`.
+    instead. An empty tuple or an empty prefix matches nothing. A schema key that does not exist is a
+    SchemaKeyError, a prefix that is no text a FilterError. Everything looks only at entries up to and
+    including `as_of`.
     """
 
     variables: tuple[str, ...] | None = None
@@ -351,6 +353,14 @@ class Match:
     lineage_ids: tuple[str, ...] | None = None
     call_ids: tuple[str, ...] | None = None
     as_of: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a prefix of another type, which a caller may have from a user."""
+        prefix: object = self.record_prefix
+        if prefix is not None and not isinstance(prefix, str):
+            raise FilterError(
+                f"A record is named by a text, the beginning of its id; {prefix!r} ({type(prefix).__name__}) is none."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,6 +429,8 @@ class Sources(Query[Source]):
 class TraceQuery:
     """Provenance from these records: the calls that made them, or the calls that used them.
 
+    The walk starts also at the calls in `call_ids`, which are then among the nearest ones.
+
     Upstream from a record goes through the call of its newest entry (or, met as an input, through the call
     that the consumer named); downstream through every call that has it as an input. `depth` counts calls;
     None means all the way.
@@ -428,6 +440,7 @@ class TraceQuery:
     direction: Literal["up", "down"] = "up"
     depth: int | None = None
     edges: bool = False  # also the current type-level pipeline
+    call_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

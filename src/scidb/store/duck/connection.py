@@ -22,6 +22,7 @@ from scidb.exceptions import (
     UnsupportedOperationError,
 )
 from scidb.store.duck.lockfile import LockFile, retry_while_locked
+from scidb.store.texts import is_unicode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,6 +68,8 @@ class Connection:
         )
         self._cursors_lock = threading.Lock()
         self.writer = threading.RLock()
+        self._transaction: duckdb.DuckDBPyConnection | None = None
+        self._writing_in: threading.Thread | None = None
         self._closed = False
 
     @classmethod
@@ -82,7 +85,7 @@ class Connection:
             with _translated(path):
                 for name, value in _AFTER_CONNECTING.items():
                     root.execute(f"SET GLOBAL {name} = {value}").fetchall()
-        except SciDBError:
+        except BaseException:
             root.close()
             raise
         return cls(root, path, None if read_only else LockFile.write(path))
@@ -112,14 +115,15 @@ class Connection:
 
     def select(self, query: str, parameters: Sequence[object]) -> pa.Table:
         """Run one SELECT that a user wrote, unable to change or to leave the database."""
+        _check_text(query, *parameters)
         with _translated(self.path, QueryError):
             self._check_select(query)
-            # A SELECT can hold an INSERT in a WITH clause, so the transaction refuses to write.
-            self._run("BEGIN", lambda cursor: cursor.execute("BEGIN TRANSACTION READ ONLY").fetchall())
             try:
+                # A SELECT can hold an INSERT in a WITH clause, so the transaction refuses to write.
+                self._run("BEGIN", lambda cursor: cursor.execute("BEGIN TRANSACTION READ ONLY").fetchall())
                 return self._run(query, lambda cursor: _as_arrow(cursor, query, parameters))
             finally:
-                self._run("ROLLBACK", lambda cursor: cursor.execute("ROLLBACK").fetchall())
+                self._drop_cursor()
 
     def _check_select(self, query: str) -> None:
         statements = duckdb.extract_statements(query)
@@ -139,7 +143,7 @@ class Connection:
         try:
             yield cursor
         except BaseException:
-            # Within a transaction that has failed not even a name can be taken away.
+            # Within a transaction that has failed not even a name can be taken away; the cursor goes with it.
             self._drop_cursor()
             raise
         for name in tables:
@@ -154,6 +158,8 @@ class Connection:
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         self.check_usable()
         thread = threading.current_thread()
+        if self._transaction is not None and self._writing_in is thread:
+            return self._transaction
         cursor = self._cursors.get(thread)
         if cursor is None:
             with self._cursors_lock:
@@ -172,20 +178,37 @@ class Connection:
         if self._closed:
             raise StorageError(f"The database {self.path} is closed; open it again to go on.")
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the writer lock for one transaction, which is committed, or undone as a whole."""
+    def transaction(self, work: Callable[[], T]) -> T:
+        """Do some work and commit it, or undo it as a whole; one thread at a time.
+
+        Not a context manager: an interrupt that comes while one is entered would leave the transaction open.
+        """
         with self.writer:
-            self.execute("BEGIN TRANSACTION")
+            self._end_transaction()  # of which a second interrupt may have kept the last one
             try:
-                yield
+                self._transaction = self._root.cursor()
+                self._writing_in = threading.current_thread()
+                self.execute("BEGIN TRANSACTION")
+                done = work()
                 self.execute("COMMIT")
-            except BaseException:
-                self._drop_cursor()
-                raise
+            finally:
+                self._writing_in = None  # comes first, since an interrupt can come with any call
+                self._end_transaction()
+        return done
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a transaction is under way."""
+        return self._writing_in is not None
+
+    def _end_transaction(self) -> None:
+        """Close the cursor of the transaction, which undoes what was not committed."""
+        if self._transaction is not None:
+            self._transaction.close()
+            self._transaction = None
 
     def _drop_cursor(self) -> None:
-        """Close this thread's cursor, which undoes its transaction; the next statement gets a new one."""
+        """Close this thread's cursor, and with it what it has begun; the next statement gets a new one."""
         with self._cursors_lock:
             cursor = self._cursors.pop(threading.current_thread(), None)
         if cursor is not None:
@@ -254,11 +277,27 @@ def _translated(path: Path, refused: type[SciDBError] = StorageError) -> Iterato
     try:
         yield
     except duckdb.Error as error:
+        # Met while DuckDB asked Python for Arrow data, it survives as text only; a user's SQL may say anything.
+        if "KeyboardInterrupt" in str(error) and refused is not QueryError:
+            raise KeyboardInterrupt from error
         raise _our_error(path, error, refused) from error
     except OSError as error:
         if isinstance(error, SciDBError):
             raise
         raise StorageError(f"{path}: {error.strerror or error}.", path=str(path)) from error
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":
+            raise
+        # So DuckDB reports that a signal handler raised; DuckDB 1.x says what, and 2.0 forgets it.
+        if error.__cause__ is not None:
+            raise error.__cause__ from None
+        raise KeyboardInterrupt from error
+
+
+def _check_text(*values: object) -> None:
+    for value in values:
+        if isinstance(value, str) and not is_unicode(value):
+            raise QueryError(f"A query cannot hold text with lone surrogates: {value!r}. Leave those characters out.")
 
 
 def _our_error(path: Path, error: duckdb.Error, refused: type[SciDBError]) -> SciDBError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from scidb.exceptions import UnsupportedValueError
+from scidb.exceptions import SciDBError, UnsupportedValueError
 from scidb.store.duck.sql import Condition, quote
 from scidb.store.duck.types import element_type, elements, negative_zeros
 
@@ -86,8 +86,29 @@ def insert_data(connection: Connection, layout: Layout, parts: Sequence[tuple[pa
             _insert_values(connection, quote(layout.table), rows)
             return
         batches = _record_batches(layout, parts)
-    reader = pa.RecordBatchReader.from_batches(_physical_schema(layout), batches)
-    connection.insert(f"INSERT INTO {quote(layout.table)} SELECT * FROM incoming", incoming=reader)
+    stream = _Stream(batches)
+    reader = pa.RecordBatchReader.from_batches(_physical_schema(layout), stream)
+    try:
+        connection.insert(f"INSERT INTO {quote(layout.table)} SELECT * FROM incoming", incoming=reader)
+    except SciDBError:
+        if stream.failure is not None:
+            raise stream.failure from None
+        raise
+
+
+class _Stream:
+    """Batches on their way to DuckDB, which would put an error of its own in place of theirs."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self.failure: BaseException | None = None
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._batches
+        except BaseException as failure:
+            self.failure = failure
+            raise
 
 
 def _physical_schema(layout: Layout) -> pa.Schema:

@@ -10,7 +10,8 @@ import pyarrow as pa
 from scidb.store.duck.insert import insert_rows
 from scidb.store.duck.sql import check_keys, quote
 from scidb.store.duck.tables import TABLES, Table
-from scidb.store.duck.types import key_text
+from scidb.store.duck.types import integer_type, key_text
+from scidb.store.duck.views import create_views
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +59,7 @@ def find_places(connection: Connection, draft: State, schemas: Sequence[Mapping[
     insert_rows(
         connection, _table(draft.keys), [(number, _level(draft.keys, one), *one) for one, number in numbers.items()]
     )
+    _widen(connection, draft, new)
     known = {}
     for one, schema in shown.items():
         number = draft.memory.places.get(one)
@@ -80,6 +82,19 @@ def place_texts(keys: Sequence[SchemaKey], schema: Mapping[str, KeyValue]) -> Te
 def _level(keys: Sequence[SchemaKey], texts: Texts) -> str | None:
     given = [key.name for key, text in zip(keys, texts, strict=True) if text is not None]
     return given[-1] if given else None
+
+
+def _widen(connection: Connection, draft: State, new: Sequence[Texts]) -> None:
+    """Have the views show integers of whatever size."""
+    wide = dict(draft.wide)
+    for number, key in enumerate(draft.keys):
+        if key.value_type == "int":
+            kind = integer_type((text for texts in new if (text := texts[number])), wide.get(key.name, "BIGINT"))
+            if kind != "BIGINT":
+                wide[key.name] = kind
+    if wide != draft.wide:
+        draft.wide = wide
+        create_views(connection, draft, list(draft.variables))
 
 
 def _table(keys: Sequence[SchemaKey]) -> Table:

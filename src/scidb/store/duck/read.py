@@ -18,7 +18,7 @@ from scidb.store.duck.sql import (
     version_fits,
 )
 from scidb.store.duck.state import Row
-from scidb.store.duck.types import KEY_SQL_TYPES, fitting_text, key_value
+from scidb.store.duck.types import KEY_SQL_TYPES, fitting_text, key_order, key_value
 from scidb.store.model import Chunk, Entries, Latest, Location, Match, Record, Records
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ def find_locations(connection: Connection, state: State, query: Locations) -> li
     types = {key.name: key.value_type for key in state.keys}
     # zip ends with the keys: without any, one row says that there is something.
     places = {tuple(key_value(types[name], text) for name, text in zip(query.keys, row, strict=False)) for row in rows}
-    return [Location(dict(zip(query.keys, values, strict=True))) for values in sorted(places)]
+    ordered = sorted(places, key=lambda values: [key_order(value) for value in values])
+    return [Location(dict(zip(query.keys, values, strict=True))) for values in ordered]
 
 
 def newest_entries(connection: Connection, state: State, record_ids: Iterable[str]) -> list[Record]:
@@ -167,13 +168,18 @@ def _row(state: State, row: tuple[Any, ...]) -> Row:
 
 
 def _order(keys: Sequence[SchemaKey]) -> str:
-    places = "".join(f"{_sortable(number, key)} NULLS FIRST, " for number, key in enumerate(keys))
+    places = "".join(f"{part} NULLS FIRST, " for number, key in enumerate(keys) for part in _sortable(number, key))
     return f"{places}m.version_keys, m.timestamp, m.seq"
 
 
-def _sortable(number: int, key: SchemaKey) -> str:
-    kind = "HUGEINT" if key.value_type == "int" else KEY_SQL_TYPES[key.value_type]
-    return f"TRY_CAST(m.k{number} AS {kind})"
+def _sortable(number: int, key: SchemaKey) -> list[str]:
+    text = f"m.k{number}"
+    if key.value_type != "int":
+        return [f"TRY_CAST({text} AS {KEY_SQL_TYPES[key.value_type]})"]
+    # Of any size: those below zero by length downwards, the others upwards.
+    is_below = f"starts_with({text}, '-')"
+    length = f"CASE WHEN {is_below} THEN -length({text}) ELSE length({text}) END"
+    return [length, f"CASE WHEN {is_below} THEN NULL ELSE {text} END", f"{text} DESC"]
 
 
 def _versions(connection: Connection, match: Match) -> list[str] | None:
@@ -194,8 +200,8 @@ def _versions(connection: Connection, match: Match) -> list[str] | None:
 
 def _remembered(state: State, match: Match) -> list[Row] | None:
     """Answer from memory what asks for one variable at one complete location; None: ask the file."""
-    asks_entry = match.record_ids, match.lineage_ids, match.call_ids, match.as_of
-    if any(part is not None for part in asks_entry) or match.record_prefix:
+    asks_entry = match.record_ids, match.record_prefix, match.lineage_ids, match.call_ids, match.as_of
+    if any(part is not None for part in asks_entry):
         return None
     if match.variables is None or len(match.variables) != 1 or len(match.schema) != len(state.keys):
         return None

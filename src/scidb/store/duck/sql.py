@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from scidb.exceptions import SchemaKeyError, did_you_mean
 from scidb.store.duck.types import fitting_text
+from scidb.store.texts import is_unicode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,13 +56,15 @@ class Condition:
 
     def one_of(self, expression: str, values: Sequence[object]) -> None:
         """Add that an expression has one of these values; of none, nothing matches."""
+        # What the file cannot hold is nowhere in it.
+        values = [value for value in values if not isinstance(value, str) or is_unicode(value)]
         match len(values):
             case 0:
                 self.add("FALSE")
             case 1:
                 self.add(f"{expression} = ?", values[0])
             case _:
-                self.add(f"{expression} IN (SELECT unnest(?))", list(values))
+                self.add(f"{expression} IN (SELECT unnest(?))", values)
 
     def text(self) -> str:
         """Return the conditions as one expression."""
@@ -125,8 +128,11 @@ def entry_conditions(match: Match) -> Condition:
         numbers.one_of("record_id", match.record_ids)
         # The key of _records finds the number; the log is in order of numbers, mostly.
         condition.add(f"m.record_no IN (SELECT record_no FROM _records WHERE {numbers.text()})", *numbers.parameters)
-    if match.record_prefix:
-        condition.add("starts_with(m.record_id, ?)", match.record_prefix)
+    if match.record_prefix is not None:
+        if match.record_prefix and is_unicode(match.record_prefix):
+            condition.add("starts_with(m.record_id, ?)", match.record_prefix)
+        else:
+            condition.add("FALSE")
     if match.lineage_ids is not None:
         condition.one_of("m.lineage_id", match.lineage_ids)
     if match.call_ids is not None:

@@ -1,6 +1,6 @@
 """What the owning process remembers of its file, so that a save or a load costs few statements.
 
-Fed by what is read and by the process's own writes, which are the only ones; forgotten when a write fails.
+Fed by what is read and by the process's own writes, which are the only ones; read anew when a write fails.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scidb.store.duck.sql import check_keys
-from scidb.store.duck.types import Shape, key_value
+from scidb.store.duck.sql import check_keys, quote
+from scidb.store.duck.types import Shape, integer_type, key_value
 from scidb.store.model import SchemaKey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from scidb.store.duck.connection import Connection
     from scidb.store.model import KeyType, KeyValue, Record
@@ -95,6 +95,7 @@ class State:
     variables: dict[str, Variable]
     clockwork: Clockwork
     has_pieces: bool
+    wide: Mapping[str, str] = field(default_factory=dict)  # keys with integers beyond BIGINT: how views show them
     memory: Memory = field(default_factory=Memory)
 
     def draft(self) -> State:
@@ -152,7 +153,21 @@ def load(connection: Connection) -> State:
         "(SELECT max(schema_id) FROM _schema), (SELECT count(piece) FROM _record_metadata)"
     )
     clockwork = Clockwork(stamp or "", chain[0][0] if chain else "", -1 if record_no is None else record_no, schema_id)
-    return State(load_keys(connection), variables, clockwork, has_pieces=bool(pieces))
+    keys = load_keys(connection)
+    return State(keys, variables, clockwork, has_pieces=bool(pieces), wide=_wide(connection, keys))
+
+
+def _wide(connection: Connection, keys: Sequence[SchemaKey]) -> dict[str, str]:
+    wide = {}
+    for key in keys:
+        if key.value_type == "int":
+            name = quote(key.name)
+            texts = connection.rows(
+                f"SELECT {name} FROM _schema WHERE {name} IS NOT NULL AND TRY_CAST({name} AS BIGINT) IS NULL"
+            )
+            if texts:
+                wide[key.name] = integer_type(text for (text,) in texts)
+    return wide
 
 
 def variable_of(table: str) -> str:

@@ -35,6 +35,7 @@ from scidb.store.model import (
     TypeInfo,
 )
 from scidb.store.names import check_same_keys, check_variable_name
+from scidb.store.texts import check_batch_texts, check_type_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -78,6 +79,7 @@ class DuckStore:
         self._clock = clock
         self._publishing = threading.Lock()
         self._state = states.load(connection)
+        self._is_settled = True  # whether the state is known to be that of the file
 
     @classmethod
     def open(
@@ -142,7 +144,7 @@ class DuckStore:
         self._connection.check_usable()
         return StoreInfo(
             target=str(self._connection.path),
-            schema_keys=self._state.keys,
+            schema_keys=self._current().keys,
             format_version=FORMAT_VERSION,
             abilities=("sql",),
             read_only=self._read_only,
@@ -151,14 +153,15 @@ class DuckStore:
     def register(self, info: TypeInfo) -> TypeInfo:
         """Add or update a variable type; return it as stored."""
         check_variable_name(info.name)
-        with self._connection.writer:
-            self._check_writable()
-            draft = self._state.draft()
+        check_type_texts(info)
+
+        def register(draft: State) -> Written:
             _check_case(info.name, draft.variables)
-            with self._connection.writing():
-                self._upsert(info, is_new=info.name not in draft.variables)
+            self._upsert(info, is_new=info.name not in draft.variables)
             draft.variables.setdefault(info.name, Variable())
-            self._publish(draft, Written((), {}))
+            return Written((), {})
+
+        self._change(register)
         return self._types(info.name)[0]
 
     def _upsert(self, info: TypeInfo, *, is_new: bool) -> None:
@@ -207,14 +210,38 @@ class DuckStore:
 
     def write(self, batch: Batch) -> list[Record]:
         """Store a batch in one transaction and return its records, time-stamped, in order of `seq`."""
+        check_batch_texts(batch)
+
+        def write(draft: State) -> Written:
+            stamp = max(self._read_clock().strftime(_STAMP), _after(draft.clockwork.timestamp))
+            return write_batch(self._connection, draft, batch, stamp)
+
+        return [row.record for row in self._change(write).rows]
+
+    def _change(self, work: Callable[[State], Written]) -> Written:
+        """Change the file and then the state, or neither."""
         with self._connection.writer:
             self._check_writable()
-            draft = self._state.draft()
-            stamp = max(self._read_clock().strftime(_STAMP), _after(draft.clockwork.timestamp))
-            with self._connection.writing():
-                written = write_batch(self._connection, draft, batch, stamp)
-            self._publish(draft, written)
-        return [row.record for row in written.rows]
+            draft = self._current().draft()
+            # An interrupt can come also between the commit and its publication.
+            self._is_settled = False
+            written = self._connection.transaction(lambda: work(draft))
+            with self._publishing:
+                self._state = draft
+                _remember(draft, written)
+                self._is_settled = True
+        return written
+
+    def _current(self) -> State:
+        """Return the state, from the file if a change failed or was interrupted, in whatever moment."""
+        if not self._is_settled and not self._connection.is_writing:
+            with self._connection.writer:
+                if not self._is_settled:
+                    state = states.load(self._connection)
+                    with self._publishing:
+                        self._state = state
+                        self._is_settled = True
+        return self._state
 
     def _check_writable(self) -> None:
         self._connection.check_usable()
@@ -228,11 +255,6 @@ class DuckStore:
         now = self._clock()
         return now.replace(tzinfo=dt.UTC) if now.tzinfo is None else now.astimezone(dt.UTC)
 
-    def _publish(self, draft: State, written: Written) -> None:
-        with self._publishing:
-            self._state = draft
-            _remember(draft, written)
-
     # -------------------------------------------------------------- reading
 
     def find(self, query: Query[T]) -> list[T]:
@@ -245,7 +267,7 @@ class DuckStore:
             case Latest() | Records() | Entries():
                 return [row.record for row in self._rows(query)]
             case Locations():
-                return find_locations(self._connection, self._state, query)
+                return find_locations(self._connection, self._current(), query)
             case Runs():
                 return find_runs(self._connection, query)
             case Failures():
@@ -259,10 +281,10 @@ class DuckStore:
         self._connection.check_usable()
         if not isinstance(query, Latest | Records | Entries):
             raise UnsupportedOperationError(f"Records cannot be fetched by a {type(query).__name__}.")
-        return chunks(self._connection, self._state, self._rows(query))
+        return chunks(self._connection, self._current(), self._rows(query))
 
     def _rows(self, query: Latest | Records | Entries) -> list[Row]:
-        state = self._state
+        state = self._current()
         rows = find_rows(self._connection, state, query)
         if rows and is_one_place(state, query):
             with self._publishing:
@@ -276,7 +298,7 @@ class DuckStore:
 
     def trace(self, query: TraceQuery) -> Trace:
         """Walk the provenance up- or downstream."""
-        return walk(self._connection, self._state, query)
+        return walk(self._connection, self._current(), query)
 
     def sql(self, query: str, parameters: Sequence[object] = ()) -> pa.Table:
         """Run one SELECT over the views and return its result."""

@@ -25,7 +25,7 @@ def walk(connection: Connection, state: State, query: TraceQuery) -> Trace:
     """Return the calls up- or downstream of the records, nearest first, with what they used and made."""
     up = query.direction == "up"
     calls: dict[str, Call] = {}
-    frontier = _first(connection, state, query.record_ids, up=up)
+    frontier = [*_first(connection, state, query.record_ids, up=up), *query.call_ids]
     distance = 0
     while frontier and (query.depth is None or distance < query.depth):
         fresh = _calls(connection, [call_id for call_id in dict.fromkeys(frontier) if call_id not in calls])

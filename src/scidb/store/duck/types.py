@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 
 from scidb.exceptions import SchemaKeyError, UnsupportedValueError
 from scidb.store.names import unique_columns
+from scidb.store.texts import is_unicode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from scidb.store.model import KeyType, KeyValue, SchemaKey
 
@@ -27,7 +28,9 @@ __all__ = [
     "elements",
     "fitting_text",
     "has_negative_zero",
+    "integer_type",
     "is_list",
+    "key_order",
     "key_text",
     "key_value",
     "negative_zeros",
@@ -43,6 +46,7 @@ KEY_SQL_TYPES: Final[dict[KeyType | None, str]] = {
     "datetime": "TIMESTAMP WITH TIME ZONE",
     None: "VARCHAR",
 }
+_INTEGERS: Final = ("BIGINT", "HUGEINT", "VARCHAR")
 _PYTHON_TYPES: Final = {"int": int, "float": float, "str": str, "date": dt.date, "datetime": dt.datetime}
 
 
@@ -83,15 +87,11 @@ def _float_text(value: float) -> str | None:
 
 
 def _str_text(value: str) -> str | None:
-    return value if value.isascii() or _is_unicode(value) else None
+    return value if is_unicode(value) else None
 
 
 def _datetime_text(value: dt.datetime) -> str:
     return (value if value.tzinfo is None else value.astimezone(dt.UTC)).isoformat()
-
-
-def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 _TEXTS: Final[dict[type, Callable[[Any], str | None]]] = {
@@ -122,6 +122,26 @@ def key_value(kind: KeyType | None, text: str) -> KeyValue:
         case "datetime":
             return dt.datetime.fromisoformat(text)
     return text
+
+
+def integer_type(texts: Iterable[str], known: str = "BIGINT") -> str:
+    """Return the narrowest DuckDB type from the known one on that shows all of these integers.
+
+    Examples
+    --------
+    >>> integer_type(["1", "-7"]), integer_type([str(2**63)]), integer_type([str(2**200)])
+    ('BIGINT', 'HUGEINT', 'VARCHAR')
+
+    """
+    bits = max((int(text).bit_length() for text in texts if len(text) > 18), default=0)
+    return max(known, _INTEGERS[(bits > 63) + (bits > 127)], key=_INTEGERS.index)
+
+
+def key_order(value: KeyValue) -> object:
+    """Return what sorts the values of one key; a datetime without a zone counts as UTC, and comes first."""
+    if isinstance(value, dt.datetime):
+        return value if value.tzinfo else value.replace(tzinfo=dt.UTC), value.tzinfo is not None
+    return value
 
 
 # ------------------------------------------------------------------ columns of data

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import Layout, State
     from scidb.store.duck.types import Column
+    from scidb.store.model import SchemaKey
 
 __all__ = ["create_views"]
 
@@ -46,7 +47,7 @@ class _Value:
 
 def _view(state: State, view: str, variable: str, layouts: Sequence[Layout], *, by_element: bool) -> str:
     values = _values(layouts, by_element=by_element)
-    keys = [f"TRY_CAST(m.k{number} AS {KEY_SQL_TYPES[key.value_type]})" for number, key in enumerate(state.keys)]
+    keys = [f"TRY_CAST(m.k{number} AS {_key_type(state, key)})" for number, key in enumerate(state.keys)]
     # Schema keys have their names to themselves, and so have our own columns.
     names = unique_columns([value.name for value in values], reserved=[key.name for key in state.keys])
     shown = [f"{expression} AS {quote(key.name)}" for expression, key in zip(keys, state.keys, strict=True)]
@@ -54,7 +55,8 @@ def _view(state: State, view: str, variable: str, layouts: Sequence[Layout], *, 
     if by_element:
         shown.append('d."row"')
     shown += [f"d.v{number} AS {quote(name)}" for number, name in enumerate(names)]
-    data = " UNION ALL ".join(_data(layout, values, by_element=by_element) for layout in layouts)
+    # By name, so that no layout has to list the columns of all others.
+    data = " UNION ALL BY NAME ".join(_data(layout, values, by_element=by_element) for layout in layouts)
     newest = (
         f"SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) "
         f"WHERE m.variable_name = {literal(variable)} QUALIFY row_number() OVER "
@@ -69,19 +71,22 @@ def _view(state: State, view: str, variable: str, layouts: Sequence[Layout], *, 
     )
 
 
+def _key_type(state: State, key: SchemaKey) -> str:
+    return state.wide.get(key.name, KEY_SQL_TYPES[key.value_type])
+
+
 def _data(layout: Layout, values: Sequence[_Value], *, by_element: bool) -> str:
-    """Return a query for the data of one layout in the columns of the view."""
+    """Return a query for the data of one layout, with those columns of the view that it has."""
     table, as_lists = quote(layout.table), bool(layout.shape.lists) and not by_element
     cells = []
     for number, value in enumerate(values):
         column = value.sources.get(layout.table)
-        cell = f"CAST(NULL AS {value.kind})"
-        if column is not None:
-            cell = f'list(t.{quote(column.name)} ORDER BY t."row")' if as_lists else f"t.{quote(column.name)}"
-            # An empty array has no rows, and yet is a value.
-            cell = f"CASE WHEN count(t.record_no) = 0 THEN [] ELSE {cell} END" if as_lists else cell
-            cell = f"CAST({cell} AS {value.kind})"
-        cells.append(f"{cell} AS v{number}")
+        if column is None:
+            continue
+        cell = f'list(t.{quote(column.name)} ORDER BY t."row")' if as_lists else f"t.{quote(column.name)}"
+        # An empty array has no rows, and yet is a value.
+        cell = f"CASE WHEN count(t.record_no) = 0 THEN [] ELSE {cell} END" if as_lists else cell
+        cells.append(f"CAST({cell} AS {value.kind}) AS v{number}")
     if as_lists:
         return (
             f"SELECT {', '.join(['r.record_no', *cells])} FROM _records r LEFT JOIN {table} t "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from scidb.exceptions import NotFoundError, NotRegisteredError, SerializationError, did_you_mean
+from scidb.exceptions import ConflictError, NotFoundError, NotRegisteredError, SerializationError, did_you_mean
 from scidb.hashing.ids import chain_link
 from scidb.store.duck.events import apply_events
 from scidb.store.duck.insert import insert_data, insert_missing, insert_rows
@@ -76,7 +76,7 @@ class _Fresh:
 def _log(connection: Connection, draft: State, chunks: Sequence[Chunk], stamp: str) -> Written:
     entries = sorted((entry for chunk in chunks for entry in chunk.records), key=lambda entry: entry.seq)
     _check_variables(draft, entries)
-    stored = _stored(connection, entries)
+    stored = _stored(connection, draft, entries)
     _keep(connection, draft, chunks, stored)
     places = find_places(connection, draft, [entry.schema for entry in entries])
     draft.has_pieces = draft.has_pieces or any(entry.piece is not None for entry in entries)
@@ -113,14 +113,24 @@ def _no_data(entry: Record) -> NotFoundError:
     )
 
 
-def _stored(connection: Connection, entries: Sequence[Record]) -> dict[str, _Stored]:
+def _stored(connection: Connection, draft: State, entries: Sequence[Record]) -> dict[str, _Stored]:
+    """Return the records that are stored; refuse to go on if there are others than this process knows of."""
+    columns = "record_no, layout, encoding, nbytes"
     condition = Condition()
     condition.one_of("record_id", list(dict.fromkeys(entry.record_id for entry in entries)))
     found = connection.rows(
-        f"SELECT record_id, record_no, layout, encoding, nbytes FROM _records WHERE {condition.text()}",
-        condition.parameters,
+        f"SELECT record_id, {columns} FROM _records WHERE {condition.text()} "
+        f"UNION ALL SELECT NULL, {columns} FROM _records WHERE record_no > ?",
+        [*condition.parameters, draft.clockwork.record_no],
     )
-    return {row[0]: _Stored(*row[1:]) for row in found}
+    stored = {row[0]: _Stored(*row[1:]) for row in found}
+    if None in stored:
+        # Two records under one number would be mixed up for good.
+        raise ConflictError(
+            f"{connection.path} has records that this process has not written. Nothing was stored; try again.",
+            path=str(connection.path),
+        )
+    return stored
 
 
 def _keep(connection: Connection, draft: State, chunks: Sequence[Chunk], stored: dict[str, _Stored]) -> None:
