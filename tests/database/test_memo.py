@@ -413,3 +413,18 @@ def test_a_lineage_id_is_the_same_for_thunk_and_for_each(db: DatabaseManager) ->
     report = scidb.for_each(scale, {"x": Raw, "k": 4.0}, [Out], subject=[1])
 
     assert (report.completed, report.recalled) == (0, 1)
+
+
+def test_a_variable_made_of_a_result_goes_on(db: DatabaseManager) -> None:
+    """A saved instance that holds a thunk's result is an input like the result, with its record as origin."""
+    raw = saved(3.0)
+    scaled = Out(scale(raw))
+    scaled.save(subject=1)
+
+    Other.save(scale(scaled, k=7.0), subject=3)
+
+    assert Other.load_one(subject=3).data == 42.0
+    assert scale(Out.load_one(subject=1), k=7.0).was_cached
+    made = db.get_provenance(Other, subject=3)
+    assert made is not None
+    assert [item.get("type") for item in made["inputs"]] == ["Out"]

@@ -53,7 +53,7 @@ def _keys(entry: Record) -> dict[str, Any]:
 def _maker(function: str | None) -> str:
     if function is None:
         return "by hand"
-    return f"{function}()" if function else "a function"  # a later entry of the same record is by another
+    return f"{function}()"
 
 
 def _row(entry: Record, function: str | None) -> tuple[str, ...]:

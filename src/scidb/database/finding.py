@@ -88,12 +88,9 @@ class Finding(Saving):
         return self._store.find(Entries(self._match(name, metadata, params, as_of), limit))
 
     def functions_of(self, records: Sequence[Record]) -> list[str | None]:
-        """Return per record the name of the function that made it; None where it was saved by hand.
-
-        An entry that a later one of the same record superseded gives an empty text.
-        """
-        made = tuple(dict.fromkeys(record.record_id for record in records if record.call_id))
-        calls = self._store.trace(TraceQuery(made, "up", depth=1)).calls if made else ()
+        """Return per entry the name of the function that made it; None where it was saved by hand."""
+        made = tuple(dict.fromkeys(record.call_id for record in records if record.call_id))
+        calls = self._store.trace(TraceQuery(call_ids=made, depth=1)).calls if made else ()
         names = {call.call_id: call.computation.function_name for call in calls}
         return [names.get(record.call_id, "") if record.call_id else None for record in records]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scidb.exceptions import NotRegisteredError, SchemaKeyError
+from scidb.exceptions import FilterError, NotRegisteredError, SchemaKeyError
 from scidb.store.model import Batch, Entries, Latest, Locations, Match, Records, SchemaKey, TypeInfo
 from scidb.testing.store_suite.base import StoreCases
 from scidb.testing.store_suite.samples import again, log, record, save, scalars, values
@@ -135,6 +135,33 @@ class MatchingCases(StoreCases):
         assert _subjects(store, record_prefix="%") == []
         assert _subjects(store, record_prefix="_" * 12) == []
 
+    def test_prefix_that_names_nothing(self, store: Store) -> None:
+        """An empty prefix, or one that no id can have, matches nothing; one that is no text is refused."""
+        save(store, "Force", 1.0, subject=1)
+        for prefix in ("", "\ud800"):
+            for query in (Latest, Records, Entries):
+                assert store.find(query(Match(record_prefix=prefix))) == []
+        wrong: Any = 7
+        with pytest.raises(FilterError, match="7"):
+            store.find(Records(Match(record_prefix=wrong)))
+
+    def test_text_that_no_store_holds(self, store: Store) -> None:
+        """What has lone surrogates is nowhere, and asking for it is no error."""
+        save(store, "Force", 1.0, subject=1, session="a")
+        text = "\ud800"
+        for match in (
+            Match(variables=(text,)),
+            Match(schema={"session": (text,)}),
+            Match(version={text: ("1",)}),
+            Match(version={"gain": (text,)}),
+            Match(version_keys=(text, "[]")),
+            Match(record_ids=(text,)),
+            Match(lineage_ids=(text,)),
+            Match(call_ids=(text,)),
+        ):
+            assert store.find(Latest(match)) == []
+            assert store.find(Entries(match)) == []
+
     def test_by_computation_and_call(self, store: Store) -> None:
         """Entries are found by lineage_id and by call_id."""
         save(store, "Force", 0.0, subject=0)
@@ -256,6 +283,7 @@ class OrderCases(StoreCases):
         ("value_type", "ordered"),
         [
             ("int", [-(2**62), -1, 0, 9, 10, 2**62]),
+            ("int", [-(10**60) - 1, -(10**60), -(2**70), -(2**63), -10, -9, 0, 2**63, 2**70, 10**60, 10**60 + 1]),
             ("float", [-1.5, 0.0, 1e-300, 9.0, 10.0, 1e300]),
             ("str", ["", "01", "1", "10", "9", "S01", "a", "ß", "日"]),
             ("date", [dt.date(999, 1, 1), dt.date(2024, 2, 29), dt.date(2024, 10, 1)]),
@@ -267,6 +295,7 @@ class OrderCases(StoreCases):
                     dt.datetime(2024, 1, 1, 0, 0, 0, 1),  # noqa: DTZ001
                 ],
             ),
+            ("datetime", [dt.datetime(2024, 1, 1, 9, tzinfo=dt.UTC), dt.datetime(2024, 1, 1, 10)]),  # noqa: DTZ001
         ],
     )
     def test_each_type_of_key(self, tmp_path: Path, value_type: Any, ordered: list[KeyValue]) -> None:
@@ -282,3 +311,16 @@ class OrderCases(StoreCases):
                 [entry] = store.find(Latest(Match(schema={"key": (value,)})))
                 assert entry.schema == {"key": value}
             assert len(log(store)) == len(ordered)
+
+    def test_times_with_and_without_zone(self, tmp_path: Path) -> None:
+        """Times without a zone are places of their own, sorted as UTC and before equal ones with a zone."""
+        later = dt.datetime(2024, 1, 1, 12, tzinfo=dt.timezone(dt.timedelta(hours=1)))
+        noon = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
+        ordered = [later, noon.replace(tzinfo=None), noon]
+        with closing(self.make_store([SchemaKey("time", "datetime")], tmp_path)) as store:
+            store.register(TypeInfo("Force"))
+            for time in ordered:
+                save(store, "Force", 1.0, time=time)
+            found = store.find(Locations(("time",)))
+            assert [location.schema["time"] for location in found] == ordered
+            assert [entry.schema["time"] for entry in store.find(Latest())] == ordered

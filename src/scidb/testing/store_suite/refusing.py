@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from scidb.exceptions import NotFoundError, NotRegisteredError, SchemaKeyError, StorageError
+from scidb.exceptions import (
+    NotFoundError,
+    NotRegisteredError,
+    SchemaKeyError,
+    StorageError,
+    UnsupportedValueError,
+)
 from scidb.store.model import (
     Batch,
+    CallInput,
     Chunk,
     Edge,
     Entries,
@@ -66,6 +74,27 @@ class RefusingCases(StoreCases):
                 assert_refused(store, record("Force", 1.0, {"subject": value}), SchemaKeyError)
             right: Any = _RIGHT[value_type]
             assert save(store, "Force", 1.0, subject=right).schema == {"subject": right}
+
+    @pytest.mark.parametrize("part", ["version_keys", "encoding", "user_id", "lineage_id"])
+    def test_text_with_lone_surrogates(self, store: Store, part: str) -> None:
+        """Text that is not Unicode is refused as such, wherever in a record, and nothing is stored."""
+        text: Any = '{"label":"\ud800"}'
+        assert_refused(store, replace(record("Force", 1.0, {"subject": 1}), **{part: text}), UnsupportedValueError)
+
+    def test_other_texts_with_lone_surrogates(self, store: Store) -> None:
+        """The same for what is not a record."""
+        for batch in (
+            Batch(edges=(Edge("\ud800", "Emg", "f", "h"),)),
+            Batch(calls=(call("c1", CallInput("x", "constant", value_repr="\ud800")),)),
+            Batch(events=(SourceSeen("h", "f", "{}", {"f": "# \ud800"}),)),
+            Batch(events=(Failed("r", {"session": "\ud800"}, "{}", "Error", "", "", 0.5),)),
+        ):
+            with pytest.raises(UnsupportedValueError, match="surrogates"):
+                store.write(batch)
+        with pytest.raises(UnsupportedValueError, match="surrogates"):
+            store.register(TypeInfo("Force", units={"\ud800": "m"}))
+        assert log(store) == []
+        assert save(store, "Force", 1.0, subject=1).schema == {"subject": 1}
 
     def test_again_without_having_it(self, store: Store) -> None:
         """A chunk without a table that names an unknown record is refused, and nothing is stored."""

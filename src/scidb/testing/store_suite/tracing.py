@@ -117,6 +117,24 @@ class TracingCases(StoreCases):
             assert _calls(down) == ["c1", "c2", "c3"][:depth]
             assert _records(down) == {one.record_id for one in chain[: depth + 1]}
 
+    def test_from_a_call(self, store: Store) -> None:
+        """A walk may start at calls, which count as the first ones, also when their entries were superseded."""
+        raw = save(store, "Force", 0.0, subject=1)
+        middle = _made(store, 1.0, "c1", used(raw))
+        _made(store, 2.0, "c2", used(middle))
+        _made(store, 1.0, "c3", used(raw))
+        for query, whole in (
+            (TraceQuery(direction="up", call_ids=("c2", "none")), ["c2", "c1"]),
+            (TraceQuery(direction="down", call_ids=("c2", "none")), ["c2"]),
+        ):
+            assert _calls(store.trace(query)) == whole
+            assert _calls(store.trace(replace(query, depth=1))) == ["c2"]
+            assert _calls(store.trace(replace(query, depth=0))) == []
+        assert _calls(store.trace(TraceQuery((), "down", call_ids=("c1",)))) == ["c1", "c2"]
+        both = store.trace(TraceQuery((middle.record_id,), "up", 1, call_ids=("c1", "c3")))
+        assert set(_calls(both)) == {"c1", "c3"}
+        assert len(both.calls) == 2
+
     def test_shared_ancestor_once(self, store: Store) -> None:
         """A call that is reached by several ways comes once, at its nearest."""
         raw = save(store, "Force", 0.0, subject=1)
