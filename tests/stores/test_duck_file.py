@@ -122,6 +122,22 @@ def test_layouts_unify_only_without_loss(store: DuckStore, path: Path) -> None:
     ]
 
 
+def test_view_shows_every_integer(store: DuckStore, path: Path) -> None:
+    """A key's integer shows in the views whatever its size: as text only where no integer type has room (A1)."""
+    expected: list[int] = []
+    for subject, kind in ((7, "BIGINT"), (-(2**63) - 1, "HUGEINT"), (2**64, "HUGEINT"), (10**50, "VARCHAR")):
+        _save(store, {subject: 1.0})
+        expected.append(subject)
+        rows = store.sql("SELECT CAST(subject AS VARCHAR) AS s, typeof(subject) AS t FROM StepLength").to_pylist()
+        assert {int(row["s"]) for row in rows} == set(expected)
+        assert {row["t"] for row in rows} == {kind}
+    store.close()
+    with closing(DuckStore.open(path)) as reopened:
+        reopened.register(TypeInfo("Other"))
+        _save(reopened, {1: [2.0]}, pa.list_(pa.float64()))
+    assert {int(row[0]) for row in _plain(path, "SELECT subject FROM StepLength")} == {*expected, 1}
+
+
 def test_view_has_a_new_key(store: DuckStore, path: Path) -> None:
     """A schema key that is added shows in the views, empty for what was there (A11)."""
     _save(store, {1: 1.0})
@@ -138,6 +154,17 @@ def test_negative_zero_survives_compression(store: DuckStore, path: Path) -> Non
     store.close()
     with closing(DuckStore.open(path)) as reopened:
         assert repr(_values(reopened)) == repr([*column, -0.0])
+
+
+def test_view_of_many_layouts(store: DuckStore, path: Path) -> None:
+    """The view of a variable names each column of each layout once, so that it grows with their sum."""
+    for number in range(12):
+        table = pa.table({f"c{number}": [float(number)], f"d{number}": [0.5]})
+        store.write(Batch(chunks=(Chunk((_record(number, subject=number),), table),)))
+    store.close()
+    [(view,)] = _plain(path, "SELECT sql FROM duckdb_views() WHERE view_name = 'StepLength'")
+    assert len(view) < 5_000
+    assert _plain(path, "SELECT c0, c11, d11 FROM StepLength WHERE subject = 11") == [(None, 11.0, 0.5)]
 
 
 def test_all_tables_are_there(store: DuckStore, path: Path) -> None:
@@ -493,6 +520,14 @@ def test_sql_that_is_refused(store: DuckStore, query: str) -> None:
         store.sql(query)
     assert store.sql("SELECT count(*) FROM _tags").column(0).to_pylist() == [0]
     _save(store, {2: 2.0})
+
+
+def test_sql_with_lone_surrogates(store: DuckStore) -> None:
+    """Text that is not Unicode is refused in a query and in its parameters."""
+    for query, parameters in (("SELECT '\ud800'", []), ("SELECT ?", ["\ud800"])):
+        with pytest.raises(QueryError, match="surrogates"):
+            store.sql(query, parameters)
+    _save(store, {1: 1.0})
 
 
 def test_sql_does_not_see_python(store: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
