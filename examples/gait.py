@@ -124,6 +124,8 @@ def count_steps(left: NDArray[np.int64], right: NDArray[np.int64], trial: dict[s
 
 def compare_feet(left: NDArray[np.int64], right: NDArray[np.int64]) -> float:
     """Return the symmetry index of the swing times, from toe-off to heel strike."""
+    if not (len(left) and len(right)):
+        raise ValueError(f"{len(left)} steps of the left foot and {len(right)} of the right: nothing to compare")
     return symmetry_index(left=np.diff(left).mean(), right=np.diff(right).mean())
 
 

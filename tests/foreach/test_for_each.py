@@ -201,7 +201,7 @@ def test_variants_are_never_mixed(raw: DatabaseManager) -> None:
     for k in (2.0, 3.0):
         for_each(mean, {"signal": Raw, "k": k}, [Mean], subject=[], trial=[])
 
-    with pytest.raises(exceptions.AmbiguousVersionError, match=r"Fixed\(Mean, k=2.0\)"):
+    with pytest.raises(exceptions.AmbiguousVersionError, match=r"Fixed\(Mean, k=3.0\)"):
         for_each(total, {"values": Mean}, [Group], subject=[])
     assert counts(for_each(total, {"values": Fixed(Mean, k=3.0)}, [Group], subject=[])) == (3, 0, 0, 0, 0)
 
@@ -259,6 +259,24 @@ def test_one_failure_does_not_stop_the_rest(raw: DatabaseManager) -> None:
     assert (stored.error, stored.schema) == ("ZeroDivisionError", {"subject": 2, "trial": 1})
     broken.clear()
     assert counts(for_each(fragile_thunk, {"signal": Raw}, [Mean], subject=[], trial=[])) == (1, 0, 5, 0, 0)
+
+
+def test_older_results_of_failed_combinations_are_named(raw: DatabaseManager, caplog: pytest.LogCaptureFixture) -> None:
+    """A8: when a combination fails that has a result of an earlier run, it is said that later steps use that."""
+    for_each(mean, {"signal": Raw}, [Mean], subject=[], trial=[])
+    Raw.save(np.array([]), subject=1, trial=1)
+
+    def strict_mean(signal: Any, k: float = 1.0) -> float:
+        if not len(signal):
+            raise ZeroDivisionError("empty")
+        return float(np.mean(signal) * k)
+
+    strict_mean.__qualname__ = "mean"
+    report = for_each(strict_mean, {"signal": Raw}, [Mean], subject=[], trial=[])
+
+    assert report.failed == 1
+    assert "still have the results of an earlier run" in caplog.text
+    assert "subject=1, trial=1" in caplog.text
 
 
 def test_a_value_that_cannot_be_stored_fails_alone(raw: DatabaseManager) -> None:
@@ -507,7 +525,7 @@ def test_thunks_run_as_functions(raw: DatabaseManager) -> None:
         (lambda: for_each(mean, {"signal": Raw}, [Mean, Mean]), "twice"),
         (lambda: for_each(mean, {"signal": Raw}, [Mean], sbject=[1]), "Did you mean 'subject'"),
         (lambda: for_each(mean, {"signal": Raw}, [Mean], distribute=True), "not a schema key"),
-        (lambda: for_each(lambda trial: trial, {"trial": 3}, [Mean]), "schema key or of a reserved"),
+        (lambda: for_each(lambda trial: trial, {"trial": 3}, [Mean]), "is a schema key"),
         (lambda: for_each(mean, {"signal": Raw}, [Mean], as_table=["x"]), "no input"),
         (lambda: for_each(mean, {"signal": PathInput("{day}.csv")}, [Mean], subject=[1]), "needs the key 'day'"),
         (lambda: for_each(mean, {"signal": Raw}, [Mean], on_error="ignore"), "on_error"),  # type: ignore[arg-type]

@@ -34,10 +34,20 @@ def check_key_name(name: str) -> None:
         When `name` is reserved or begins with two underscores.
 
     """
-    if name in RESERVED_KEYS or name.startswith("__"):
-        reason = "is reserved" if name in RESERVED_KEYS else "begins with two underscores, which is reserved"
+    if name in ("as_df", "as_table"):
         raise ReservedMetadataKeyError(
-            f"The metadata key {name!r} {reason}. Choose another name, for example {name.strip('_')}_value.",
+            f"{name}= is not for this call: load takes as_table=, load_all takes as_df=.", key=name
+        )
+    if name in RESERVED_KEYS:
+        raise ReservedMetadataKeyError(
+            f"The metadata key {name!r} is reserved: a call of SciDB has, or will have, a keyword of that name. Choose "
+            f"another one, for example {name}_value.",
+            key=name,
+        )
+    if name.startswith("__"):
+        raise ReservedMetadataKeyError(
+            f"The metadata key {name!r} begins with two underscores, which is reserved for the configuration of "
+            f"for_each. To find results by it, write params={{{name!r}: ...}}.",
             key=name,
         )
 

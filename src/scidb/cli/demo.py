@@ -223,6 +223,11 @@ def _report(reports: Sequence[ForEachReport]) -> Sequence[ForEachReport]:
 def _work_done(reports: Sequence[ForEachReport]) -> str:
     computed = [f"{report.completed} of {report.function_name}()" for report in reports if report.completed]
     kept = sum(report.up_to_date + report.recalled for report in reports)
+    if missing := sum(report.failed + report.skipped for report in reports):
+        return (
+            f"{missing} results could not be computed, as said above. What they had before, if anything, is still "
+            "there, and later steps used it."
+        )
     if not computed:
         return f"Nothing was recomputed: all {kept} results were made by this very code from these very inputs."
     return f"Computed: {' and '.join(computed)}. The other {kept} results do not depend on what changed."
@@ -237,7 +242,7 @@ def _show_tree(graph: LineageGraph, folder: Path) -> None:
         _show(line)
     if cut < len(lines):
         _show(f"   ... and {len(lines) - cut} more lines like these, for the other days")
-    sources = ", ".join(str(folder / node.label) for node in graph.nodes if node.kind == "file")
+    sources = ", ".join(sorted({str(folder / node.label) for node in graph.nodes if node.kind == "file"}))
     calls = sum(node.kind == "call" for node in graph.nodes)
     _say(f"In all {calls} calls lead from {sources} to this number.")
 

@@ -204,9 +204,10 @@ class Core:
 
         """
         if name in self.schema_keys or name in RESERVED_KEYS or name.startswith("__"):
+            reason = "is a schema key of this database" if name in self.schema_keys else "is reserved by SciDB"
             raise PipelineError(
-                f"The constant {name!r} has the name of a schema key or of a reserved key, and would be stored as a "
-                "version key of that name. Rename the parameter of the function."
+                f"The constant {name!r} would be stored as a version key of that name, and {name!r} {reason}. Rename "
+                f"the parameter of the function, for example to {name.strip('_')}_value."
             )
 
     def _address(self, name: str, metadata: Mapping[str, Any], params: Mapping[str, Any] | None = None) -> Address:

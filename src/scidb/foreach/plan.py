@@ -107,8 +107,12 @@ def plan_tasks(
     present = [task for task in tasks if task.report.state != "skipped"]
     _identify(parameters, run, present, metadata_keys)
     runnable = [task for task in present if task.problem is None]
+    standing = _standing(recorder, run, tasks)
+    for task in tasks:
+        at = _at(task.combination)
+        task.report.has_result = any((output.__name__, at) in standing for output in run.outputs)
     if reuse:
-        _find_state(recorder, run, runnable)
+        _find_state(recorder, run, runnable, standing)
         _warn_of_one_computation(run, runnable)
     for task in runnable:
         if task.report.state == "not_run":
@@ -139,7 +143,8 @@ def _find_entries(recorder: Recorder, spec: VariableInput, tasks: list[Task], ke
             shapes.add(together)
         else:
             task.report.state = "skipped"
-            task.report.reason = task.report.reason or f"no {spec.variable.__name__} at {_place(place)}"
+            wanted = _place({**place, **version})
+            task.report.reason = task.report.reason or f"no {spec.variable.__name__} at {wanted}"
         _check_one_variant(spec, found, place)
         task.entries[spec.name] = found
     if len(shapes) > 1 and not spec.as_table:
@@ -163,7 +168,8 @@ def _check_one_variant(spec: VariableInput, found: Iterable[Entry], place: Mappi
     for entries in variants.values():
         if len(entries) > 1:
             name = spec.variable.__name__
-            key, values = _difference(entries)
+            # The newest comes first, as the one that is most likely meant.
+            key, values = _difference(sorted(entries, key=lambda entry: entry.timestamp, reverse=True))
             choice = f"Fixed({name}, {key}={values[0]!r})"
             raise AmbiguousVersionError(
                 f"The input {spec.name!r} matches {len(entries)} variants of {name} at {_place(place)}, which differ "
@@ -260,13 +266,24 @@ def _warn_of_one_computation(run: RunInfo, tasks: Sequence[Task]) -> None:
         )
 
 
-def _find_state(recorder: Recorder, run: RunInfo, tasks: Sequence[Task]) -> None:
-    """Mark what is up to date; give the rest the records of an earlier equal computation, if there was one."""
+def _standing(
+    recorder: Recorder, run: RunInfo, tasks: Sequence[Task]
+) -> dict[tuple[str, frozenset[tuple[str, Any]]], Entry]:
+    """Return the results of earlier runs of this configuration that stand where the tasks would put theirs."""
     if not tasks:
-        return
+        return {}
     keys = tuple(tasks[0].combination)
     schema = {key: tuple(dict.fromkeys(task.combination[key] for task in tasks)) for key in keys}
-    standing = {(e.variable, _at(e.schema)): e for e in recorder.standing(run, schema)}
+    return {(entry.variable, _at(entry.schema)): entry for entry in recorder.standing(run, schema)}
+
+
+def _find_state(
+    recorder: Recorder,
+    run: RunInfo,
+    tasks: Sequence[Task],
+    standing: Mapping[tuple[str, frozenset[tuple[str, Any]]], Entry],
+) -> None:
+    """Mark what is up to date; give the rest the records of an earlier equal computation, if there was one."""
     changed = []
     for task in tasks:
         at = _at(task.combination)

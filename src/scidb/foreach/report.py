@@ -39,6 +39,7 @@ class CombinationReport:
     state: State = "not_run"
     reason: str = ""
     seconds: float | None = None
+    has_result: bool = False  # an earlier run left one here, which later steps use
 
 
 @dataclass(slots=True)
@@ -150,18 +151,26 @@ class ForEachReport:
 def log_outcome(report: ForEachReport) -> None:
     """Say loudly what a tired reader must not miss: failures, and runs in which nothing matched."""
     total = len(report.combinations)
+    older = [item for item in report.combinations if item.has_result and item.state in ("failed", "skipped")]
+    if older and not report.dry_run:
+        logger.warning(
+            "%s(): %d combinations failed or were skipped, and still have the results of an earlier run, which later "
+            "steps will use. First: %s.",
+            report.function_name,
+            len(older),
+            _keys_text(older[0].combination),
+        )
     if report.failures:
         first = report.failures[0]
-        keys = ", ".join(f"{key}={value!r}" for key, value in first.combination.items())
         count = "ALL" if report.failed == total else f"{report.failed} of"
         logger.warning(
-            "%s(): %s %d combinations failed. First, at %s: %s: %s. report.failures has all, with tracebacks.",
+            "%s(): %s %d combinations failed. First, at %s: %s: %s. report.failures and `scidb runs` have all of them.",
             report.function_name,
             count,
             total,
-            keys or "the whole dataset",
+            _keys_text(first.combination),
             type(first.error).__name__,
-            next(item.reason for item in report.combinations if item.state == "failed").partition(": ")[2],
+            _reason_of_first_failure(report),
         )
     elif not total:
         logger.warning(
@@ -175,6 +184,15 @@ def log_outcome(report: ForEachReport) -> None:
             total,
             report.combinations[0].reason,
         )
+
+
+def _reason_of_first_failure(report: ForEachReport) -> str:
+    reason = next(item.reason for item in report.combinations if item.state == "failed")
+    return reason.partition(": ")[2].rstrip(".?! ")
+
+
+def _keys_text(combination: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in combination.items()) or "the whole dataset"
 
 
 class Progress:

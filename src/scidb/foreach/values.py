@@ -76,7 +76,8 @@ def as_outputs(result: Any, run: RunInfo, name: str) -> tuple[Any, ...]:
     if result is None:
         raise OutputCountError(
             f"{name}() returned None, where {expected} output{'s' if expected > 1 else ''} "
-            f"({', '.join(output.__name__ for output in run.outputs)}) were expected. Is a return statement missing?"
+            f"({', '.join(output.__name__ for output in run.outputs)}) {'were' if expected > 1 else 'was'} expected. "
+            "Is a return statement missing?"
         )
     if expected == 1 and run.declared_outputs != "unpack":
         return (result,)

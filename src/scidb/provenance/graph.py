@@ -72,7 +72,8 @@ class LineageGraph:
             node = nodes[node_id]
             seen = node_id in shown and bool(further[node_id])
             named = f"{name} = " if name and node.kind != "call" else ""
-            short = f"  [{node.id[:12]}]" if node.kind == "record" else ""
+            digest = node.details.get("sha256", "") if node.kind == "file" else node.id
+            short = f"  [{digest[:12]}]" if node.kind in ("record", "file") else ""
             remark = "  (see above)" if seen else "  ..." if node.cut else ""
             yield f"{lead}{named}{node.label}{short}{remark}"
             if seen:

@@ -81,4 +81,4 @@ def run(first_day: int = 0) -> list[ForEachReport]:
 if __name__ == "__main__":
     for report in run():
         print(report)
-    print(GroupSlope.load_one(first_day=0).data)
+    print(GroupSlope.load(as_table=True))

@@ -131,7 +131,7 @@ class Connection:
             kinds = ", ".join(str(one.type).rpartition(".")[2] for one in statements) or "none"
             raise QueryError(
                 f"A query is exactly one SELECT statement; this is {len(statements)} ({kinds}): {query[:200]!r}. "
-                "Data are changed through save and db.admin only.",
+                "Data are changed by saving only.",
                 query=query,
             )
 

@@ -101,8 +101,8 @@ def _locked(path: Path, timeout: float) -> DatabaseLockedError:
         who = f"process {holder.pid} of {holder.user} on {holder.host}, since {holder.since}"
         details = {"pid": holder.pid, "host": holder.host, "user": holder.user, "since": holder.since}
     return DatabaseLockedError(
-        f"The database {path} is in use by {who}; waited {timeout:g} s. Close it there, raise lock_timeout, or "
-        "share it between processes with `scidb-server`.",
+        f"The database {path} is in use by {who}; waited {timeout:g} s. Close it there, or wait "
+        "longer with lock_timeout=.",
         path=str(path),
         **details,
     )
