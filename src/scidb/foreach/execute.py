@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -149,8 +149,9 @@ def for_each(
             UncacheableWarning,
             stacklevel=2,
         )
+    all_of = {key for key, values in metadata_iterables.items() if isinstance(values, Sized) and not len(values)}
     reuse = save and skip_computed and not force
-    tasks = plan_tasks(recorder, parameters, run, combinations, metadata_keys=metadata_keys, reuse=reuse)
+    tasks = plan_tasks(recorder, parameters, run, combinations, metadata_keys=metadata_keys, all_of=all_of, reuse=reuse)
     report = ForEachReport(function_name(fn), [task.report for task in tasks], dry_run=dry_run)
     if not dry_run:
         report.run_id = run.run_id

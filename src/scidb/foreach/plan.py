@@ -19,7 +19,7 @@ from scidb.hashing import ids
 from scidb.hashing.inputs import Input, identify_input
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from scidb.foreach.config import Parameters, VariableInput
@@ -89,9 +89,12 @@ def plan_tasks(
     combinations: Sequence[dict[str, Any]],
     *,
     metadata_keys: Sequence[str],
+    all_of: Collection[str],
     reuse: bool,
 ) -> list[Task]:
     """Find the inputs and the state of every combination.
+
+    `all_of` are the keys of which every value is visited, so that no look-up needs to name the values.
 
     Raises
     ------
@@ -102,12 +105,12 @@ def plan_tasks(
     tasks = [Task(CombinationReport(combination)) for combination in combinations]
     keys = tuple(combinations[0]) if combinations else ()
     for spec in parameters.variables:
-        _find_entries(recorder, spec, tasks, keys)
+        _find_entries(recorder, spec, tasks, keys, all_of)
     _find_files(parameters, tasks)
     present = [task for task in tasks if task.report.state != "skipped"]
     _identify(parameters, run, present, metadata_keys)
     runnable = [task for task in present if task.problem is None]
-    standing = _standing(recorder, run, tasks)
+    standing = _standing(recorder, run, tasks, all_of)
     for task in tasks:
         at = _at(task.combination)
         task.report.has_result = any((output.__name__, at) in standing for output in run.outputs)
@@ -123,14 +126,16 @@ def plan_tasks(
 # ------------------------------------------------------------------ inputs
 
 
-def _find_entries(recorder: Recorder, spec: VariableInput, tasks: list[Task], keys: tuple[str, ...]) -> None:
+def _find_entries(
+    recorder: Recorder, spec: VariableInput, tasks: list[Task], keys: tuple[str, ...], all_of: Collection[str]
+) -> None:
     fixed = {key: value for key, value in spec.fixed.items() if key in recorder.schema_keys}
     version = {key: value for key, value in spec.fixed.items() if key not in fixed}
     schema: dict[str, Sequence[Any]] = {key: (value,) for key, value in fixed.items()}
     at = {key: value for key, value in fixed.items() if value is not None}
     keys = tuple(key for key in keys if key in at or key not in fixed)
     for key in keys:
-        if key not in at:
+        if key not in at and key not in all_of:
             schema[key] = (*dict.fromkeys(task.combination[key] for task in tasks), None)
     index = MatchIndex(spec.variable.__name__, recorder.candidates(spec.variable, schema, version), (*keys, *at))
     shapes = set()
@@ -267,12 +272,12 @@ def _warn_of_one_computation(run: RunInfo, tasks: Sequence[Task]) -> None:
 
 
 def _standing(
-    recorder: Recorder, run: RunInfo, tasks: Sequence[Task]
+    recorder: Recorder, run: RunInfo, tasks: Sequence[Task], all_of: Collection[str]
 ) -> dict[tuple[str, frozenset[tuple[str, Any]]], Entry]:
     """Return the results of earlier runs of this configuration that stand where the tasks would put theirs."""
     if not tasks:
         return {}
-    keys = tuple(tasks[0].combination)
+    keys = [key for key in tasks[0].combination if key not in all_of]
     schema = {key: tuple(dict.fromkeys(task.combination[key] for task in tasks)) for key in keys}
     return {(entry.variable, _at(entry.schema)): entry for entry in recorder.standing(run, schema)}
 
