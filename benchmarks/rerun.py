@@ -26,7 +26,7 @@ _SCRIPT = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-import duckdb, gait
+import duckdb, gait, scidb.store.duck
 from scidb import configure_database
 started = time.perf_counter()
 with configure_database(sys.argv[3], gait.KEYS):

@@ -200,21 +200,27 @@ def test_interrupt_while_data_stream(pair: Pair, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers here")
-@pytest.mark.parametrize("kind", ["find", "sql"])
+@pytest.mark.parametrize("kind", ["find", "sql", "write"])
 def test_interrupt_within_a_statement(pair: Pair, kind: str) -> None:
-    """An interrupt while DuckDB computes is a KeyboardInterrupt, and the handle goes on."""
+    """An interrupt while DuckDB computes is a KeyboardInterrupt; the handle goes on, and the file opens again."""
     pair.save(1)
-    long = "SELECT sum(a.range * b.range) FROM range(30000) a, range(30000) b"
+    long = "SELECT sum(a.range * b.range) FROM range(20000) a, range(20000) b"
+    insert = "INSERT INTO _hits SELECT 'x', a.range * b.range, '', '' FROM range(20000) a, range(1000) b"
 
     def interrupt(*details: object) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
-        ask: Any = pair.store.sql if kind == "sql" else pair.store._connection.rows
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        connection = pair.store._connection
+        asks: dict[str, Any] = {
+            "find": lambda: connection.rows(long),
+            "sql": lambda: pair.store.sql(long),
+            "write": lambda: connection.transaction(lambda: connection.execute(insert)),
+        }
         with pytest.raises(KeyboardInterrupt):
-            ask(long)
+            asks[kind]()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

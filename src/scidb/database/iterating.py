@@ -58,21 +58,18 @@ class Iterating(Loading):
         ]
         return known.outputs
 
-    def candidates(
-        self, variable: Loadable, schema: Mapping[str, Sequence[Any]], version: Mapping[str, Any]
+    def latest(
+        self,
+        variables: Sequence[Loadable],
+        schema: Mapping[str, Sequence[Any]],
+        version: Mapping[str, Any],
+        version_keys: Mapping[str, str],
     ) -> Sequence[Record]:
-        """Return the latest entries of a variable at these key values and version keys."""
-        texts = {
-            name: (None if value is None else ids.canonical_json(version_value(name, value)),)
-            for name, value in version.items()
-        }
-        match = Match((variable.__name__,), _tuples(schema), texts)
-        return self._store.find(Latest(match))
-
-    def standing(self, run: RunInfo, schema: Mapping[str, Sequence[Any]]) -> Sequence[Record]:
-        """Return the latest entries of the run's outputs under its version keys."""
-        names = tuple(output.__name__ for output in run.outputs)
-        return self._store.find(Latest(Match(names, _tuples(schema), version_keys=(run.version_keys,))))
+        """Return the latest entries of variables at these key values and version keys."""
+        names = tuple(dict.fromkeys(variable.__name__ for variable in variables))
+        texts = {name: (_wanted_text(name, value),) for name, value in version.items()}
+        whole = {name: (text,) for name, text in version_keys.items()}
+        return self._store.find(Latest(Match(names, _tuples(schema), texts, whole)))
 
     def known(self, lineage_ids: Sequence[str]) -> Sequence[Record]:
         """Return the newest entry of each record that one of these computations made."""

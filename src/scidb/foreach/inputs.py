@@ -9,7 +9,7 @@ import re
 import string
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -170,9 +170,6 @@ class PathInput:
         return f"PathInput({self.template!r}, root_folder={self.root_folder.as_posix()!r})"
 
 
-_BLOCK: Final = 1 << 20
-
-
 def file_state(path: Path) -> tuple[int, int, int]:
     """Return what changes when somebody writes to a file; far cheaper than its content."""
     found = path.stat()
@@ -181,11 +178,8 @@ def file_state(path: Path) -> tuple[int, int, int]:
 
 def file_input(name: str, relative: str, path: Path) -> Input:
     """Return identity and origin of a file as the input `name`; the content is read once."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    content = digest.hexdigest()
+    with path.open("rb", buffering=0) as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
     origin = CallInput(name, "file", content_hash=content, value_repr=relative)
     return Input(file_form(relative, content), (origin,))
 

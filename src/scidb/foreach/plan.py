@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from scidb.exceptions import AmbiguousVersionError, PipelineError
 from scidb.foreach.inputs import MatchIndex, file_input, file_state
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Task", "plan_tasks"]
 
+Standing: TypeAlias = "Mapping[tuple[str, frozenset[tuple[str, Any]]], Entry]"
+"""The results of earlier runs of a configuration, by variable and location."""
+
 logger = logging.getLogger("scidb.foreach")
+
+_READERS: Final = 4
 
 
 @dataclass(slots=True)
@@ -38,13 +44,15 @@ class FileSeen:
     path: Path
     relative: str
     state: tuple[int, int, int] = (0, 0, 0)
-    found: Input | None = None
+    found: Input | OSError | None = None
 
-    def identify(self, name: str) -> Input:
+    def identify(self, name: str) -> None:
         """Read the file, and note its state before that."""
-        self.state = file_state(self.path)
-        self.found = file_input(name, self.relative, self.path)
-        return self.found
+        try:
+            self.state = file_state(self.path)
+            self.found = file_input(name, self.relative, self.path)
+        except OSError as error:
+            self.found = error
 
     def check_unchanged(self, name: str) -> None:
         """Refuse a result that may have been computed from another content than the one identified.
@@ -103,14 +111,11 @@ def plan_tasks(
 
     """
     tasks = [Task(CombinationReport(combination)) for combination in combinations]
-    keys = tuple(combinations[0]) if combinations else ()
-    for spec in parameters.variables:
-        _find_entries(recorder, spec, tasks, keys, all_of)
+    standing = _find_entries(recorder, parameters.variables, run, tasks, all_of)
     _find_files(parameters, tasks)
     present = [task for task in tasks if task.report.state != "skipped"]
     _identify(parameters, run, present, metadata_keys)
     runnable = [task for task in present if task.problem is None]
-    standing = _standing(recorder, run, tasks, all_of)
     for task in tasks:
         at = _at(task.combination)
         task.report.has_result = any((output.__name__, at) in standing for output in run.outputs)
@@ -126,21 +131,70 @@ def plan_tasks(
 # ------------------------------------------------------------------ inputs
 
 
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """Where an input is looked for, and by which of its keys a combination finds its own entries."""
+
+    schema: Mapping[str, Sequence[Any]]
+    version: Mapping[str, Any]
+    keys: tuple[str, ...]
+    at: Mapping[str, Any]  # the fixed schema keys
+
+
 def _find_entries(
-    recorder: Recorder, spec: VariableInput, tasks: list[Task], keys: tuple[str, ...], all_of: Collection[str]
-) -> None:
-    fixed = {key: value for key, value in spec.fixed.items() if key in recorder.schema_keys}
-    version = {key: value for key, value in spec.fixed.items() if key not in fixed}
+    recorder: Recorder, specs: Sequence[VariableInput], run: RunInfo, tasks: list[Task], all_of: Collection[str]
+) -> Standing:
+    """Give every task the entries of its inputs, and return what stands where the tasks would put their results.
+
+    What has nothing fixed is looked up at once.
+    """
+    if not tasks:
+        return {}
+    free = [spec for spec in specs if not spec.fixed]
+    read = {spec.variable.__name__ for spec in free}
+    written = {output.__name__: run.version_keys for output in run.outputs if output.__name__ not in read}
+    search = _search(recorder, {}, tasks, all_of)
+    variables = [*(spec.variable for spec in free), *run.outputs]
+    found: dict[str, list[Entry]] = defaultdict(list)
+    for entry in recorder.latest(variables, search.schema, {}, written):
+        found[entry.variable].append(entry)
+    for spec in specs:
+        if spec.fixed:
+            search = _search(recorder, spec.fixed, tasks, all_of)
+            entries = recorder.latest([spec.variable], search.schema, search.version, {})
+            _hand_out(spec, search, entries, tasks)
+        else:
+            _hand_out(spec, search, found[spec.variable.__name__], tasks)
+    return {
+        (entry.variable, _at(entry.schema)): entry
+        for output in run.outputs
+        for entry in found[output.__name__]
+        if entry.version_keys == run.version_keys
+    }
+
+
+def _search(
+    recorder: Recorder,
+    given: Mapping[str, Any],
+    tasks: Sequence[Task],
+    all_of: Collection[str],
+) -> _Search:
+    fixed = {key: value for key, value in given.items() if key in recorder.schema_keys}
+    version = {key: value for key, value in given.items() if key not in fixed}
     schema: dict[str, Sequence[Any]] = {key: (value,) for key, value in fixed.items()}
     at = {key: value for key, value in fixed.items() if value is not None}
-    keys = tuple(key for key in keys if key in at or key not in fixed)
+    keys = [key for key in tasks[0].combination if key in at or key not in fixed]
     for key in keys:
         if key not in at and key not in all_of:
             schema[key] = (*dict.fromkeys(task.combination[key] for task in tasks), None)
-    index = MatchIndex(spec.variable.__name__, recorder.candidates(spec.variable, schema, version), (*keys, *at))
+    return _Search(schema, version, tuple(dict.fromkeys((*keys, *at))), at)
+
+
+def _hand_out(spec: VariableInput, search: _Search, entries: Sequence[Entry], tasks: Sequence[Task]) -> None:
+    index = MatchIndex(spec.variable.__name__, entries, search.keys)
     shapes = set()
     for task in tasks:
-        place = {key: value for key, value in {**task.combination, **at}.items() if key in {*keys, *at}}
+        place = {key: value for key, value in {**task.combination, **search.at}.items() if key in search.keys}
         found, together = index.find(place)
         if together or spec.as_table:
             task.together.add(spec.name)
@@ -148,7 +202,7 @@ def _find_entries(
             shapes.add(together)
         else:
             task.report.state = "skipped"
-            wanted = _place({**place, **version})
+            wanted = _place({**place, **search.version})
             task.report.reason = task.report.reason or f"no {spec.variable.__name__} at {wanted}"
         _check_one_variant(spec, found, place)
         task.entries[spec.name] = found
@@ -214,13 +268,16 @@ def _identify(parameters: Parameters, run: RunInfo, tasks: Sequence[Task], metad
     fixed = {name: found.form for name, found in parameters.fixed_inputs.items()}
     constants = [o for name in parameters.constants for o in _origins(parameters.fixed_inputs, name)]
     cache: dict[tuple[str, str], Input] = {}
+    _read_files(tasks)
     for task in tasks:
         inputs = {spec.name: _variable_form(spec, task, parameters, cache) for spec in parameters.variables}
-        try:
-            inputs.update((name, file.identify(name)) for name, file in task.files.items())
-        except OSError as error:
-            task.problem, task.report.state = error, "failed"
-            task.report.reason = f"{type(error).__name__}: {error}"
+        for name, file in task.files.items():
+            if isinstance(file.found, Input):
+                inputs[name] = file.found
+            else:
+                task.problem, task.report.state = file.found, "failed"
+                task.report.reason = f"{type(file.found).__name__}: {file.found}"
+        if task.problem is not None:
             continue
         for key in metadata_keys:
             inputs[key] = identify_input(key, task.combination[key])
@@ -231,6 +288,19 @@ def _identify(parameters: Parameters, run: RunInfo, tasks: Sequence[Task], metad
             task.lineage_id = ids.uncacheable_id()
         else:
             task.lineage_id = ids.lineage_id(run.function.hash, forms, run.declared_outputs)
+
+
+def _read_files(tasks: Sequence[Task]) -> None:
+    """Identify all files, several at a time: a digest leaves Python free, and a network drive makes one wait."""
+    files = [(name, file) for task in tasks for name, file in task.files.items()]
+
+    def identify(start: int) -> None:
+        for name, file in files[start::_READERS]:
+            file.identify(name)
+
+    if files:
+        with ThreadPoolExecutor(_READERS) as pool:
+            list(pool.map(identify, range(_READERS)))
 
 
 def _origins(inputs: Mapping[str, Input], name: str) -> tuple[CallInput, ...]:
@@ -271,22 +341,11 @@ def _warn_of_one_computation(run: RunInfo, tasks: Sequence[Task]) -> None:
         )
 
 
-def _standing(
-    recorder: Recorder, run: RunInfo, tasks: Sequence[Task], all_of: Collection[str]
-) -> dict[tuple[str, frozenset[tuple[str, Any]]], Entry]:
-    """Return the results of earlier runs of this configuration that stand where the tasks would put theirs."""
-    if not tasks:
-        return {}
-    keys = [key for key in tasks[0].combination if key not in all_of]
-    schema = {key: tuple(dict.fromkeys(task.combination[key] for task in tasks)) for key in keys}
-    return {(entry.variable, _at(entry.schema)): entry for entry in recorder.standing(run, schema)}
-
-
 def _find_state(
     recorder: Recorder,
     run: RunInfo,
     tasks: Sequence[Task],
-    standing: Mapping[tuple[str, frozenset[tuple[str, Any]]], Entry],
+    standing: Standing,
 ) -> None:
     """Mark what is up to date; give the rest the records of an earlier equal computation, if there was one."""
     changed = []

@@ -187,14 +187,17 @@ class Recorder(Protocol):
         """Return the combinations of these keys that exist, in natural order."""
         ...
 
-    def candidates(
-        self, variable: Loadable, schema: Mapping[str, Sequence[Any]], version: Mapping[str, Any]
+    def latest(
+        self,
+        variables: Sequence[Loadable],
+        schema: Mapping[str, Sequence[Any]],
+        version: Mapping[str, Any],
+        version_keys: Mapping[str, str],
     ) -> Sequence[Entry]:
-        """Return the latest entries of a variable that a combination with such key values could use."""
-        ...
+        """Return the latest entries of variables at such key values, with these version keys among theirs.
 
-    def standing(self, run: RunInfo, schema: Mapping[str, Sequence[Any]]) -> Sequence[Entry]:
-        """Return the latest entries of the run's outputs under the run's version keys."""
+        `version_keys` names the variables of which only one variant counts, by the whole of its version keys.
+        """
         ...
 
     def known(self, lineage_ids: Sequence[str]) -> Sequence[Entry]:

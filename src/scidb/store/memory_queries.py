@@ -88,7 +88,7 @@ def _distributed_from(entry: Record) -> object:
 def _matches(entry: Record, match: Match) -> bool:
     return (
         _one_of(entry.variable, match.variables)
-        and _one_of(entry.version_keys, match.version_keys)
+        and _one_of(entry.version_keys, match.version_keys.get(entry.variable))
         and _one_of(entry.record_id, match.record_ids)
         and _one_of(entry.lineage_id, match.lineage_ids)
         and _one_of(entry.call_id, match.call_ids)

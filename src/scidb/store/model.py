@@ -339,15 +339,16 @@ class Match:
 
     In `schema`, a key maps to the values of which any will do; None among them means "not set". In
     `version`, likewise with canonical JSON texts of the wanted values. `version_keys` gives whole texts
-    instead. An empty tuple or an empty prefix matches nothing. A schema key that does not exist is a
-    SchemaKeyError, a prefix that is no text a FilterError. Everything looks only at entries up to and
+    instead, for the variables that it names; others are not restricted by it. An empty tuple or an empty
+    prefix matches nothing. A schema key that does not exist is a SchemaKeyError, a prefix that is no text
+    a FilterError. Everything looks only at entries up to and
     including `as_of`.
     """
 
     variables: tuple[str, ...] | None = None
     schema: Mapping[str, tuple[KeyValue | None, ...]] = field(default_factory=dict)
     version: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
-    version_keys: tuple[str, ...] | None = None
+    version_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     record_ids: tuple[str, ...] | None = None
     record_prefix: str | None = None
     lineage_ids: tuple[str, ...] | None = None

@@ -225,7 +225,7 @@ class StoreMachine(RuleBasedStateMachine):
         if narrowed == "version":
             match = replace(match, version={"gain": (None, "1")})
         if narrowed == "version_keys":
-            match = replace(match, version_keys=(entry.version_keys,))
+            match = replace(match, version_keys={entry.variable: (entry.version_keys,)})
         self._compare(Latest(match), Latest(match))
 
     @rule(data=st.data(), direction=st.sampled_from(["up", "down"]), depth=st.none() | st.integers(0, 2))

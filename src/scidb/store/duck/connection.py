@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import duckdb
@@ -184,16 +184,19 @@ class Connection:
         Not a context manager: an interrupt that comes while one is entered would leave the transaction open.
         """
         with self.writer:
-            self._end_transaction()  # of which a second interrupt may have kept the last one
+            self._undo()  # from which a second interrupt may have kept the last one
             try:
                 self._transaction = self._root.cursor()
                 self._writing_in = threading.current_thread()
                 self.execute("BEGIN TRANSACTION")
                 done = work()
                 self.execute("COMMIT")
-            finally:
+            except BaseException:
                 self._writing_in = None  # comes first, since an interrupt can come with any call
-                self._end_transaction()
+                self._undo()
+                raise
+            self._writing_in, written, self._transaction = None, self._transaction, None
+            written.close()
         return done
 
     @property
@@ -201,24 +204,31 @@ class Connection:
         """Whether a transaction is under way."""
         return self._writing_in is not None
 
-    def _end_transaction(self) -> None:
-        """Close the cursor of the transaction, which undoes what was not committed."""
+    def _undo(self) -> None:
+        """Undo a transaction that did not come to its end."""
         if self._transaction is not None:
-            self._transaction.close()
+            self._give_up(self._transaction)
             self._transaction = None
+
+    def _give_up(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        # Closed within a transaction, an interrupted statement keeps DuckDB 1.x from ever opening the file again.
+        with suppress(SciDBError), _translated(self.path):
+            cursor.execute("ROLLBACK").fetchall()
+        cursor.close()
 
     def _drop_cursor(self) -> None:
         """Close this thread's cursor, and with it what it has begun; the next statement gets a new one."""
         with self._cursors_lock:
             cursor = self._cursors.pop(threading.current_thread(), None)
         if cursor is not None:
-            cursor.close()
+            self._give_up(cursor)
 
     def close(self) -> None:
         """Let go of the file; closing twice does nothing."""
         with self.writer, self._cursors_lock:
             if self._closed or os.getpid() != self._pid:
                 return
+            self._undo()
             self._closed = True
             with _translated(self.path):
                 # Closes its cursors too, those of other threads among them.

@@ -39,21 +39,17 @@ __all__ = ["apply_events", "find_failures", "find_runs", "find_sources"]
 
 def apply_events(connection: Connection, draft: State, events: Sequence[Event], stamp: str) -> None:
     """Store the events of a batch in their order."""
-    for number, event in enumerate(events):
+    for event in events:
         match event:
             case KeyAdded():
                 _add_key(connection, draft, event)
             case KeyTyped():
                 _type_key(connection, draft, event)
-            case RunStarted(run_id, name, function_hash, total, user_id):
-                run = (run_id, name, function_hash, total, user_id, stamp, *[None] * 6, False, number)
-                insert_missing(connection, TABLES["_runs"], [run])
-            case RunEnded():
-                _end_run(connection, event, stamp)
             case EnvironmentSeen(environment_id, description):
                 insert_missing(connection, TABLES["_environments"], [(environment_id, description)])
-            case Failed() | SourceSeen():
+            case RunStarted() | RunEnded() | Failed() | SourceSeen():
                 continue
+    _add_runs(connection, events, stamp)
     _add_failures(connection, events, stamp)
     _add_sources(connection, events)
 
@@ -103,15 +99,33 @@ def _change_keys(connection: Connection, draft: State, keys: tuple[SchemaKey, ..
 _COUNTS = ("completed", "recalled", "up_to_date", "skipped", "failed", "interrupted")
 
 
-def _end_run(connection: Connection, event: RunEnded, stamp: str) -> None:
-    values = ", ".join(f"{name} = ?" for name in _COUNTS)
-    known = connection.rows("SELECT 1 FROM _runs WHERE run_id = ?", [event.run_id])
-    if not known:
-        raise NotFoundError(f"Run {event.run_id[:12]} cannot end: the store saw no start of it.", run_id=event.run_id)
-    connection.execute(
-        f"UPDATE _runs SET ended = ?, {values} WHERE run_id = ?",
-        [stamp, *(getattr(event, name) for name in _COUNTS), event.run_id],
-    )
+def _add_runs(connection: Connection, events: Sequence[Event], stamp: str) -> None:
+    """Note starts and ends; a run that starts and ends in one batch, as one with nothing to do, is one row."""
+    started = {event.run_id: (event, n) for n, event in enumerate(events) if isinstance(event, RunStarted)}
+    ended = {event.run_id: event for event in events if isinstance(event, RunEnded)}
+    if not started and not ended:
+        return
+    condition = Condition()
+    condition.one_of("run_id", list(dict.fromkeys([*started, *ended])))
+    rows = connection.rows(f"SELECT run_id FROM _runs WHERE {condition.text()}", condition.parameters)
+    known = {run_id for (run_id,) in rows}
+    fresh = []
+    for run_id, (start, number) in started.items():
+        if run_id not in known:
+            begin = (run_id, start.function_name, start.function_hash, start.total, start.user_id, stamp)
+            fresh.append((*begin, *_end(ended.pop(run_id, None), stamp), number))
+    insert_rows(connection, TABLES["_runs"], fresh)
+    values = ", ".join(f"{name} = ?" for name in ("ended", *_COUNTS))
+    for run_id, event in ended.items():
+        if run_id not in known:
+            raise NotFoundError(f"Run {run_id[:12]} cannot end: the store saw no start of it.", run_id=run_id)
+        connection.execute(f"UPDATE _runs SET {values} WHERE run_id = ?", [*_end(event, stamp), run_id])
+
+
+def _end(event: RunEnded | None, stamp: str) -> tuple[Any, ...]:
+    if event is None:
+        return (*[None] * len(_COUNTS), False)
+    return (stamp, *(getattr(event, name) for name in _COUNTS))
 
 
 def find_runs(connection: Connection, query: Runs) -> list[Run]:

@@ -62,13 +62,13 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
     until = Condition()
     if match.as_of is not None:
         until.add("m.timestamp <= ?", match.as_of)
+    conditions = f"{place.text()} AND {until.text()}"
     entries = (
-        f"SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) "
-        f"WHERE {place.text()} AND {until.text()}"
+        f"SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) WHERE {conditions}"
     )
     parameters = [*place.parameters, *until.parameters]
     if isinstance(query, Latest):
-        few = _latest_of_few(connection, state, match, entries, parameters)
+        few = _latest_of_few(connection, state, match, conditions, parameters)
         if few is not None:
             return few
         newest = (
@@ -94,7 +94,7 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
 
 
 def _latest_of_few(
-    connection: Connection, state: State, match: Match, entries: str, parameters: Sequence[object]
+    connection: Connection, state: State, match: Match, conditions: str, parameters: Sequence[object]
 ) -> list[Row] | None:
     """Pick the newest of few entries here, since planning that in SQL takes longer than all the rest.
 
@@ -104,9 +104,16 @@ def _latest_of_few(
     typed = {key.value_type for key in state.keys}
     if state.has_pieces or "datetime" in typed or any(part is not None for part in asks_entry):
         return None
-    rows = _rows(connection, state, f"({entries} LIMIT {_FEW + 1}) m", "TRUE", parameters, "")
-    if len(rows) > _FEW:
+    # A join as flat as this is planned in two thirds of the time that the one around a subquery takes.
+    columns = ", ".join([_COLUMNS, *(f"s.{quote(key.name)}" for key in state.keys)])
+    found = connection.rows(
+        f"SELECT {columns} FROM _record_metadata m JOIN _schema s ON s.schema_id = m.schema_id "
+        f"JOIN _records r ON r.record_no = m.record_no WHERE {conditions} LIMIT {_FEW + 1}",
+        parameters,
+    )
+    if len(found) > _FEW:
         return None
+    rows = [_row(state, row) for row in found]
     newest: dict[tuple[str, int, str], Row] = {}
     for row in sorted(rows, key=lambda row: (row.record.timestamp, row.record.seq)):
         newest[row.record.variable, row.schema_id, row.record.version_keys] = row
@@ -218,7 +225,7 @@ def _remembered(state: State, match: Match) -> list[Row] | None:
     return [
         row
         for row in rows
-        if (match.version_keys is None or row.record.version_keys in match.version_keys)
+        if (variable not in match.version_keys or row.record.version_keys in match.version_keys[variable])
         and version_fits(row.record.version_keys, match.version)
     ]
 

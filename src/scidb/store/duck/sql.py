@@ -103,8 +103,11 @@ def place_conditions(keys: Sequence[SchemaKey], match: Match, versions: Sequence
     for key in keys:
         if key.name in match.schema:
             _add_key(condition, key, match.schema[key.name])
-    if match.version_keys is not None:
-        condition.one_of("m.version_keys", match.version_keys)
+    for variable, texts in match.version_keys.items():
+        given = Condition()
+        given.one_of("m.version_keys", texts)
+        if is_unicode(variable):
+            condition.add(f"(m.variable_name <> ? OR {given.text()})", variable, *given.parameters)
     if versions is not None:
         condition.one_of("m.version_keys", versions)
     return condition

@@ -81,7 +81,7 @@ def matches() -> st.SearchStrategy[Match]:
             ),
             ("version", st.fixed_dictionaries({"gain": _some(None, "1", "1.0", "0.5")})),
             ("version", st.fixed_dictionaries({"order": _some(None, '"x"')})),
-            ("version_keys", _some(*_VERSIONS)),
+            ("version_keys", st.dictionaries(st.sampled_from([*VARIABLES, "Other"]), _some(*_VERSIONS), max_size=2)),
         ]
     )
     return st.lists(conditions, max_size=2).flatmap(lambda chosen: st.builds(Match, **dict(chosen)))

@@ -119,12 +119,15 @@ class MatchingCases(StoreCases):
         assert [_subjects(store, version={name: ("1",)}) for name in plain] == [[n] for n in range(len(names))]
 
     def test_by_whole_version_keys(self, store: Store) -> None:
-        """Whole texts of version keys match exactly, not as a part."""
+        """Whole texts of version keys match exactly, not as a part, and only the variables that are named."""
         save(store, "Force", 1.0, "{}", subject=1)
         save(store, "Force", 2.0, '{"a":1}', subject=2)
         save(store, "Force", 3.0, '{"a":1,"b":2}', subject=3)
-        assert _subjects(store, version_keys=('{"a":1}',)) == [2]
-        assert _subjects(store, version_keys=("{}", '{"a":1,"b":2}')) == [1, 3]
+        save(store, "Emg", 4.0, "{}", subject=4)
+        assert _subjects(store, version_keys={"Force": ('{"a":1}',)}) == [2, 4]
+        assert _subjects(store, version_keys={"Force": ("{}", '{"a":1,"b":2}')}) == [1, 3, 4]
+        assert _subjects(store, version_keys={"Force": (), "Emg": ("{}",)}) == [4]
+        assert _subjects(store, version_keys={"Force": ("{}",), "Emg": ('{"a":1}',), "\ud800": ()}) == [1]
 
     def test_by_record(self, store: Store) -> None:
         """Records are found by their ids, or by how an id begins."""
@@ -154,7 +157,7 @@ class MatchingCases(StoreCases):
             Match(schema={"session": (text,)}),
             Match(version={text: ("1",)}),
             Match(version={"gain": (text,)}),
-            Match(version_keys=(text, "[]")),
+            Match(version_keys={"Force": (text, "[]")}),
             Match(record_ids=(text,)),
             Match(lineage_ids=(text,)),
             Match(call_ids=(text,)),
@@ -198,7 +201,7 @@ class MatchingCases(StoreCases):
         assert store.find(Latest(place)) == [newest, other]
         assert values(store, Latest(place)) == [1.0, 3.0]
         assert store.find(Latest(replace(place, version={"gain": (None,)}))) == [other]
-        assert store.find(Latest(replace(place, version_keys=('{"gain":1}',)))) == [newest]
+        assert store.find(Latest(replace(place, version_keys={"Force": ('{"gain":1}',)}))) == [newest]
         assert store.find(Latest(replace(place, as_of=first.timestamp))) == [first]
         assert store.find(Latest(replace(place, schema={**place.schema, "subject": (None,)}))) == []
 
