@@ -2,6 +2,10 @@
 
 A codec says in *parameters* what its table does not: exact type, dtype, shape, labels. Values with equal
 parameters share an *encoding* and so a table. Nothing here knows any particular type, nor a store.
+
+Codecs of other packages are found by the entry point group ``scidb.codecs`` (the name is the codec's, the
+object its class). They are asked last, so that installing a package never changes how a value is stored
+that could be stored before.
 """
 
 from __future__ import annotations
@@ -10,14 +14,18 @@ import functools
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import pyarrow as pa
 
 from scidb.exceptions import SerializationError, UnsupportedValueError
+from scidb.extras import require
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from importlib.metadata import EntryPoint
 
 __all__ = ["Codec", "Encoded", "Parameters", "canonical_json", "decode", "encode", "unsupported"]
 
@@ -100,6 +108,9 @@ _MISFITS: Final = (
     TypeError,
     ValueError,
 )
+# The codecs of libraries that are imported only when a value of theirs is met: codec by library.
+_LIBRARIES: Final = {"polars": "polars", "pyarrow": "arrow", "xarray": "xarray"}
+
 _CODECS: dict[str, Codec] = {}
 _BY_TYPE: dict[type, Codec] = {}
 
@@ -149,13 +160,7 @@ def decode(encoding: str, table: pa.Table) -> list[object]:
 
     """
     name, parameters = _parse(encoding)
-    codec = _CODECS.get(name)
-    if codec is None:
-        raise SerializationError(
-            f"The value was stored with the codec {name!r}, which is not here. Known are "
-            f"{', '.join(sorted(_CODECS))}. Import the package that defines it, or update SciDB.",
-            codec=name,
-        )
+    codec = _codec_named(name)
     try:
         return codec.decode(table, parameters)
     except _MISFITS as error:
@@ -208,10 +213,91 @@ def _choose(values: Sequence[object]) -> list[tuple[Codec, Sequence[int]]]:
 
 def _codec_for(value: object) -> Codec:
     # The newest is asked first, so that a codec may specialise another.
-    for codec in reversed(_CODECS.values()):
-        if codec.accepts(value):
-            return codec
-    raise unsupported(f"an object of type {_class_id(type(value))}")
+    found = _first_accepting(value)
+    if found is None and _load_library(str(type(value).__module__).partition(".")[0]):
+        found = _BY_TYPE.get(type(value)) or _first_accepting(value)
+    if found is None and _load_plugins():
+        found = _BY_TYPE.get(type(value)) or _first_accepting(value)
+    if found is None:
+        raise unsupported(f"an object of type {_class_id(type(value))}")
+    return found
+
+
+def _first_accepting(value: object) -> Codec | None:
+    return next((codec for codec in reversed(_CODECS.values()) if codec.accepts(value)), None)
+
+
+def _codec_named(name: str) -> Codec:
+    if name not in _CODECS:
+        for library in (library for library, codec in _LIBRARIES.items() if codec == name):
+            require(library, library)
+            _load_library(library)
+    if name not in _CODECS and name in (points := _plugins()):
+        _load_plugin(points[name])
+    if name not in _CODECS:
+        raise SerializationError(
+            f"The value was stored with the codec {name!r}, which is not here. Known are "
+            f"{', '.join(sorted({*_CODECS, *_LIBRARIES.values()}))}. Import the package that defines it, or update "
+            "SciDB.",
+            codec=name,
+        )
+    return _CODECS[name]
+
+
+# ------------------------------------------------------------------ codecs that are imported late
+
+
+def _load_library(library: str) -> bool:
+    """Import the codec of a library whose value was met; say whether that brought one."""
+    name = _LIBRARIES.get(library)
+    if name is None or name in _CODECS:
+        return False
+    import_module(f"scidb.codecs.{name}")
+    return True
+
+
+@functools.cache
+def _plugins() -> dict[str, EntryPoint]:
+    """Return the codecs that installed packages offer, by name."""
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group="scidb.codecs"):
+        other = found.setdefault(point.name, point)
+        if other.value != point.value:
+            raise SerializationError(
+                f"Two installed packages offer a codec named {point.name!r}: {_origin(other)} and {_origin(point)}. "
+                "The name is stored with every value, so uninstall one of them.",
+                codec=point.name,
+            )
+    return found
+
+
+def _load_plugins() -> bool:
+    """Import all codecs of installed packages; say whether that brought any."""
+    missing = [point for name, point in _plugins().items() if name not in _CODECS]
+    for point in missing:
+        _load_plugin(point)
+    return bool(missing)
+
+
+def _load_plugin(point: EntryPoint) -> None:
+    try:
+        codec = point.load()
+    except Exception as error:
+        raise SerializationError(
+            f"The codec {point.name!r} of {_origin(point)} cannot be imported: {type(error).__name__}: {error}. "
+            "Update or uninstall that package.",
+            codec=point.name,
+        ) from error
+    if not (isinstance(codec, type) and issubclass(codec, Codec) and getattr(codec, "name", None) == point.name):
+        raise SerializationError(
+            f"{_origin(point)} offers {point.value} as the codec {point.name!r}; expected a subclass of "
+            f"scidb.codecs.Codec whose name is {point.name!r}.",
+            codec=point.name,
+        )
+
+
+def _origin(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else point.value
 
 
 @functools.lru_cache(maxsize=256)
