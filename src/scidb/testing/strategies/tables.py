@@ -1,8 +1,4 @@
-"""Hypothesis strategies for every kind of value that SciDB stores.
-
-They favour what goes wrong: empty shapes, NaN, times in the fold of a clock change, labels that differ in
-case only, text with lone surrogates.
-"""
+"""Strategies for what pandas has: frames, Series and Indexes of every dtype."""
 
 from __future__ import annotations
 
@@ -14,94 +10,12 @@ import pandas as pd
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from scidb.testing.strategies.plain import TIME_UNITS, TIME_ZONES, texts
+
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
-__all__ = ["arrays", "dtypes", "frames", "indexes", "nested", "scalars", "series", "texts", "values"]
-
-_UNITS = ("s", "ms", "us", "ns")
-_ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu")
-
-
-def texts() -> SearchStrategy[str]:
-    """Return texts of any characters, lone surrogates among them."""
-    return st.text(max_size=8) | st.text(st.characters(exclude_categories=()), max_size=8)
-
-
-def scalars() -> SearchStrategy[Any]:
-    """Return single values: Python's, numpy's and pandas's.
-
-    Examples
-    --------
-    >>> from hypothesis import given
-    >>> @given(scalars())
-    ... def test_round_trip(value): ...
-
-    """
-    return st.one_of(
-        st.none(),
-        st.booleans(),
-        st.integers(-(2**63), 2**63 - 1),
-        st.integers(),
-        st.floats(),
-        texts(),
-        st.binary(max_size=20),
-        st.complex_numbers(),
-        st.dates(),
-        st.datetimes(timezones=st.none() | st.timezones()),
-        st.timedeltas(),
-        st.decimals(allow_nan=False),
-        st.uuids(),
-        dtypes().flatmap(npst.from_dtype),
-        _timestamps(),
-    )
-
-
-def dtypes() -> SearchStrategy[np.dtype[Any]]:
-    """Return the dtypes of arrays that can be stored, in either byte order."""
-    return st.one_of(
-        npst.boolean_dtypes(),
-        npst.integer_dtypes(endianness="?"),
-        npst.unsigned_integer_dtypes(endianness="?"),
-        npst.floating_dtypes(endianness="?", sizes=(16, 32, 64)),
-        npst.complex_number_dtypes(endianness="?", sizes=(64, 128)),
-        npst.datetime64_dtypes(endianness="?"),
-        npst.timedelta64_dtypes(endianness="?"),
-    )
-
-
-@st.composite
-def arrays(draw: DrawFn) -> np.ndarray[Any, Any]:
-    """Return arrays of any rank up to 4, empty ones among them, in several memory layouts."""
-    shape = draw(npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
-    whole = draw(npst.arrays(draw(dtypes() | npst.unicode_string_dtypes(max_len=5)), shape))
-    layout = draw(st.sampled_from(["C", "Fortran", "reversed"])) if whole.ndim else "C"
-    if layout == "Fortran":
-        return np.asfortranarray(whole)
-    return whole[::-1] if layout == "reversed" else whole
-
-
-def nested() -> SearchStrategy[Any]:
-    """Return containers of scalars, nested, with keys of several types and such as look like tags."""
-    keys = texts() | st.integers() | st.booleans() | st.none() | st.floats() | st.sampled_from(["$tuple", "$"])
-    hashable = st.none() | st.integers() | texts() | st.floats(allow_nan=False) | st.binary(max_size=4)
-    containers = st.recursive(
-        scalars(),
-        lambda inner: st.one_of(
-            st.lists(inner, max_size=4),
-            st.tuples(inner, inner),
-            st.dictionaries(keys, inner, max_size=4),
-        ),
-        max_leaves=12,
-    )
-    return st.one_of(
-        st.lists(containers, max_size=4),
-        st.dictionaries(keys, containers, max_size=4),
-        st.tuples(containers),
-        st.sets(hashable, max_size=4),
-        st.frozensets(hashable, max_size=4),
-        *(st.lists(kind, max_size=6) for kind in (st.booleans(), st.integers(), st.floats(), texts())),
-    )
+__all__ = ["frames", "indexes", "series"]
 
 
 @st.composite
@@ -151,11 +65,6 @@ def frames(draw: DrawFn) -> pd.DataFrame:
     return frame
 
 
-def values() -> SearchStrategy[Any]:
-    """Return any value that can be stored."""
-    return st.one_of(scalars(), arrays(), nested(), series(), indexes(), frames())
-
-
 # ------------------------------------------------------------------ parts of pandas objects
 
 
@@ -169,17 +78,8 @@ def _index(values: Any, name: Any) -> pd.Index:
     return pd.Index(values, dtype=dtype, name=name)
 
 
-def _timestamps() -> SearchStrategy[Any]:
-    zones = st.sampled_from([None, *_ZONES])
-    moments = st.integers(-(2**58), 2**58)
-    return st.one_of(
-        st.builds(lambda number, zone: pd.Timestamp(number, tz=zone), moments, zones),
-        st.builds(lambda number, unit: pd.Timedelta(number, unit=unit), st.integers(-(2**30), 2**30), _unit()),
-    )
-
-
 def _unit() -> SearchStrategy[str]:
-    return st.sampled_from(_UNITS)
+    return st.sampled_from(TIME_UNITS)
 
 
 def _columns(length: int) -> SearchStrategy[Any]:
@@ -249,7 +149,7 @@ def _times(draw: DrawFn, length: int) -> Any:
     numbers = np.array(_items(draw, st.integers(-bound, bound), length), np.int64)
     numbers[_missing(draw, length)] = np.iinfo(np.int64).min  # NaT
     moments = numbers.view(f"M8[{unit}]")
-    zone = draw(st.sampled_from([None, "length", *_ZONES]))
+    zone = draw(st.sampled_from([None, "length", *TIME_ZONES]))
     if zone is None:
         return moments
     if zone == "length":
