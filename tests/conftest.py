@@ -22,7 +22,7 @@ settings.register_profile("slow", _PATIENT, max_examples=5_000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # They choose what is tested, not how the product behaves.
-_FOR_TESTS = {"SCIDB_GAIT"}
+_FOR_TESTS = {"SCIDB_GAIT", "SCIDB_OTHER_PYTHON"}
 
 
 @runtime_checkable

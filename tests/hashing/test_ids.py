@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scidb.hashing import ids
+from scidb.hashing import canonical_hash, ids
 
 _ROWS = json.loads((Path(__file__).parent / "hash-vectors.json").read_text("utf-8"))["ids"]
 GOLDEN = {f"{row['id']} of {row['of']}": row["sha256"] for row in _ROWS}
@@ -78,3 +78,11 @@ def test_chain_links_depend_on_what_came_before() -> None:
     assert first != other
     assert ids.chain_link(first, [2]) != ids.chain_link(other, [2])
     assert ids.chain_link(first, ["é", None]) == ids.chain_link(first, ("é", None))
+
+
+def test_computation_ids_at_once() -> None:
+    """Both ids of a computation are what each is by itself."""
+    inputs = {"signal": ["value", "ab" * 32], "cutoff": ["value", "cd" * 32]}
+    both = ids.computation_ids("ef" * 32, inputs, 2)
+    assert both == (canonical_hash(["computation", "ef" * 32, inputs, 2]), ids.inputs_hash(inputs))
+    assert both[0] == ids.lineage_id("ef" * 32, inputs, 2)

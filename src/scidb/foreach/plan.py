@@ -283,11 +283,9 @@ def _identify(parameters: Parameters, run: RunInfo, tasks: Sequence[Task], metad
             inputs[key] = identify_input(key, task.combination[key])
         forms = {**fixed, **{name: found.form for name, found in inputs.items()}}
         task.origins = (*(o for found in inputs.values() for o in found.origins), *constants)
-        task.inputs_hash = ids.inputs_hash(forms)
+        task.lineage_id, task.inputs_hash = ids.computation_ids(run.function.hash, forms, run.declared_outputs)
         if parameters.uncacheable or not run.function.hash:
             task.lineage_id = ids.uncacheable_id()
-        else:
-            task.lineage_id = ids.lineage_id(run.function.hash, forms, run.declared_outputs)
 
 
 def _read_files(tasks: Sequence[Task]) -> None:

@@ -39,6 +39,7 @@ __all__ = [
     "encode_items",
     "encode_map",
     "encode_pairs",
+    "hash_of",
     "in_brackets",
     "preimage",
 ]
@@ -81,8 +82,13 @@ def canonical_hash(value: object) -> str:
     False
 
     """
+    return hash_of(preimage(value))
+
+
+def hash_of(encoded: bytes) -> str:
+    """Return the canonical hash of a value that is encoded already."""
     digest = sha256(_PREFIX)
-    digest.update(preimage(value))
+    digest.update(encoded)
     return digest.hexdigest()
 
 

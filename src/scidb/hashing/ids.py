@@ -13,8 +13,8 @@ import uuid
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from scidb.hashing.cbor import head, integer, text
-from scidb.hashing.encode import VERSION, canonical_hash, preimage
+from scidb.hashing.cbor import array, head, integer, text
+from scidb.hashing.encode import VERSION, canonical_hash, hash_of, preimage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +26,7 @@ __all__ = [
     "chain_link",
     "code_form",
     "computation_form",
+    "computation_ids",
     "content_hash",
     "custom_form",
     "environment_id",
@@ -94,12 +95,19 @@ def _record_prefix(identity_name: str, schema_version: int) -> hashlib._Hash:
 
 def lineage_id(function_hash: str, inputs: Mapping[str, Form], outputs: int | str) -> str:
     """Identify a computation: this code on these inputs, by content, with these outputs declared."""
-    return canonical_hash(["computation", function_hash, dict(inputs), outputs])
+    return computation_ids(function_hash, inputs, outputs)[0]
 
 
 def inputs_hash(inputs: Mapping[str, Form]) -> str:
     """Identify the inputs of a computation apart from its code, to look it up under an accepted change."""
     return canonical_hash(["inputs", dict(inputs)])
+
+
+def computation_ids(function_hash: str, inputs: Mapping[str, Form], outputs: int | str) -> tuple[str, str]:
+    """Return `lineage_id` and `inputs_hash` at once, for which the inputs are encoded once."""
+    forms = preimage(dict(inputs))
+    computation = array([preimage("computation"), preimage(function_hash), forms, preimage(outputs)])
+    return hash_of(computation), hash_of(array([preimage("inputs"), forms]))
 
 
 def uncacheable_id() -> str:
