@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import json
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib import import_module
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import pyarrow as pa
 
-from scidb.exceptions import SerializationError, UnsupportedValueError
+from scidb.exceptions import SciDBWarning, SerializationError, UnsupportedValueError
 from scidb.extras import require
 
 if TYPE_CHECKING:
@@ -275,7 +276,11 @@ def _load_plugins() -> bool:
     """Import all codecs of installed packages; say whether that brought any."""
     missing = [point for name, point in _plugins().items() if name not in _CODECS]
     for point in missing:
-        _load_plugin(point)
+        try:
+            _load_plugin(point)
+        except SerializationError as error:
+            # Somebody else's broken package; the value may be of yet another one.
+            warnings.warn(str(error), SciDBWarning, stacklevel=2)
     return bool(missing)
 
 
