@@ -73,18 +73,20 @@ _ARROW_COLUMNS: list[tuple[Any, SearchStrategy[Any]]] = [
 
 def polars_frames() -> SearchStrategy[Any]:
     """Return polars DataFrames of the dtypes that can be stored."""
-    polars, parametric = _polars()
-    return parametric.dataframes(min_cols=0, max_cols=4, max_size=5, excluded_dtypes=[polars.Object])  # type: ignore[no-any-return]
+    parametric = require("polars.testing.parametric", "polars")
+    return parametric.dataframes(min_cols=0, max_cols=4, max_size=5, excluded_dtypes=_excluded())  # type: ignore[no-any-return]
 
 
 def polars_series() -> SearchStrategy[Any]:
     """Return polars Series of the dtypes that can be stored."""
-    polars, parametric = _polars()
-    return parametric.series(max_size=5, excluded_dtypes=[polars.Object])  # type: ignore[no-any-return]
+    parametric = require("polars.testing.parametric", "polars")
+    return parametric.series(max_size=5, excluded_dtypes=_excluded())  # type: ignore[no-any-return]
 
 
-def _polars() -> tuple[Any, Any]:
-    return require("polars", "polars"), require("polars.testing.parametric", "polars")
+def _excluded() -> list[Any]:
+    """Return the dtypes that are refused: Python's objects, and types that a program registers."""
+    polars = require("polars", "polars")
+    return [getattr(polars, name) for name in ("Object", "Extension") if hasattr(polars, name)]
 
 
 # ------------------------------------------------------------------ xarray
