@@ -17,7 +17,7 @@ from scidb.testing.strategies.plain import TIME_UNITS, TIME_ZONES
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
-__all__ = ["arrow_tables", "data_arrays", "datasets", "polars_frames", "polars_series"]
+__all__ = ["arrow_columns", "arrow_tables", "data_arrays", "datasets", "polars_frames", "polars_series"]
 
 _DIMENSIONS = ("time", "channel", "trial")
 
@@ -30,21 +30,22 @@ def arrow_tables(draw: DrawFn) -> Any:
     """Return Arrow tables: flat and nested types, missing values, several chunks, names given twice."""
     length = draw(st.integers(0, 4))
     names = draw(st.lists(st.sampled_from(["a", "A", "row", "record_no", "", 'q"', "value"]), max_size=4))
-    columns = [draw(_arrow_columns(length)) for _ in names]
+    columns = [draw(arrow_columns(length)) for _ in names]
     table = pa.Table.from_arrays(columns, names=names)
     split = draw(st.integers(0, length)) if columns else 0
     return pa.concat_tables([table.slice(0, split), table.slice(split)]) if columns else table
 
 
 @st.composite
-def _arrow_columns(draw: DrawFn, length: int) -> Any:
-    kind, cells = draw(st.sampled_from(_ARROW_COLUMNS))
+def arrow_columns(draw: DrawFn, length: int) -> Any:
+    """Return Arrow arrays of flat and nested types, with missing values."""
+    kind, cells = draw(st.sampled_from(_ARROW_TYPES))
     return pa.array(draw(st.lists(st.none() | cells, min_size=length, max_size=length)), kind)
 
 
 _SMALL = st.integers(-100, 100)
 _WORDS = st.text(max_size=3)
-_ARROW_COLUMNS: list[tuple[Any, SearchStrategy[Any]]] = [
+_ARROW_TYPES: list[tuple[Any, SearchStrategy[Any]]] = [
     (pa.bool_(), st.booleans()),
     (pa.int8(), _SMALL),
     (pa.uint64(), st.integers(0, 2**64 - 1)),

@@ -10,6 +10,7 @@ import pandas as pd
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from scidb.testing.strategies.libraries import arrow_columns
 from scidb.testing.strategies.plain import TIME_UNITS, TIME_ZONES, texts
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def indexes(draw: DrawFn, length: int | None = None) -> pd.Index:
         return pd.RangeIndex(start, start + step * length, step, name=draw(_labels()))
     if kind == "column":
         return _index(draw(_columns(length)), draw(_labels()))
-    levels = [_index(draw(_columns(length)), None) for _ in range(draw(st.integers(1, 3)))]
+    levels = [_index(draw(_levels(length)), None) for _ in range(draw(st.integers(1, 3)))]
     return pd.MultiIndex.from_arrays(levels, names=[draw(_labels()) for _ in levels])
 
 
@@ -84,6 +85,11 @@ def _unit() -> SearchStrategy[str]:
 
 def _columns(length: int) -> SearchStrategy[Any]:
     """Return arrays of a pandas dtype; numpy's own for those that numpy has."""
+    return _levels(length) | _sparse(length) | _arrow(length)
+
+
+def _levels(length: int) -> SearchStrategy[Any]:
+    """Return columns that can be a level of a MultiIndex, for which pandas sorts them."""
     kinds = (_numbers, _objects, _texts, _masked, _strings, _categories, _times, _periods, _intervals)
     return st.one_of(*(kind(length) for kind in kinds))
 
@@ -98,7 +104,7 @@ def _missing(draw: DrawFn, length: int) -> np.ndarray[Any, Any]:
 
 @st.composite
 def _numbers(draw: DrawFn, length: int) -> Any:
-    names = ["bool", "int8", "uint64", "int64", "float16", "float32", "float64"]
+    names = ["bool", "int8", "uint64", "int64", "float16", "float32", "float64", "complex64", "complex128"]
     return draw(npst.arrays(np.dtype(draw(st.sampled_from(names))), length))
 
 
@@ -168,3 +174,14 @@ def _intervals(draw: DrawFn, length: int) -> Any:
     breaks = np.arange(length + 1) * draw(st.sampled_from([1, 0.5]))
     closed = draw(st.sampled_from(["left", "right", "both", "neither"]))
     return pd.arrays.IntervalArray.from_breaks(breaks, closed=closed)
+
+
+@st.composite
+def _sparse(draw: DrawFn, length: int) -> Any:
+    values = draw(npst.arrays(np.dtype(draw(st.sampled_from(["int64", "float64"]))), length))
+    return pd.arrays.SparseArray(values, fill_value=draw(st.sampled_from([0, 1])))
+
+
+@st.composite
+def _arrow(draw: DrawFn, length: int) -> Any:
+    return pd.arrays.ArrowExtensionArray(draw(arrow_columns(length)))
