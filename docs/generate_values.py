@@ -9,8 +9,10 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import decimal
+import io
 import json
 import tempfile
+import types
 import uuid
 import zoneinfo
 from collections import OrderedDict
@@ -30,6 +32,8 @@ from scidb.testing.looks import look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from scidb import DatabaseManager
 
 __all__ = ["PAGE", "SECTIONS", "codecs_shown", "render"]
 
@@ -115,10 +119,6 @@ SECTIONS: Final[dict[str, list[Any]]] = {
 }
 
 
-class V(BaseVariable):
-    """One value of the page."""
-
-
 def codecs_shown() -> set[str]:
     """Return the names of the codecs that store the examples."""
     return {_codec(value) for values in SECTIONS.values() for value in values}
@@ -128,11 +128,11 @@ def render() -> str:
     """Return the whole page."""
     parts = [INTRODUCTION]
     texts = _texts()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, scidb.open(Path(folder) / "values.duckdb", ["subject"]) as db:
         for section, values in SECTIONS.items():
             parts += [f"## {section}\n", "| value | stored as | in SQL |", "|---|---|---|"]
-            for number, (text, value) in enumerate(zip(texts[section], values, strict=True)):
-                parts.append(_row(text, value, Path(folder) / f"{section}_{number}.duckdb"))
+            for text, value in zip(texts[section], values, strict=True):
+                parts.append(_row(db, f"V{len(parts)}", text, value))
             parts.append("")
     return "\n".join([*parts, *_refused()])
 
@@ -151,13 +151,13 @@ def _texts() -> dict[str, list[str]]:
     return found
 
 
-def _row(text: str, value: object, path: Path) -> str:
-    with scidb.open(path, ["subject"]) as db:
-        V.save(value, subject=1, db=db)
-        if look(V.load_one(subject=1, db=db).data) != look(value):
-            raise SystemExit(f"docs/generate_values.py: {text} came back as another value.")
-        shown = db.query("SELECT * EXCLUDE (subject, version_keys, record_id, timestamp) FROM V").to_arrow()
-        described = db.query("DESCRIBE V").to_arrow()
+def _row(db: DatabaseManager, name: str, text: str, value: object) -> str:
+    variable: Any = type(name, (BaseVariable,), {"__doc__": text})
+    variable.save(value, subject=1, db=db)
+    if look(variable.load_one(subject=1, db=db).data) != look(value):
+        raise SystemExit(f"docs/generate_values.py: {text} came back as another value.")
+    shown = db.query(f"SELECT * EXCLUDE (subject, version_keys, record_id, timestamp) FROM {name}").to_arrow()
+    described = db.query(f"DESCRIBE {name}").to_arrow()
     kinds = dict(zip(*(described.column(name).to_pylist() for name in ("column_name", "column_type")), strict=True))
     cells = "; ".join(
         f"{name} {kinds[name]}: `{_cell(column[0].as_py())}`"
@@ -205,16 +205,12 @@ def _refused() -> Iterator[str]:
     yield ""
 
 
-class MyClass:
-    """An object that SciDB knows nothing of."""
-
-
 _REFUSED: Final[list[Any]] = [
-    Path(__file__).open(encoding="utf-8"),  # noqa: SIM115
+    io.StringIO("an open file"),
     (x for x in range(3)),
     {"fit": lambda x: x},
-    [1, MyClass()],
-    np.array([1, MyClass()], object),
+    [1, types.SimpleNamespace(fit=1)],
+    np.array([1, types.SimpleNamespace(fit=1)], object),
     pl.LazyFrame({"x": [1]}),
 ]
 

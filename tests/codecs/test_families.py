@@ -101,7 +101,7 @@ def read(python: str, path: Path, what: str) -> dict[str, Any]:
 @pytest.mark.timeout(300)
 def test_each_family_in_a_fresh_process(tmp_path: Path) -> None:
     """Values of all families come back from one file with everything that can be seen of them (V1-V10)."""
-    check(tmp_path / "values.duckdb", list(FAMILIES), 40)
+    check(tmp_path / "values.duckdb", list(FAMILIES), 20)
 
 
 @pytest.mark.slow

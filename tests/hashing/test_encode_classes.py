@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections import namedtuple
 from dataclasses import dataclass, field
 from enum import Enum, Flag, IntEnum, auto
 from functools import cached_property
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+import numpy as np
 import pytest
 
 from scidb.exceptions import UnhashableValueError
-from scidb.hashing import canonical_hash
+from scidb.hashing import canonical_hash, register
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,3 +182,149 @@ def test_a_started_program_is_its_module(tmp_path: Path) -> None:
         for arguments in (["study.py"], ["-m", "study"], ["-c", "import study"])
     }
     assert len(said) == 1
+
+
+# ---------------------------------------------------------------- what a class says, or is said of it
+
+
+class Filter:
+    """Stands for a class of a library: plain, and not to be edited."""
+
+    def __init__(self, order: Any) -> None:
+        self.order = order
+
+
+@dataclass
+class Locked:
+    value: int
+    lock: Any = field(default_factory=threading.Lock)
+
+
+def order_of(made: Filter) -> object:
+    return ["order", made.order]
+
+
+@pytest.fixture
+def filters() -> Any:
+    """Return a new class for each test, since what is registered stays."""
+    return type("Filter", (Filter,), {"__module__": __name__})
+
+
+def said(answer: Any) -> Any:
+    """Return an instance of a class whose __scidb_hash__ is this function."""
+    return type("Said", (), {"__scidb_hash__": answer})()
+
+
+def refusal(value: object) -> UnhashableValueError:
+    with pytest.raises(UnhashableValueError) as caught:
+        canonical_hash([value])
+    return caught.value
+
+
+def test_registered_classes(filters: Any) -> None:
+    """M7, M8: a registered class is identified by what its function returns, and by nothing else."""
+    refusal(filters(2))
+    register(filters, order_of)
+    assert canonical_hash(filters(2)) == canonical_hash(filters(2))
+    assert differ(filters(2), filters(3), filters(2.0), ["order", 2])
+    assert refusal(filters(object())).path == "[0].registered()[1]"
+
+
+def test_registering_is_not_inherited(filters: Any) -> None:
+    """M7: a subclass may hold more, so it has to speak for itself."""
+    register(filters, order_of)
+    refusal(type("Heir", (filters,), {})(2))
+
+
+def test_registered_dataclass() -> None:
+    """A dataclass whose state is more than its identity can be registered."""
+    kind: Any = dataclass(type("Locked", (Locked,), {"__annotations__": {}}))
+    refusal(kind(1))
+    register(kind, lambda made: made.value)
+    assert canonical_hash(kind(1)) == canonical_hash(kind(1))
+    assert differ(kind(1), kind(2))
+
+
+def test_registering_is_as_good_as_a_method() -> None:
+    """M9: a class that gets __scidb_hash__ later keeps the identities that its registered function gave."""
+    plain: Any = type("Plain", (Filter,), {"__scidb_type__": "gait.Filter"})
+    telling: Any = type("Telling", (Filter,), {"__scidb_type__": "gait.Filter", "__scidb_hash__": order_of})
+    register(plain, order_of)
+    assert canonical_hash(plain(2)) == canonical_hash(telling(2))
+
+
+def test_registering_twice(filters: Any) -> None:
+    """Another function for one class is refused; the same one, run again as in a notebook, is not."""
+    register(filters, order_of)
+    register(filters, order_of)
+    again = FunctionType(order_of.__code__, globals(), "order_of")
+    register(filters, again)
+    with pytest.raises(UnhashableValueError, match=r"registered already, with .*order_of.*Keep one"):
+        register(filters, len)
+
+
+@pytest.mark.parametrize("kind", [int, list, np.ndarray, np.float64, type(None)])
+def test_registering_what_is_known(kind: type) -> None:
+    """The identity of what SciDB knows cannot be changed."""
+    with pytest.raises(UnhashableValueError, match=f"{kind.__qualname__} cannot be registered"):
+        register(kind, id)
+
+
+def test_registering_something_else(filters: Any) -> None:
+    """register() takes a class without a word of its own, and a function."""
+    wrong: list[tuple[Any, Any]] = [(filters(1), order_of), (filters, "order"), (Described, order_of)]
+    for cls, function in wrong:
+        with pytest.raises(UnhashableValueError):
+            register(cls, function)
+
+
+def test_what_a_class_says_can_be_wrong(filters: Any) -> None:
+    """M7: an answer that raises, is the instance itself or has no identity is refused with where it is."""
+
+    def fails(_: object) -> object:
+        raise ZeroDivisionError("no")
+
+    register(filters, fails)
+    for value in (said(fails), filters(1)):
+        error = refusal(value)
+        assert "fails() raised ZeroDivisionError: no" in str(error)
+        assert error.path == "[0]"
+    assert "contains itself" in str(refusal(said(lambda own: own)))
+    assert "contains itself" in str(refusal(said(lambda own: [1, own])))
+    assert refusal(said(lambda own: [1, own])).path == "[0].__scidb_hash__()[1]"
+    assert refusal(said(lambda _: object())).path == "[0].__scidb_hash__()"
+
+    def endless(_: object) -> object:
+        return said(endless)
+
+    assert "nested" in str(refusal(said(endless)))
+
+
+def test_class_id_has_to_be_a_text() -> None:
+    """A __scidb_type__ that is no text is refused rather than ignored."""
+    odd: Any = dataclass(type("Odd", (), {"__scidb_type__": 5}))
+    assert "has to be a text" in str(refusal(odd()))
+
+
+def test_golden_classes() -> None:
+    """M9: instances of users' classes keep the digest they were released with, on every Python."""
+    point: Any = namedtuple("Point", "x y")  # type: ignore[name-match]  # noqa: PYI024
+    gains: Any = dataclass(type("Gains", (), {"__annotations__": {"left": float}, "__scidb_type__": "gait.Gains"}))
+    side: Any = Enum("Side", {"LEFT": 1})  # type: ignore[misc]
+    setattr(point, "__scidb_type__", "gait.Point")  # noqa: B010 - mypy takes it for the class itself
+    setattr(side, "__scidb_type__", "gait.Side")  # noqa: B010
+    telling: Any = type("Telling", (Filter,), {"__scidb_type__": "gait.Filter", "__scidb_hash__": order_of})
+    found = {canonical_hash(value)[:16] for value in (gains(1.5), point(1, 2), side.LEFT, telling(2))}
+    assert found == GOLDEN
+
+
+def test_golden_attrs_class() -> None:
+    """M9: so do instances of attrs classes."""
+    attrs = pytest.importorskip("attrs")
+    kind = attrs.make_class("Kind", ["a", "b"])
+    kind.__scidb_type__ = "gait.Kind"
+    assert canonical_hash(kind(1, 2))[:16] == GOLDEN_ATTRS
+
+
+GOLDEN = {"1427addb27cf116b", "1086b77c4d5e6543", "e3ffc1b10050c777", "046121781517a176"}
+GOLDEN_ATTRS = "9fffff7a89cfdd10"

@@ -7,6 +7,7 @@ from scidb.codecs.base import Codec, Encoded, Parameters, decode, encode
 from scidb.codecs.frame import FrameCodec
 from scidb.codecs.nested import ListCodec, NestedCodec
 from scidb.codecs.scalar import ScalarCodec
+from scidb.codecs.structured import MaskedCodec, StructuredCodec
 
 __all__ = [
     "ArrayCodec",
@@ -14,9 +15,11 @@ __all__ = [
     "Encoded",
     "FrameCodec",
     "ListCodec",
+    "MaskedCodec",
     "NestedCodec",
     "Parameters",
     "ScalarCodec",
+    "StructuredCodec",
     "decode",
     "encode",
 ]

@@ -195,10 +195,12 @@ def unsupported(what: str, path: str = "") -> UnsupportedValueError:
     """
     where = f" (at {path} inside the value)" if path else ""
     return UnsupportedValueError(
-        f"Cannot store {what}{where}. Supported are None, numbers, text, bytes, dates, numpy arrays, pandas "
-        "DataFrames, Series and Indexes, and lists, tuples, dicts and sets of scalars. Convert it to one of "
-        "these, or give the variable class to_db() and from_db().",
+        f"Cannot store {what}{where}. Supported are None, numbers, text, bytes, dates, numpy arrays, tables and "
+        "columns of pandas, polars and Arrow, xarray, and dicts, lists, tuples and sets of all these. Convert it to "
+        "one of them (a dataclass with dataclasses.asdict(), a namedtuple with _asdict(), an Enum by its value), or "
+        "give the variable class to_db() and from_db().",
         path=path,
+        what=what,
     )
 
 

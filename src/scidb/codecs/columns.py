@@ -1,338 +1,252 @@
 """The columns of pandas objects as Arrow columns, and back with their exact pandas dtype.
 
-A column keeps values that SQL can use: the label of a category, the instant (UTC) of a zoned time, NULL for
-what is missing. Everything else about it is in its parameters.
+A column keeps values that SQL can use: numbers, text, the label of a category, the instant (UTC) of a zoned
+time, NULL for what is missing. Everything else about it is in its parameters. This module holds the registry
+of the kinds of columns, and those of numbers; the siblings ``column_text``, ``column_times``, ``column_arrow``
+and ``labels`` hold the others.
 """
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any, Final
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from scidb.codecs.base import Parameters, unsupported
-from scidb.codecs.primitive import as_numpy, check_dtype, dtype_from_text, dtype_text, physical, to_arrow
-from scidb.codecs.tagged import from_json, from_text, is_utf8, path_text, to_json, to_text
-from scidb.codecs.zones import pandas_zone_from_json, pandas_zone_to_json
-from scidb.exceptions import SerializationError
+from scidb.codecs.primitive import as_numpy, check_dtype, dtype_from_text, dtype_text, to_arrow
+from scidb.codecs.tagged import from_json, path_text, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
 __all__ = [
+    "ColumnKind",
     "column_from_arrow",
     "column_to_arrow",
     "describe_column",
-    "frequency",
-    "inline_index",
-    "restore_index",
-    "restore_inline_index",
+    "end_to_end",
+    "suffixes",
     "values_of",
 ]
 
-_MASKED: Final = {
-    dtype.name: dtype
-    for dtype in (
-        pd.Int8Dtype(),
-        pd.Int16Dtype(),
-        pd.Int32Dtype(),
-        pd.Int64Dtype(),
-        pd.UInt8Dtype(),
-        pd.UInt16Dtype(),
-        pd.UInt32Dtype(),
-        pd.UInt64Dtype(),
-        pd.Float32Dtype(),
-        pd.Float64Dtype(),
-        pd.BooleanDtype(),
-    )
-}
+
+class ColumnKind(ABC):
+    """One way of storing a column; defining a subclass registers it."""
+
+    name: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        _KINDS[cls.name] = cls()
+
+    @abstractmethod
+    def describe(self, array: Any, keys: tuple[object, ...]) -> Parameters | None:
+        """Return what restores the column, or None if it is of another kind; `keys` lead to it, for errors."""
+
+    def suffixes(self, parameters: Parameters) -> tuple[str, ...]:  # noqa: ARG002
+        """Return one ending per physical column; a column that has only one has its own name."""
+        return ("",)
+
+    @abstractmethod
+    def store(self, arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> list[pa.Array]:
+        """Return the physical columns of columns of one description, these end to end."""
+
+    @abstractmethod
+    def restore(self, parts: Sequence[pa.Array], parameters: Parameters) -> Any:
+        """Return one column from its physical ones."""
 
 
-def values_of(column: pd.Series | pd.Index) -> Any:
-    """Return the array behind a column: numpy's own where pandas only wraps it."""
-    array = column.array
-    return np.asarray(array) if isinstance(column.dtype, np.dtype) else array
+_KINDS: Final[dict[str, ColumnKind]] = {}
 
 
 def describe_column(array: Any, *keys: object) -> Parameters:
     """Return what restores a column of this dtype; `keys` lead to it, for errors."""
-    dtype = array.dtype
-    if not isinstance(dtype, np.dtype):
-        return _describe_extension(array, keys)
-    if dtype.kind == "O":
-        return _describe_objects(array)
-    check_dtype(dtype, path_text(*keys))
-    if dtype.kind == "c":
-        raise unsupported("a column of complex numbers", path_text(*keys))
-    return {"kind": "numpy", "dtype": dtype_text(dtype)}
+    for name, kind in _KINDS.items():
+        described = kind.describe(array, keys)
+        if described is not None:
+            return {"kind": name, **described}
+    raise unsupported(f"a column of dtype {array.dtype}", path_text(*keys))
 
 
-def column_to_arrow(arrays: Sequence[Any], parameters: Parameters, *keys: object) -> pa.Array:
-    """Return columns of one description end to end."""
-    return _STORE[parameters["kind"]](arrays, parameters, keys)
+def suffixes(parameters: Parameters) -> tuple[str, ...]:
+    """Return the endings of the physical columns' names."""
+    return _KINDS[parameters["kind"]].suffixes(parameters)
 
 
-def column_from_arrow(cell: pa.Array, parameters: Parameters) -> Any:
+def column_to_arrow(arrays: Sequence[Any], parameters: Parameters, *keys: object) -> list[pa.Array]:
+    """Return the physical columns of columns of one description, these end to end."""
+    return _KINDS[parameters["kind"]].store(arrays, parameters, keys)
+
+
+def column_from_arrow(parts: Sequence[pa.Array], parameters: Parameters) -> Any:
     """Return a column as an array of the dtype that it had."""
-    return _RESTORE[parameters["kind"]](cell, parameters)
+    return _KINDS[parameters["kind"]].restore(parts, parameters)
 
 
-# ------------------------------------------------------------------ indexes
+def values_of(column: Any) -> Any:
+    """Return the array behind a column: numpy's own where pandas only wraps it."""
+    array = column if isinstance(column, pd.api.extensions.ExtensionArray) else column.array
+    wraps = isinstance(column.dtype, np.dtype) or type(array) is pd.arrays.NumpyExtensionArray
+    return np.asarray(array) if wraps else array
 
 
-def inline_index(index: pd.Index, *keys: object) -> Parameters:
-    """Return an index with its values as JSON types, for column labels and categories."""
-    if isinstance(index, pd.MultiIndex):
-        levels = [index.get_level_values(level) for level in range(index.nlevels)]
-        return {"levels": [inline_index(level, *keys) for level in levels]}
-    name = to_json(index.name)
-    if isinstance(index, pd.RangeIndex):
-        return {"range": [index.start, index.stop, index.step], "name": name}
-    array = values_of(index)
-    column = describe_column(array, *keys)
-    values = _plain_list(column_to_arrow([array], column, *keys))
-    return {"column": column, "values": to_json(values), "name": name, **frequency(index)}
+def end_to_end(parts: Sequence[Any]) -> pa.Array:
+    """Return Arrow arrays as one."""
+    whole = [part.combine_chunks() if isinstance(part, pa.ChunkedArray) else part for part in parts]
+    return pa.concat_arrays(whole) if len(whole) > 1 else whole[0]
 
 
-def restore_inline_index(data: Parameters) -> pd.Index:
-    """Restore an index from its JSON types."""
-    if "levels" in data:
-        levels = [restore_inline_index(level) for level in data["levels"]]
-        return pd.MultiIndex.from_arrays(levels, names=[level.name for level in levels])
-    if "range" in data:
-        return pd.RangeIndex(*data["range"], name=from_json(data["name"]))
-    return restore_index(column_from_arrow(_inline_column(data), data["column"]), data)
+# ------------------------------------------------------------------ numbers
 
 
-def frequency(index: pd.Index) -> Parameters:
-    """Return the frequency of an index of times as a parameter, if it has one."""
-    times = isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex)
-    return {"freq": index.freqstr} if times and index.freq is not None else {}
+class NumpyColumn(ColumnKind):
+    """Numbers, booleans, naive times and durations of numpy."""
+
+    name = "numpy"
+
+    def describe(self, array: Any, keys: tuple[object, ...]) -> Parameters | None:
+        """Return the dtype."""
+        if not isinstance(array.dtype, np.dtype) or array.dtype.kind in "Oc":
+            return None
+        check_dtype(array.dtype, path_text(*keys))
+        return {"dtype": dtype_text(array.dtype)}
+
+    def store(self, arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> list[pa.Array]:  # noqa: ARG002
+        """Return the values; a single contiguous array is not copied."""
+        return [to_arrow([np.asarray(array) for array in arrays])]
+
+    def restore(self, parts: Sequence[pa.Array], parameters: Parameters) -> NDArray[Any]:
+        """Return an array that owns its memory."""
+        return np.array(as_numpy(parts[0], dtype_from_text(parameters["dtype"])))
 
 
-def restore_index(array: Any, parameters: Parameters) -> pd.Index:
-    """Return an array as an index with its name and frequency."""
-    index = pd.Index(array, dtype=array.dtype, name=from_json(parameters["name"]), copy=False)
-    if "freq" in parameters:
-        try:
-            index.freq = parameters["freq"]
-        except ValueError:
-            # Another pandas spells the frequency otherwise; the values are the same without it.
-            index.freq = None
-    return index
+class ComplexColumn(ColumnKind):
+    """Complex numbers as two columns."""
+
+    name = "complex"
+
+    def describe(self, array: Any, keys: tuple[object, ...]) -> Parameters | None:
+        """Return the dtype."""
+        if not isinstance(array.dtype, np.dtype) or array.dtype.kind != "c":
+            return None
+        check_dtype(array.dtype, path_text(*keys))
+        return {"dtype": dtype_text(array.dtype)}
+
+    def suffixes(self, parameters: Parameters) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the two parts of a complex number."""
+        return ("_real", "_imag")
+
+    def store(self, arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> list[pa.Array]:  # noqa: ARG002
+        """Return the real and the imaginary parts."""
+        return [to_arrow([array.real for array in arrays]), to_arrow([array.imag for array in arrays])]
+
+    def restore(self, parts: Sequence[pa.Array], parameters: Parameters) -> NDArray[Any]:
+        """Join the two parts; not by arithmetic, which makes NaN of infinities."""
+        dtype = dtype_from_text(parameters["dtype"])
+        part = np.dtype(f"f{dtype.itemsize // 2}")
+        whole = np.empty(len(parts[0]), dtype)
+        whole.real, whole.imag = as_numpy(parts[0], part), as_numpy(parts[1], part)
+        return whole
 
 
-def _inline_column(data: Parameters) -> pa.Array:
-    if "range" in data:
-        return pa.array(np.arange(*data["range"], dtype=np.int64))
-    return _from_plain_list(from_json(data["values"]), data["column"])
-
-
-def _plain_list(values: pa.Array) -> list[Any]:
-    plain = values.view(pa.int64()) if pa.types.is_timestamp(values.type) else values
-    items: list[Any] = plain.to_pylist()
-    return items
-
-
-def _from_plain_list(items: list[Any], parameters: Parameters) -> pa.Array:
-    column = _column_type(parameters)
-    plain = pa.int64() if pa.types.is_timestamp(column) else column
-    return pa.array(items, plain).view(column)
-
-
-# ------------------------------------------------------------------ what a column is
-
-
-def _describe_extension(array: Any, keys: tuple[object, ...]) -> Parameters:
-    dtype = array.dtype
-    described: Parameters
-    if isinstance(dtype, pd.DatetimeTZDtype):
-        zone = pandas_zone_to_json(dtype.tz, path_text(*keys))
-        described = {"kind": "datetime", "unit": dtype.unit, "zone": zone}
-    elif isinstance(dtype, pd.StringDtype):
-        kind = "string" if dtype.na_value is pd.NA else "str"
-        described = {"kind": kind, "storage": dtype.storage}
-    elif isinstance(dtype, pd.CategoricalDtype):
-        categories = inline_index(dtype.categories, *keys)
-        described = {"kind": "categorical", "ordered": bool(dtype.ordered), "categories": categories}
-    elif isinstance(dtype, pd.PeriodDtype):
-        described = {"kind": "period", "dtype": dtype.name}
-    elif isinstance(dtype, pd.IntervalDtype):
-        sides = describe_column(values_of(array.left), *keys)
-        described = {"kind": "interval", "sides": sides, "closed": dtype.closed}
-    elif dtype.name in _MASKED and dtype == _MASKED[dtype.name]:
-        described = {"kind": "masked", "dtype": dtype.name}
-    else:
-        raise unsupported(f"a column of dtype {dtype}", path_text(*keys))
-    return described
-
-
-def _describe_objects(array: NDArray[np.object_]) -> Parameters:
-    cells = array.tolist()
-    kinds = set(map(type, cells))
-    # Text with lone surrogates has no column type; each cell is tagged JSON then.
-    if kinds <= {str, type(None)} and is_utf8("".join(filter(None, cells))):
-        return {"kind": "text", "missing": "None"}
-    if kinds <= {str, float}:
-        words = [cell for cell in cells if type(cell) is str]
-        numbers = [cell for cell in cells if type(cell) is float]
-        if all(map(math.isnan, numbers)) and is_utf8("".join(words)):
-            return {"kind": "text", "missing": "nan"}
-    return {"kind": "objects"}
-
-
-def _column_type(parameters: Parameters) -> pa.DataType:
-    kind = parameters["kind"]
-    if kind == "numpy":
-        return physical(dtype_from_text(parameters["dtype"]))
-    if kind == "datetime":
-        return pa.timestamp(parameters["unit"])
-    if kind == "masked":
-        name = "bool" if parameters["dtype"] == "boolean" else parameters["dtype"].lower()
-        return physical(np.dtype(name))
-    if kind == "categorical":
-        return _inline_column(parameters["categories"]).type
-    return pa.int64() if kind == "period" else pa.large_string()
-
-
-# ------------------------------------------------------------------ storing, one kind at a time
-
-
-def _store_numpy(arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> pa.Array:  # noqa: ARG001
-    return to_arrow([np.asarray(array) for array in arrays], path_text(*keys))
-
-
-def _store_datetime(arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> pa.Array:  # noqa: ARG001
-    return to_arrow([np.asarray(array.tz_convert("UTC").tz_localize(None)) for array in arrays])
-
-
-def _store_masked_or_text(arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> pa.Array:
-    column = _column_type(parameters)
-    try:
-        parts = [pa.array(array, column, from_pandas=parameters["kind"] == "text") for array in arrays]
-    except UnicodeEncodeError:
-        raise unsupported("text with lone surrogates", path_text(*keys)) from None
-    return _end_to_end([part.combine_chunks() if isinstance(part, pa.ChunkedArray) else part for part in parts])
-
-
-def _end_to_end(parts: Sequence[pa.Array]) -> pa.Array:
-    return pa.concat_arrays(parts) if len(parts) > 1 else parts[0]
-
-
-def _store_objects(arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> pa.Array:  # noqa: ARG001
-    texts = [to_text(cell, *keys, row) for array in arrays for row, cell in enumerate(array)]
-    return pa.array(texts, pa.large_string())
-
-
-def _store_categorical(arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> pa.Array:  # noqa: ARG001
-    codes = np.concatenate([np.asarray(array.codes, np.int64) for array in arrays])
-    return _inline_column(parameters["categories"]).take(pa.array(codes, mask=codes < 0))
-
-
-def _store_period(arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> pa.Array:  # noqa: ARG001
-    return _end_to_end([pa.array(array.asi8, mask=array.isna()) for array in arrays])
-
-
-def _store_interval(arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> pa.Array:
-    sides = parameters["sides"]
-    left = column_to_arrow([values_of(array.left) for array in arrays], sides, *keys)
-    right = column_to_arrow([values_of(array.right) for array in arrays], sides, *keys)
-    pairs = zip(_plain_list(left), _plain_list(right), strict=True)
-    return pa.array([to_text([low, high]) for low, high in pairs], pa.large_string())
-
-
-_STORE: Final[dict[str, Callable[[Sequence[Any], Parameters, tuple[object, ...]], pa.Array]]] = {
-    "numpy": _store_numpy,
-    "datetime": _store_datetime,
-    "text": _store_masked_or_text,
-    "objects": _store_objects,
-    "string": _store_masked_or_text,
-    "str": _store_masked_or_text,
-    "masked": _store_masked_or_text,
-    "categorical": _store_categorical,
-    "period": _store_period,
-    "interval": _store_interval,
+_MASKED: Final = {
+    dtype.name: dtype
+    for dtype in (
+        *(pd.Int8Dtype(), pd.Int16Dtype(), pd.Int32Dtype(), pd.Int64Dtype()),
+        *(pd.UInt8Dtype(), pd.UInt16Dtype(), pd.UInt32Dtype(), pd.UInt64Dtype()),
+        *(pd.Float32Dtype(), pd.Float64Dtype(), pd.BooleanDtype()),
+    )
 }
 
 
-# ------------------------------------------------------------------ restoring, one kind at a time
+class MaskedColumn(ColumnKind):
+    """Nullable numbers and booleans; what is missing is NULL, which is not NaN."""
+
+    name = "masked"
+
+    def describe(self, array: Any, keys: tuple[object, ...]) -> Parameters | None:  # noqa: ARG002
+        """Return the dtype."""
+        dtype = array.dtype
+        return {"dtype": dtype.name} if dtype.name in _MASKED and dtype == _MASKED[dtype.name] else None
+
+    def store(self, arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> list[pa.Array]:  # noqa: ARG002
+        """Return the values with their validity."""
+        return [end_to_end([pa.array(array) for array in arrays])]
+
+    def restore(self, parts: Sequence[pa.Array], parameters: Parameters) -> Any:
+        """Return values and mask; not by way of pandas, which may take NaN for missing."""
+        dtype: Any = _MASKED[parameters["dtype"]]
+        (cell,) = parts
+        missing = np.array(cell.is_null().to_numpy(zero_copy_only=False))
+        plain = cell.fill_null(pa.scalar(0).cast(cell.type)) if cell.null_count else cell
+        return dtype.construct_array_type()(np.array(as_numpy(plain, dtype.numpy_dtype)), missing)
 
 
-def _restore_numpy(cell: pa.Array, parameters: Parameters) -> NDArray[Any]:
-    return np.array(as_numpy(cell, dtype_from_text(parameters["dtype"])))
+class SparseColumn(ColumnKind):
+    """Sparse columns as their dense values, which a store compresses.
+
+    A value that was kept although it is the fill value is not told apart from one that was not.
+    """
+
+    name = "sparse"
+
+    def describe(self, array: Any, keys: tuple[object, ...]) -> Parameters | None:
+        """Return how the dense values are stored, the fill value, and the kind of index."""
+        if not isinstance(array.dtype, pd.SparseDtype):
+            return None
+        if not _fits(array.dtype):
+            raise unsupported(f"a column of dtype {array.dtype}", path_text(*keys))
+        dense = _dense(array)
+        fill = to_json(array.fill_value)
+        return {"dense": describe_column(dense, *keys), "fill": fill, "index": array.kind}
+
+    def suffixes(self, parameters: Parameters) -> tuple[str, ...]:
+        """Return those of the dense column."""
+        return suffixes(parameters["dense"])
+
+    def store(self, arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> list[pa.Array]:
+        """Return the dense values."""
+        return column_to_arrow([_dense(array) for array in arrays], parameters["dense"], *keys)
+
+    def restore(self, parts: Sequence[pa.Array], parameters: Parameters) -> Any:
+        """Leave out what is the fill value to the bit."""
+        dense = column_from_arrow(parts, parameters["dense"])
+        fill = from_json(parameters["fill"])
+        points = ~_same_number(dense, np.array(fill).astype(dense.dtype))
+        kind = parameters["index"]
+        build: Any = pd.arrays.SparseArray
+        if hasattr(build, "from_indices"):
+            return build.from_indices(dense[points], np.flatnonzero(points), len(dense), fill, kind, dense.dtype)
+        # pandas before 3.1 takes an index, which it has no other public way to make.
+        index = build(points, fill_value=False, kind=kind).sp_index
+        return build(dense[points], sparse_index=index, fill_value=fill, dtype=pd.SparseDtype(dense.dtype, fill))
 
 
-def _restore_datetime(cell: pa.Array, parameters: Parameters) -> Any:
-    instants = pd.DatetimeIndex(np.array(as_numpy(cell, np.dtype(f"M8[{parameters['unit']}]"))))
-    return instants.tz_localize("UTC").tz_convert(pandas_zone_from_json(parameters["zone"])).array
+def _fits(dtype: Any) -> bool:
+    """Say whether the dense values of a sparse column have its dtype."""
+    whole_with_nan = dtype.subtype.kind in "biu" and isinstance(dtype.fill_value, float | np.floating)
+    return dtype.subtype.kind != "O" and not whole_with_nan
 
 
-def _restore_text(cell: pa.Array, parameters: Parameters) -> NDArray[np.object_]:
-    whole = np.array(cell.to_numpy(zero_copy_only=False), object)
-    if cell.null_count and parameters["missing"] == "nan":
-        whole[cell.is_null().to_numpy(zero_copy_only=False)] = np.nan
-    return whole
+def _dense(array: Any) -> NDArray[Any]:
+    return np.asarray(array, array.dtype.subtype)
 
 
-def _restore_objects(cell: pa.Array, parameters: Parameters) -> NDArray[np.object_]:  # noqa: ARG001
-    # numpy.array would make a table of equally long tuples.
-    return np.fromiter(map(from_text, cell.to_pylist()), object, len(cell))
-
-
-def _restore_string(cell: pa.Array, parameters: Parameters) -> Any:
-    missing = pd.NA if parameters["kind"] == "string" else np.nan
-    try:
-        dtype = pd.StringDtype(parameters["storage"], na_value=missing)
-    except TypeError:
-        # pandas 2.2 has only the dtype whose missing value is NA, and keeps other text as objects.
-        if parameters["kind"] == "str":
-            return _restore_text(cell, {"missing": "nan"})
-        dtype = pd.StringDtype(parameters["storage"])
-    return dtype.__from_arrow__(cell.cast(pa.large_string()))
-
-
-def _restore_masked(cell: pa.Array, parameters: Parameters) -> Any:
-    return _MASKED[parameters["dtype"]].__from_arrow__(cell)
-
-
-def _restore_categorical(cell: pa.Array, parameters: Parameters) -> pd.Categorical:
-    categories = _inline_column(parameters["categories"])
-    codes = pc.index_in(cell.cast(categories.type), value_set=categories)
-    if codes.null_count != cell.null_count:
-        raise SerializationError("A categorical column has values that are not among its categories.")
-    dtype = pd.CategoricalDtype(restore_inline_index(parameters["categories"]), parameters["ordered"])
-    return pd.Categorical.from_codes(np.array(codes.fill_null(-1)), dtype=dtype)
-
-
-def _restore_period(cell: pa.Array, parameters: Parameters) -> Any:
-    # Its NaT is the one of numpy's times.
-    ordinals = np.array(as_numpy(cell, np.dtype("m8[ns]"))).view(np.int64)
-    return pd.arrays.PeriodArray(ordinals, dtype=pd.api.types.pandas_dtype(parameters["dtype"]))
-
-
-def _restore_interval(cell: pa.Array, parameters: Parameters) -> Any:
-    pairs = [from_text(text) for text in cell.to_pylist()]
-    sides = parameters["sides"]
-    left = column_from_arrow(_from_plain_list([low for low, _ in pairs], sides), sides)
-    right = column_from_arrow(_from_plain_list([high for _, high in pairs], sides), sides)
-    return pd.arrays.IntervalArray.from_arrays(left, right, closed=parameters["closed"])
-
-
-_RESTORE: Final[dict[str, Callable[[pa.Array, Parameters], Any]]] = {
-    "numpy": _restore_numpy,
-    "datetime": _restore_datetime,
-    "text": _restore_text,
-    "objects": _restore_objects,
-    "string": _restore_string,
-    "str": _restore_string,
-    "masked": _restore_masked,
-    "categorical": _restore_categorical,
-    "period": _restore_period,
-    "interval": _restore_interval,
-}
+def _same_number(values: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
+    """Say which values are the other one; NaN is NaN, and -0.0 is not 0.0."""
+    if values.dtype.kind == "c":
+        return _same_number(values.real, other.real) & _same_number(values.imag, other.imag)
+    same: NDArray[np.bool_]
+    if values.dtype.kind == "f":
+        both_nan = np.isnan(values) & np.isnan(other)
+        same = both_nan | ((values == other) & (np.signbit(values) == np.signbit(other)))
+        return same
+    if values.dtype.kind in "Mm":
+        return _same_number(values.view(np.int64), other.view(np.int64))
+    same = values == other
+    return same

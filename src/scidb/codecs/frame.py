@@ -1,28 +1,32 @@
-"""DataFrames, Series and Indexes of pandas: one list element per row, the index stored beside the columns.
+"""DataFrames, Series, Indexes and arrays of pandas: one list element per row, the index beside the columns.
 
 Frames with the same columns, dtypes and kind of index share an encoding whatever their length.
 """
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pandas as pd
 import pyarrow as pa
 
+from scidb.codecs import column_arrow, column_text, column_times  # noqa: F401 - importing them registers their kinds
 from scidb.codecs.base import Codec, Parameters
-from scidb.codecs.columns import (
-    column_from_arrow,
-    column_to_arrow,
-    describe_column,
+from scidb.codecs.column_text import from_stream, to_stream
+from scidb.codecs.columns import column_from_arrow, column_to_arrow, describe_column, suffixes, values_of
+from scidb.codecs.labels import (
+    describe_levels,
     frequency,
     inline_index,
+    level_values,
     restore_index,
     restore_inline_index,
-    values_of,
+    restore_levels,
 )
 from scidb.codecs.primitive import cells, lists
 from scidb.codecs.tagged import from_json, from_text, to_json, to_text
+from scidb.exceptions import UnsupportedValueError
 from scidb.store.names import unique_columns
 
 if TYPE_CHECKING:
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["FrameCodec"]
 
 _RANGE_COLUMN: Final[Parameters] = {"kind": "numpy", "dtype": "int64"}
+_Column = tuple[Any, Any]
 
 
 class FrameCodec(Codec):
@@ -54,69 +59,48 @@ class FrameCodec(Codec):
         pd.IntervalIndex,
     )
 
+    def accepts(self, value: object) -> bool:
+        """Take pandas's own arrays too; those of other packages are not known."""
+        own = type(value).__module__.partition(".")[0] == "pandas"
+        return own and isinstance(value, pd.api.extensions.ExtensionArray)
+
     def describe(self, value: object) -> Parameters:
         """Return labels, dtypes, the kind of index, and the physical column names."""
-        parameters: Parameters
-        if isinstance(value, pd.DataFrame):
-            parameters = {"type": "frame", "labels": inline_index(value.columns, "columns")}
-            named, index = list(value.items()), value.index
-        elif isinstance(value, pd.Series):
-            parameters = {"type": "series", "name": to_json(value.name)}
-            named, index = [("value" if value.name is None else value.name, value)], value.index
-        else:
-            parameters, named, index = {"type": "index"}, [], value
-        if isinstance(value, pd.DataFrame | pd.Series) and value.attrs:
-            parameters["attrs"] = to_text(value.attrs, "attrs")
+        parameters, named, index = _take_apart(value)
         keyed = isinstance(value, pd.DataFrame)
-        parameters["columns"] = [
-            describe_column(values_of(column), *([label] if keyed else [])) for label, column in named
-        ]
-        parameters["index"] = _describe_index(index, alone=not named)
-        data = [_text(label) for label, _ in named]
-        levels = [_text(name) or fallback for name, fallback in _level_names(index)]
-        stored = levels[: len(parameters["index"]["columns"])]
-        parameters["physical"] = unique_columns([*data, *stored])
+        parameters["columns"] = [describe_column(column, *([label] if keyed else [])) for label, column in named]
+        stored: list[Any] = []
+        if index is not None:
+            parameters["index"] = _describe_index(index, alone=not named)
+            stored = [name or fallback for name, fallback in _level_names(index)]
+        names = [_text(label) for label, _ in named] + stored
+        parameters["physical"] = unique_columns(
+            [
+                f"{name}{suffix}"
+                for name, column in zip(names, _all_columns(parameters), strict=False)
+                for suffix in suffixes(column)
+            ]
+        )
         return parameters
 
     def encode(self, values: Sequence[Any], parameters: Parameters) -> pa.Table:
         """Return one row of lists per value: the index first, then the columns."""
         lengths = [len(value) for value in values]
-        data = [_columns(value) for value in values]
-        levels = [_stored_levels(value if isinstance(value, pd.Index) else value.index) for value in values]
-        labels = [label for label, _ in data[0]] if parameters["type"] == "frame" else []
-        table: dict[str, pa.Array] = {}
-        names = parameters["physical"]
-        columns = parameters["columns"]
-        for level, column in enumerate(parameters["index"]["columns"]):
-            flat = column_to_arrow([own[level] for own in levels], column, "index")
-            table[names[len(columns) + level]] = lists(flat, lengths)
-        for position, column in enumerate(columns):
-            keys = labels[position : position + 1]
-            flat = column_to_arrow([own[position][1] for own in data], column, *keys)
-            table[names[position]] = lists(flat, lengths)
-        return pa.table(table)
+        taken = [_take_apart(value) for value in values]
+        flat: list[pa.Array] = []
+        labels = [[label] if parameters["type"] == "frame" else [] for label, _ in taken[0][1]]
+        for position, column in enumerate(parameters["columns"]):
+            flat += column_to_arrow([named[position][1] for _, named, _ in taken], column, *labels[position])
+        for level, column in enumerate(_index_columns(parameters)):
+            flat += column_to_arrow([_level(index, level) for _, _, index in taken], column, "index")
+        width = sum(len(suffixes(column)) for column in parameters["columns"])
+        named = [(name, lists(part, lengths)) for name, part in zip(parameters["physical"], flat, strict=True)]
+        return pa.table(dict(named[width:] + named[:width]))
 
     def decode(self, table: pa.Table, parameters: Parameters) -> list[Any]:
         """Return frames whose columns own their memory."""
-        descriptions = [*parameters["columns"], *parameters["index"]["columns"]]
         by_column = [cells(table.column(name)) for name in parameters["physical"]]
-        labels = restore_inline_index(parameters["labels"]) if "labels" in parameters else None
-        name = from_json(parameters.get("name"))
-        restored = []
-        for row in zip(*by_column, strict=True):
-            arrays = [column_from_arrow(cell, own) for cell, own in zip(row, descriptions, strict=True)]
-            width = len(parameters["columns"])
-            index = _restore_index(arrays[width:], parameters["index"], len(row[0]))
-            value: Any = index
-            if labels is not None:
-                value = _frame(arrays[:width], index)
-                value.columns = labels
-            elif parameters["type"] == "series":
-                value = pd.Series(arrays[0], index, dtype=arrays[0].dtype, name=name, copy=False)
-            if "attrs" in parameters:
-                value.attrs = from_text(parameters["attrs"])
-            restored.append(value)
-        return restored
+        return [_restore(row, parameters) for row in zip(*by_column, strict=True)]
 
     def nbytes(self, values: Sequence[Any], table: pa.Table) -> tuple[int, ...]:
         """Return the size of each row of the table."""
@@ -125,10 +109,62 @@ class FrameCodec(Codec):
         return tuple(table.slice(position, 1).nbytes for position in range(len(values)))
 
 
-def _columns(value: Any) -> list[tuple[Any, Any]]:
+# ------------------------------------------------------------------ taking apart and putting together
+
+
+def _take_apart(value: Any) -> tuple[Parameters, list[_Column], pd.Index | None]:
+    """Return the parameters of the whole, the columns with their labels, and the row index."""
+    parameters: Parameters
+    if isinstance(value, pd.Index):
+        return {"type": "index"}, [], value
     if isinstance(value, pd.DataFrame):
-        return [(label, values_of(column)) for label, column in value.items()]
-    return [(value.name, values_of(value))] if isinstance(value, pd.Series) else []
+        parameters = {"type": "frame", "labels": inline_index(value.columns, "columns")}
+        named = [(label, values_of(column)) for label, column in value.items()]
+    elif isinstance(value, pd.Series):
+        parameters = {"type": "series", "name": to_json(value.name)}
+        named = [("value" if value.name is None else value.name, values_of(value))]
+    else:
+        wraps: Parameters = {"wraps": True} if type(value) is pd.arrays.NumpyExtensionArray else {}
+        return {"type": "array", **wraps}, [("value", values_of(value))], None
+    if value.attrs:
+        parameters["attrs"] = _attrs_to_json(value.attrs)
+    if not value.flags.allows_duplicate_labels:
+        parameters["unique"] = True
+    return parameters, named, value.index
+
+
+def _restore(row: Sequence[pa.Array], parameters: Parameters) -> Any:
+    parts, arrays = list(row), []
+    for column in _all_columns(parameters):
+        width = len(suffixes(column))
+        arrays.append(column_from_arrow(parts[:width], column))
+        del parts[:width]
+    data = arrays[: len(parameters["columns"])]
+    if parameters["type"] == "array":
+        return pd.arrays.NumpyExtensionArray(data[0]) if "wraps" in parameters else pd.array(data[0], copy=False)
+    index = _restore_index(arrays[len(data) :], parameters["index"], len(row[0]))
+    if parameters["type"] == "index":
+        return index
+    value: Any
+    if parameters["type"] == "frame":
+        value = _frame(data, index)
+        value.columns = restore_inline_index(parameters["labels"])
+    else:
+        value = pd.Series(data[0], index, dtype=data[0].dtype, name=from_json(parameters["name"]), copy=False)
+    if "attrs" in parameters:
+        value.attrs = _attrs_from_json(parameters["attrs"])
+    if "unique" in parameters:
+        value.flags.allows_duplicate_labels = False
+    return value
+
+
+def _all_columns(parameters: Parameters) -> list[Parameters]:
+    return [*parameters["columns"], *_index_columns(parameters)]
+
+
+def _index_columns(parameters: Parameters) -> list[Parameters]:
+    columns: list[Parameters] = parameters["index"]["columns"] if "index" in parameters else []
+    return columns
 
 
 def _frame(arrays: Sequence[Any], index: pd.Index) -> pd.DataFrame:
@@ -140,6 +176,18 @@ def _frame(arrays: Sequence[Any], index: pd.Index) -> pd.DataFrame:
     return pd.DataFrame(columns, index=index, copy=False)
 
 
+def _attrs_to_json(attrs: dict[Any, Any]) -> str | list[str]:
+    """Return attrs as text; in a list, as a stream, where a part of them has no JSON form."""
+    try:
+        return to_text(attrs, "attrs")
+    except UnsupportedValueError:
+        return [base64.b64encode(to_stream(attrs, "attrs")).decode()]
+
+
+def _attrs_from_json(said: str | list[str]) -> Any:
+    return from_text(said) if isinstance(said, str) else from_stream(base64.b64decode(said[0]))
+
+
 def _text(label: Any) -> str:
     if label is None:
         return ""
@@ -149,22 +197,20 @@ def _text(label: Any) -> str:
 # ------------------------------------------------------------------ the row index
 
 
-def _level_names(index: pd.Index) -> list[tuple[Any, str]]:
+def _level_names(index: pd.Index) -> list[tuple[str, str]]:
     if isinstance(index, pd.MultiIndex):
-        return [(name, f"level_{level}") for level, name in enumerate(index.names)]
-    return [(index.name, "index")]
+        return [(_text(name), f"level_{level}") for level, name in enumerate(index.names)]
+    return [(_text(index.name), "index")]
 
 
-def _stored_levels(index: pd.Index) -> list[Any]:
-    if isinstance(index, pd.MultiIndex):
-        return [values_of(index.get_level_values(level)) for level in range(index.nlevels)]
-    return [values_of(index)]
+def _level(index: Any, level: int) -> Any:
+    return values_of(level_values(index, level) if isinstance(index, pd.MultiIndex) else index)
 
 
 def _describe_index(index: pd.Index, *, alone: bool) -> Parameters:
     if isinstance(index, pd.MultiIndex):
-        columns = [describe_column(level, "index") for level in _stored_levels(index)]
-        return {"columns": columns, "names": [to_json(name) for name in index.names]}
+        columns = [describe_column(_level(index, level), "index") for level in range(index.nlevels)]
+        return {"columns": columns, "names": [to_json(name) for name in index.names], **describe_levels(index)}
     name = to_json(index.name)
     if isinstance(index, pd.RangeIndex):
         # Without any column nothing would say how long it is.
@@ -174,9 +220,8 @@ def _describe_index(index: pd.Index, *, alone: bool) -> Parameters:
 
 def _restore_index(arrays: Sequence[Any], parameters: Parameters, length: int) -> pd.Index:
     if "names" in parameters:
-        levels = [pd.Index(array, dtype=array.dtype, copy=False) for array in arrays]
-        names = [from_json(name) for name in parameters["names"]]
-        return pd.MultiIndex.from_arrays(levels, names=names)
+        columns = [pd.Index(array, dtype=array.dtype, copy=False) for array in arrays]
+        return restore_levels(columns, [from_json(name) for name in parameters["names"]], parameters)
     if "range" in parameters:
         start, step = parameters["range"]
         return pd.RangeIndex(start, start + step * length, step, name=from_json(parameters["name"]))

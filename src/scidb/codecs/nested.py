@@ -1,20 +1,25 @@
-"""Lists, tuples, dicts and sets of scalars.
+"""Lists, tuples, dicts and sets of anything that can be stored.
 
 A list of numbers, of booleans or of texts alone is one row per item in the store, like an array; all else
-is a document.
+is a document: a JSON text and, where it holds arrays or tables, these as Arrow streams beside it.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from scidb.codecs.base import Codec, Parameters
+from scidb.codecs.leaves import ARRAYS, has_columns
+from scidb.codecs.literals import is_int64, is_utf8
+from scidb.codecs.parts import read_parts, write_parts
 from scidb.codecs.primitive import cells, lists
-from scidb.codecs.tagged import from_text, is_int64, is_utf8, to_text
+from scidb.codecs.tagged import Part, from_text, has_parts, to_text
 from scidb.exceptions import SerializationError
 
 if TYPE_CHECKING:
@@ -32,30 +37,51 @@ _NAMES: Final = {kind.__name__: column for kind, column in _ITEMS.items()}
 
 
 class NestedCodec(Codec):
-    """One JSON text per value."""
+    """One JSON text per value, and the bytes of what is not JSON in it."""
 
     name = "nested"
-    types: ClassVar[tuple[type, ...]] = (dict, tuple, set, frozenset)
+    types: ClassVar[tuple[type, ...]] = (dict, OrderedDict, tuple, set, frozenset, slice, np.void)
 
     def accepts(self, value: object) -> bool:
-        """Take every list as well; `ListCodec` is asked first."""
+        """Take every list as well (`ListCodec` is asked first), and arrays of objects."""
+        if isinstance(value, np.ndarray):
+            return type(value) in ARRAYS and not has_columns(value.dtype)
         return type(value) is list
 
-    def describe(self, value: object) -> Parameters:  # noqa: ARG002
-        """Return nothing: the text says it all."""
-        return {}
+    def describe(self, value: object) -> Parameters:
+        """Return whether there are parts beside the text, which says the rest."""
+        return {"parts": True} if has_parts(value) else {}
 
-    def encode(self, values: Sequence[Any], parameters: Parameters) -> pa.Table:  # noqa: ARG002
-        """Return the texts; a part that cannot be stored is refused here, with its path."""
-        return pa.table({"value": pa.array([to_text(value) for value in values], pa.large_string())})
+    def encode(self, values: Sequence[Any], parameters: Parameters) -> pa.Table:
+        """Return the texts and parts; what cannot be stored is refused here, with its path."""
+        if "parts" not in parameters:
+            return pa.table({"value": pa.array([to_text(value) for value in values], pa.large_string())})
+        texts, streams = [], []
+        for value in values:
+            parts: list[Part] = []
+            texts.append(to_text(value, parts=parts))
+            streams.append(write_parts(parts))
+        return pa.table({"value": pa.array(texts, pa.large_string()), "parts": _blobs(streams)})
 
-    def decode(self, table: pa.Table, parameters: Parameters) -> list[Any]:  # noqa: ARG002
+    def decode(self, table: pa.Table, parameters: Parameters) -> list[Any]:
         """Return the values behind the texts."""
-        return [from_text(text) for text in table.column("value").to_pylist()]
+        texts = table.column("value").to_pylist()
+        if "parts" not in parameters:
+            return [from_text(text) for text in texts]
+        streams = [stream.as_buffer() for stream in table.column("parts")]
+        return [from_text(text, read_parts(stream)) for text, stream in zip(texts, streams, strict=True)]
 
     def nbytes(self, values: Sequence[Any], table: pa.Table) -> tuple[int, ...]:  # noqa: ARG002
-        """Return the length of each text."""
-        return tuple(pc.binary_length(table.column("value")).to_pylist())
+        """Return the length of each text, and of the bytes beside it."""
+        sizes = [pc.binary_length(column).to_pylist() for column in table.columns]
+        return tuple(map(sum, zip(*sizes, strict=True)))
+
+
+def _blobs(streams: Sequence[pa.Buffer]) -> pa.LargeBinaryArray:
+    # A single stream is not copied.
+    data = streams[0] if len(streams) == 1 else pa.py_buffer(b"".join(streams))
+    offsets = np.cumsum([0, *(stream.size for stream in streams)], dtype=np.int64)
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(streams), [None, pa.py_buffer(offsets), data])
 
 
 class ListCodec(Codec):

@@ -1,15 +1,19 @@
 """One-dimensional numpy arrays as Arrow columns, and back, bit for bit.
 
 Where Arrow or a store lacks the type, the next one that holds every value stands in and the dtype restores
-it: float16 as float32, durations and calendar dates as their integers. NaT is NULL.
+it: float16 as float32, durations and calendar dates as their integers. NaT is NULL, as is what is missing
+in text of variable width.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from scidb.codecs.base import unsupported
@@ -27,6 +31,7 @@ __all__ = [
     "dtype_from_text",
     "dtype_text",
     "lists",
+    "native",
     "physical",
     "to_arrow",
 ]
@@ -38,10 +43,19 @@ _BINARY_TYPES: Final = (pa.binary(), pa.large_binary(), pa.binary_view())
 
 
 def check_dtype(dtype: np.dtype[Any], path: str = "") -> None:
-    """Refuse a dtype without an exact column type."""
-    if dtype.kind not in "biufcMmUS" or dtype.char in "gG":
-        kind = {"O": "objects", "V": "structured or void items"}.get(dtype.kind, f"dtype {dtype}")
+    """Refuse a dtype whose items are not each one cell of a column."""
+    if dtype.char in "gG":
+        raise unsupported(f"items of dtype {dtype}, whose bits differ between machines,", path)
+    if dtype.kind == "T":
+        _missing_to_json(dtype, path)
+    elif dtype.kind not in "biufcMmUSV" or dtype.names is not None or dtype.subdtype is not None:
+        kind = {"O": "objects", "V": "structured items"}.get(dtype.kind, f"dtype {dtype}")
         raise unsupported(f"an array of {kind}", path)
+
+
+def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return a dtype in the byte order of this machine."""
+    return dtype if dtype.kind == "T" else dtype.newbyteorder("=")
 
 
 def dtype_text(dtype: np.dtype[Any]) -> str:
@@ -49,15 +63,18 @@ def dtype_text(dtype: np.dtype[Any]) -> str:
 
     Examples
     --------
-    >>> dtype_text(np.dtype(">f8")), dtype_text(np.dtype("<U3"))
-    ('float64', 'U3')
+    >>> dtype_text(np.dtype(">f8")), dtype_text(np.dtype("<U3")), dtype_text(np.dtypes.StringDType(na_object=None))
+    ('float64', 'U3', 'T{"coerce":true,"na":null}')
 
     """
-    return dtype.str[1:] if dtype.kind in "US" else str(dtype.name)
+    if isinstance(dtype, np.dtypes.StringDType):
+        said = {"coerce": dtype.coerce, **_missing_to_json(dtype)}
+        return f"T{json.dumps(said, separators=(',', ':'))}"
+    return dtype.str[1:] if dtype.kind in "USV" else str(dtype.name)
 
 
 def dtype_from_text(text: str) -> np.dtype[Any]:
-    """Return the dtype of that name, in native byte order; never one that holds references.
+    """Return the dtype of that name, in native byte order; never one that holds references to objects.
 
     Examples
     --------
@@ -65,9 +82,33 @@ def dtype_from_text(text: str) -> np.dtype[Any]:
     dtype('<U3')
 
     """
+    if text.startswith("T"):
+        said = json.loads(text[1:])
+        missing = {"na_object": _missing_from_json(said["na"])} if "na" in said else {}
+        return np.dtypes.StringDType(coerce=said["coerce"], **missing)
     dtype = np.dtype(text)
     check_dtype(dtype)
     return dtype
+
+
+def _missing_to_json(dtype: Any, path: str = "") -> dict[str, Any]:
+    """Return what stands for missing text in a StringDType; nothing when it has no such thing."""
+    if not hasattr(dtype, "na_object"):
+        return {}
+    missing = dtype.na_object
+    if missing is None:
+        return {"na": None}
+    if missing is pd.NA:
+        return {"na": "NA"}
+    if isinstance(missing, float) and math.isnan(missing):
+        return {"na": "nan"}
+    if type(missing) is str:
+        return {"na": [missing]}
+    raise unsupported(f"an array of text in which {missing!r} stands for what is missing", path)
+
+
+def _missing_from_json(said: Any) -> Any:
+    return said[0] if isinstance(said, list) else {None: None, "NA": pd.NA, "nan": math.nan}[said]
 
 
 def physical(dtype: np.dtype[Any]) -> pa.DataType:
@@ -85,23 +126,29 @@ def physical(dtype: np.dtype[Any]) -> pa.DataType:
         return pa.timestamp(np.datetime_data(dtype)[0])
     if dtype.kind in "Mm":
         return pa.int64()
-    if dtype.kind == "U":
+    if dtype.kind in "UT":
         return pa.large_string()
-    if dtype.kind == "S":
+    if dtype.kind in "SV":
         return pa.large_binary()
     return pa.from_numpy_dtype(dtype.newbyteorder("="))
 
 
-def to_arrow(arrays: Sequence[NDArray[Any]], path: str = "") -> pa.Array:
-    """Return one-dimensional arrays of one dtype end to end; a single contiguous one is not copied."""
-    dtype = arrays[0].dtype.newbyteorder("=")
+def to_arrow(arrays: Sequence[NDArray[Any]], path: str = "") -> pa.Array:  # noqa: ARG001 - columns still give it
+    """Return one-dimensional arrays of one dtype end to end; a single contiguous one is not copied.
+
+    Text with lone surrogates, which is not Unicode, is bytes.
+    """
+    dtype = native(arrays[0].dtype)
     column = physical(dtype)
     flat = np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
-    if dtype.kind in "US":
+    if dtype.kind in "USTV":
+        items = flat.tolist()
+        if dtype.kind == "T":
+            items = [item if type(item) is str else None for item in items]
         try:
-            return pa.array(flat.tolist(), column)
-        except (UnicodeError, pa.ArrowException):
-            raise unsupported("text with lone surrogates in an array", path) from None
+            return pa.array(items, column)
+        except UnicodeError:
+            return pa.array([item.encode("utf-8", "surrogatepass") for item in items], pa.large_binary())
     flat = np.require(flat, dtype, ["C", "A"])
     if dtype.kind in "Mm":
         missing = np.isnat(flat)
@@ -112,18 +159,37 @@ def to_arrow(arrays: Sequence[NDArray[Any]], path: str = "") -> pa.Array:
 def as_numpy(column: pa.Array, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return a column as an array of `dtype`, which may be a read-only view of it."""
     expected = physical(dtype)
+    if dtype.kind == "U" and column.type in _BINARY_TYPES and not column.null_count:
+        return np.array([item.decode("utf-8", "surrogatepass") for item in column.to_pylist()], dtype)
     same = next((group for group in (_TEXT_TYPES, _BINARY_TYPES) if expected in group), (expected,))
     if column.type not in same:
         raise SerializationError(f"A column of dtype {dtype} is of type {column.type}, not {expected}.")
-    if dtype.kind in "US":
-        return np.array(column.to_pylist(), dtype)
+    if dtype.kind in "UST":
+        return _text(column, dtype)
     if dtype.kind in "Mm":
         numbers = column.view(pa.int64())
         filled = numbers.fill_null(_NAT) if numbers.null_count else numbers
         return np.asarray(filled.to_numpy()).view(dtype)
     if column.null_count:
         raise SerializationError(f"A column of dtype {dtype} has missing values.")
+    if dtype.kind == "V":
+        return _void(column.to_pylist(), dtype)
     return np.asarray(column.to_numpy(zero_copy_only=False)).astype(dtype, copy=False)
+
+
+def _text(column: pa.Array, dtype: Any) -> NDArray[Any]:
+    items = column.to_pylist()
+    if column.null_count:
+        if not hasattr(dtype, "na_object"):
+            raise SerializationError(f"A column of dtype {dtype} has missing values.")
+        items = [dtype.na_object if item is None else item for item in items]
+    return np.array(items, dtype)
+
+
+def _void(items: list[bytes], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if any(len(item) != dtype.itemsize for item in items):
+        raise SerializationError(f"A column of dtype {dtype} has items of other sizes.")
+    return np.frombuffer(b"".join(items), dtype) if dtype.itemsize else np.zeros(len(items), dtype)
 
 
 def lists(flat: pa.Array, lengths: Sequence[int]) -> pa.LargeListArray:
@@ -145,6 +211,6 @@ def cells(column: pa.ChunkedArray) -> Iterator[pa.Array]:
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
         raise SerializationError(f"A column of lists was expected, not one of {column.type}.")
     for chunk in column.chunks:
-        elements = chunk.values
+        elements = chunk.values  # noqa: PD011 - Arrow's
         for start, stop in pairwise(chunk.offsets.to_numpy().tolist()):
             yield elements.slice(start, stop - start)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import fractions
 import uuid
+import zoneinfo
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -18,12 +20,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scidb.codecs.base import Codec, Parameters
+from scidb.codecs.literals import PATHS, is_int64, is_utf8
 from scidb.codecs.primitive import as_numpy, dtype_from_text, dtype_text, to_arrow
-from scidb.codecs.tagged import from_text, is_int64, is_utf8, to_text
+from scidb.codecs.tagged import from_text, to_text
 from scidb.codecs.zones import zone_from_json, zone_to_json
 from scidb.exceptions import SerializationError
 
 if TYPE_CHECKING:
+    import pathlib
     from collections.abc import Callable, Sequence
 
 __all__ = ["ScalarCodec"]
@@ -53,6 +57,19 @@ def _all_short(values: Sequence[dt.timedelta]) -> bool:
     return all(is_int64(value // _MICROSECOND) for value in values)
 
 
+def _is_plain(value: dt.time) -> bool:
+    return value.tzinfo is None and value.fold == 0
+
+
+def _path_form(kind: type[pathlib.PurePath]) -> _Form:
+    return _Form(
+        pa.large_string(),
+        fits=lambda values: all(is_utf8(str(value)) for value in values),
+        to_column=lambda values: [str(value) for value in values],
+        from_column=lambda items: [kind(item) for item in items],
+    )
+
+
 _FORMS: Final[dict[type, _Form]] = {
     type(None): _Form(pa.bool_()),
     bool: _Form(pa.bool_()),
@@ -60,7 +77,13 @@ _FORMS: Final[dict[type, _Form]] = {
     float: _Form(pa.float64()),
     str: _Form(pa.large_string(), fits=_all_utf8),
     bytes: _Form(pa.large_binary()),
+    bytearray: _Form(
+        pa.large_binary(),
+        to_column=lambda values: [bytes(value) for value in values],
+        from_column=lambda items: [bytearray(item) for item in items],
+    ),
     dt.date: _Form(pa.date32()),
+    dt.time: _Form(pa.time64("us"), fits=lambda values: all(_is_plain(value) for value in values)),
     dt.timedelta: _Form(
         pa.int64(),
         fits=_all_short,
@@ -68,11 +91,27 @@ _FORMS: Final[dict[type, _Form]] = {
         from_column=lambda items: [dt.timedelta(microseconds=item) for item in items],
     ),
 }
-_NAMES: Final = {kind.__name__: kind for kind in _FORMS}
+_FORMS.update({kind: _path_form(kind) for kind in PATHS.values()})
+_NAMES: Final = {**{kind.__name__: kind for kind in _FORMS}, **PATHS}
 _NUMPY: Final = tuple(
     {np.dtype(code).type for code in "?bhilqBHILQefd"}  # C has more integers than numpy has widths
 )
-_TAGGED: Final = (complex, decimal.Decimal, uuid.UUID, pd.Timestamp, pd.Timedelta, type(pd.NaT), type(pd.NA))
+_TAGGED: Final = (
+    complex,
+    decimal.Decimal,
+    fractions.Fraction,
+    uuid.UUID,
+    range,
+    dt.timezone,
+    zoneinfo.ZoneInfo,
+    pd.Timestamp,
+    pd.Timedelta,
+    pd.Period,
+    pd.Interval,
+    type(pd.NaT),
+    type(pd.NA),
+    type(np.ma.masked),
+)
 _JSON: Final[Parameters] = {"type": "json"}
 
 
@@ -84,7 +123,7 @@ class ScalarCodec(Codec):
 
     def accepts(self, value: object) -> bool:
         """Take every other numpy scalar too; what has no exact form is refused by `encode`."""
-        return isinstance(value, np.generic)
+        return isinstance(value, np.generic) and not isinstance(value, np.void)
 
     def describe(self, value: object) -> Parameters:
         """Return the type, and what else the column does not say."""

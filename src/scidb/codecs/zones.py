@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
+from importlib import import_module
 from typing import Any
 
 from scidb.codecs.base import unsupported
@@ -44,12 +45,22 @@ def zone_from_json(data: Any) -> dt.tzinfo | None:
 
 
 def pandas_zone_to_json(zone: Any, path: str = "") -> Any:
-    """Return a time zone of a pandas object, which under pandas 2 may be one of pytz."""
-    if type(zone).__module__.split(".")[0] == "pytz" and getattr(zone, "zone", None):
-        return {"pandas": zone.zone}
+    """Return a time zone of a pandas object, which may be one of pytz."""
+    if type(zone).__module__.split(".")[0] == "pytz":
+        if getattr(zone, "zone", None):
+            return {"pandas": zone.zone}
+        if zone.utcoffset(None) is not None:
+            return {"pytz": zone.utcoffset(None) // dt.timedelta(minutes=1)}
     return zone_to_json(zone, path)
 
 
 def pandas_zone_from_json(data: Any) -> dt.tzinfo | str | None:
-    """Restore a time zone, or the name of which the pandas at hand makes its own kind of zone."""
-    return str(data["pandas"]) if data is not None and "pandas" in data else zone_from_json(data)
+    """Restore a time zone; without pytz, the one of the same name that the pandas at hand makes."""
+    if data is None or not {"pandas", "pytz"} & data.keys():
+        return zone_from_json(data)
+    try:
+        pytz: Any = import_module("pytz")
+    except ImportError:
+        return data["pandas"] if "pandas" in data else dt.timezone(dt.timedelta(minutes=data["pytz"]))
+    zone: dt.tzinfo = pytz.timezone(data["pandas"]) if "pandas" in data else pytz.FixedOffset(data["pytz"])
+    return zone

@@ -6,5 +6,6 @@ Knows nothing of databases, variables or thunks.
 from __future__ import annotations
 
 from scidb.hashing.encode import canonical_hash
+from scidb.hashing.registered import register
 
-__all__ = ["canonical_hash"]
+__all__ = ["canonical_hash", "register"]

@@ -39,6 +39,7 @@ __all__ = [
     "encode_items",
     "encode_map",
     "encode_pairs",
+    "has_writer",
     "hash_of",
     "in_brackets",
     "preimage",
@@ -108,6 +109,11 @@ def preimage(value: object) -> bytes:
         "give the class a method __scidb_hash__() that returns what identifies an instance.",
         path=path,
     )
+
+
+def has_writer(kind: type) -> bool:
+    """Say whether instances of a class have an identity by content without a word of their own."""
+    return _WRITERS.knows(kind)
 
 
 def encode(value: object, active: Active) -> bytes:
@@ -208,7 +214,9 @@ def _slice(value: slice, active: Active) -> bytes:
 _FAMILIES: Final = {
     "numpy": "scidb.hashing.encode_numpy",
     "pandas": "scidb.hashing.encode_pandas",
+    "polars": "scidb.hashing.encode_polars",
     "pyarrow": "scidb.hashing.encode_arrow",
+    "xarray": "scidb.hashing.encode_xarray",
     **dict.fromkeys(("datetime", "decimal", "fractions", "pathlib", "uuid", "zoneinfo"), "scidb.hashing.encode_stdlib"),
 }
 """Which module writes the types of which library."""
@@ -217,12 +225,16 @@ _FAMILIES: Final = {
 class _Writers(dict[type, Writer]):
     """The writers by type; those of a library arrive with its first value."""
 
-    def __missing__(self, kind: type) -> Writer:
+    def knows(self, kind: type) -> bool:
+        """Say whether a type has a writer here or in the module of its library."""
         family = _FAMILIES.get(str(kind.__module__).partition(".")[0])
-        if family is not None:
+        if family is not None and kind not in self:
             self.update(import_module(family).WRITERS)
-            if kind in self:
-                return self[kind]
+        return kind in self
+
+    def __missing__(self, kind: type) -> Writer:
+        if self.knows(kind):
+            return self[kind]
         # Writers of users' classes are found anew each time: to keep them would keep the classes alive.
         from scidb.hashing.encode_classes import class_writer
 

@@ -29,26 +29,38 @@ from scidb.hashing.encode_numpy import numeric_payload
 if TYPE_CHECKING:
     from scidb.hashing.encode import Active, Writer
 
-__all__ = ["WRITERS", "arrow_strings", "encode_arrow"]
+__all__ = ["WRITERS", "arrow_strings", "encode_arrow", "encode_column"]
 
 ArrowArray: TypeAlias = Any
 ArrowType: TypeAlias = Any
 
 _TEXT: Final = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 _BINARY: Final = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+_LARGE: Final = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
 _LIST: Final = (pa.types.is_list, pa.types.is_large_list, pa.types.is_list_view, pa.types.is_large_list_view)
 
 
 def encode_arrow(value: ArrowArray) -> bytes:
     """Encode an array or chunked array: its type, its length, its values."""
-    whole = value.combine_chunks() if isinstance(value, pa.ChunkedArray) else value
-    return typed("arrow", 3) + _type(whole.type) + integer(len(whole)) + _column(whole)
+    whole = _whole(value)
+    return typed("arrow", 3) + _type(whole.type) + integer(len(whole)) + encode_column(whole)
 
 
 def arrow_strings(value: ArrowArray) -> bytes:
     """Encode an array of text as ``strs``."""
-    whole = value.combine_chunks() if isinstance(value, pa.ChunkedArray) else value
+    whole = _whole(value)
     return b"".join((typed("strs", 3), _validity(whole), _runs_of_bytes(whole, pa.large_string())))
+
+
+def _whole(value: ArrowArray) -> ArrowArray:
+    if not isinstance(value, pa.ChunkedArray):
+        return value
+    if value.num_chunks == 0:
+        return pa.nulls(0, value.type)
+    if value.num_chunks > 1 and (large := _LARGE.get(value.type)):
+        # Together, the chunks may have more bytes than 32-bit offsets can tell.
+        return value.cast(large).combine_chunks()
+    return value.combine_chunks()
 
 
 def _type(kind: ArrowType) -> bytes:  # noqa: PLR0911 (one line a kind)
@@ -79,7 +91,8 @@ def _is_plain(kind: ArrowType) -> bool:
     return bool(pa.types.is_null(kind) or pa.types.is_fixed_size_binary(kind) or kind == pa.month_day_nano_interval())
 
 
-def _column(values: ArrowArray) -> bytes:
+def encode_column(values: ArrowArray) -> bytes:
+    """Encode the values of an array without its type."""
     # Decoded first: the dictionary itself may hold the null.
     plain = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
     return b"".join((typed("col", 2), _validity(plain), _body(plain)))
@@ -102,7 +115,7 @@ def _body(values: ArrowArray) -> bytes:
     if any(matches(kind) for matches in _BINARY):
         return _runs_of_bytes(values, pa.large_binary())
     if types.is_struct(kind):
-        return typed("struct", kind.num_fields) + b"".join(map(_column, _struct_fields(values)))
+        return typed("struct", kind.num_fields) + b"".join(map(encode_column, _struct_fields(values)))
     if any(matches(kind) for matches in _LIST) or types.is_map(kind) or types.is_fixed_size_list(kind):
         return _list(values)
     return _fixed_width(values)
@@ -118,7 +131,7 @@ def _list(values: ArrowArray) -> bytes:
     if pa.types.is_map(kind):
         values = values.cast(pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)])))
     lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False).astype("<i8")
-    return typed("list", 2) + payload(lengths.data) + _column(pc.list_flatten(values))
+    return typed("list", 2) + payload(lengths.data) + encode_column(pc.list_flatten(values))
 
 
 def _runs_of_bytes(values: ArrowArray, large: ArrowType) -> bytes:
@@ -141,7 +154,7 @@ def _fixed_width(values: ArrowArray) -> bytes:
         filled = pc.fill_null(values, False)
         return numeric_payload(filled.to_numpy(zero_copy_only=False))
     width = kind.byte_width
-    if len(values) == 0:
+    if len(values) * width == 0:
         return payload(b"")
     floating = pa.types.is_floating(kind)
     item = np.dtype(f"<f{width}" if floating else f"<i{width}" if width in (1, 2, 4, 8) else f"V{width}")
@@ -163,7 +176,8 @@ def _table(value: Any, _: Active) -> bytes:
 
 
 def _scalar(value: Any, _: Active) -> bytes:
-    return typed("arrow.scalar", 1) + encode_arrow(pa.array([value], type=value.type))
+    # pyarrow.array makes something else of scalars that are missing lists, or views.
+    return typed("arrow.scalar", 1) + encode_arrow(pa.repeat(value, 1))
 
 
 def _concrete(base: type) -> list[type]:

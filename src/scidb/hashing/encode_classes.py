@@ -5,7 +5,8 @@ given.
 
 Decisions
 ---------
-- ``__scidb_hash__()`` of a class goes before all else: what it returns is encoded under the class's id.
+- ``__scidb_hash__()`` of a class goes before all else: what it returns is encoded under the class's id. The
+  function of a class that is registered stands in for that method, so that adding it later changes nothing.
 - The id of a class is the ``__scidb_type__`` that it defines itself, or where it is defined. A class of the
   program that was started belongs to the module that the program would be imported as.
 - A dataclass or attrs instance is its whole state, also what is no field. What ``functools.cached_property``
@@ -25,8 +26,11 @@ from typing import TYPE_CHECKING, Any, Final
 from scidb.hashing.cbor import NULL, array, mapping, text, typed
 from scidb.hashing.encode import Refusal, encode_items, encode_pairs
 from scidb.hashing.origin import import_name
+from scidb.hashing.registered import function_name, registered_function
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scidb.hashing.encode import Active, Writer
 
 __all__ = ["class_id", "class_writer"]
@@ -43,6 +47,8 @@ def class_writer(kind: type) -> Writer:
     """Return the writer for a class that no library's writers know, or raise `Refusal`."""
     if callable(getattr(kind, "__scidb_hash__", None)):
         return _custom
+    if registered_function(kind) is not None:
+        return _registered
     if issubclass(kind, Enum):
         return _enum
     if issubclass(kind, tuple) and _is_namedtuple(kind):
@@ -65,11 +71,30 @@ def class_id(kind: type) -> str:
     own = kind.__dict__.get("__scidb_type__")
     if isinstance(own, str):
         return own
+    if own is not None:
+        raise Refusal(f"__scidb_type__ of {kind.__module__}.{kind.__qualname__} is {own!r}; it has to be a text")
     return f"{import_name(kind.__module__)}.{kind.__qualname__}"
 
 
 def _custom(value: Any, active: Active) -> bytes:
-    content = _parts(value, {"__scidb_hash__()": value.__scidb_hash__()}, active)
+    return _identified(value, type(value).__scidb_hash__, "__scidb_hash__()", active)
+
+
+def _registered(value: Any, active: Active) -> bytes:
+    function = registered_function(type(value))
+    assert function is not None  # noqa: S101 - the dispatch has seen it
+    return _identified(value, function, "registered()", active)
+
+
+def _identified(value: object, function: Callable[[Any], object], part: str, active: Active) -> bytes:
+    """Encode what a user's function says of a value."""
+    try:
+        said = function(value)
+    except RecursionError:
+        raise
+    except Exception as error:
+        raise Refusal(f"{function_name(function)}() raised {type(error).__name__}: {error}") from error
+    content = _parts(value, {part: said}, active)
     return typed("custom", 2) + text(class_id(type(value))) + content[0][1]
 
 

@@ -77,7 +77,10 @@ def _index(value: Column, active: Active) -> bytes:
 
 
 def _multi_index(value: Column, active: Active) -> bytes:
-    levels = [_index(value.get_level_values(level), active) for level in range(value.nlevels)]
+    # Without names, because pandas takes a number for the name of a level if one has it.
+    bare = value.set_names([None] * value.nlevels)
+    columns = [bare.get_level_values(level).rename(name) for level, name in enumerate(value.names)]
+    levels = [_index(column, active) for column in columns]
     return typed("pd.MultiIndex", len(levels)) + b"".join(levels)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +60,7 @@ _ARROW_TYPES: list[tuple[Any, SearchStrategy[Any]]] = [
     (pa.decimal128(9, 2), st.decimals(-1000, 1000, places=2)),
     (pa.date32(), st.dates()),
     (pa.time64("us"), st.times()),
-    (pa.duration("us"), st.timedeltas()),
+    (pa.duration("us"), st.timedeltas(dt.timedelta(days=-(10**8)), dt.timedelta(days=10**8))),
     (pa.dictionary(pa.int8(), pa.string()), st.sampled_from(["a", "b"])),
     (pa.list_(pa.int32()), st.lists(_SMALL, max_size=3)),
     (pa.list_(pa.float64(), 2), st.lists(st.floats(), min_size=2, max_size=2)),
@@ -148,4 +149,5 @@ def _attrs() -> SearchStrategy[dict[str, Any]]:
 
 def _ns(values: Any) -> Any:
     # xarray keeps the units of pandas only, and warns of others.
-    return values.astype(f"{values.dtype.kind}8[ns]") if values.dtype.kind in "mM" else values
+    kind = values.dtype.kind
+    return values.astype(values.dtype.newbyteorder("=")).view("i8").view(f"{kind}8[ns]") if kind in "mM" else values
