@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Prepare: TypeAlias = "Callable[[int], Callable[[], Any]]"
 """Given the number of the round, prepares the work that is then timed."""
 
-__all__ = ["Comparison", "environment", "measure", "table", "to_json"]
+__all__ = ["Amounts", "Comparison", "Result", "environment", "measure", "table", "to_json"]
 
 
 @dataclass(slots=True)
@@ -39,6 +39,30 @@ class Comparison:
     def holds(self) -> bool:
         """Whether the promise is kept."""
         return self.ratio <= self.promised
+
+
+@dataclass(slots=True)
+class Amounts:
+    """One promise about bytes: ours and the limit's."""
+
+    work: str
+    limit: str
+    promised: float
+    ours: int = 0
+    theirs: int = 0
+
+    @property
+    def ratio(self) -> float:
+        """Ours over the limit's."""
+        return self.ours / self.theirs
+
+    @property
+    def holds(self) -> bool:
+        """Whether the promise is kept."""
+        return self.ratio <= self.promised
+
+
+Result: TypeAlias = Comparison | Amounts
 
 
 def measure(
@@ -79,21 +103,27 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def table(comparisons: Iterable[Comparison]) -> str:
+def table(comparisons: Iterable[Result]) -> str:
     """Return the results as text, one promise a line."""
     lines = [f"{'work':<58} {'ours':>10} {'limit':>10} {'spread':>8} {'ratio':>7} {'promise':>8}"]
     for item in comparisons:
-        ours, theirs = 1e3 * statistics.median(item.ours), 1e3 * statistics.median(item.theirs)
-        spread = (max(item.ours) - min(item.ours)) / statistics.median(item.ours)
         promise = f"<= {item.promised:g}"
         verdict = "" if item.holds else "  NOT KEPT"
-        figures = f"{ours:>7.1f} ms {theirs:>7.1f} ms {spread:>8.0%} {item.ratio:>7.2f} {promise:>8}"
+        figures = f"{_amounts(item)} {item.ratio:>7.2f} {promise:>8}"
         lines.append(f"{item.work:<58} {figures}{verdict}")
         lines.append(f"  limit: {item.limit}")
     return "\n".join(lines)
 
 
-def to_json(comparisons: Iterable[Comparison]) -> str:
+def _amounts(item: Result) -> str:
+    if isinstance(item, Amounts):
+        return f"{item.ours / 1e6:>7.1f} MB {item.theirs / 1e6:>7.1f} MB {'':>8}"
+    ours, theirs = 1e3 * statistics.median(item.ours), 1e3 * statistics.median(item.theirs)
+    spread = (max(item.ours) - min(item.ours)) / statistics.median(item.ours)
+    return f"{ours:>7.1f} ms {theirs:>7.1f} ms {spread:>8.0%}"
+
+
+def to_json(comparisons: Iterable[Result]) -> str:
     """Return the results with machine and versions as JSON."""
     rows = [
         {
@@ -102,8 +132,9 @@ def to_json(comparisons: Iterable[Comparison]) -> str:
             "promised": item.promised,
             "ratio": item.ratio,
             "holds": item.holds,
-            "ours_seconds": item.ours,
-            "limit_seconds": item.theirs,
+            "unit": "bytes" if isinstance(item, Amounts) else "seconds",
+            "ours": item.ours,
+            "limit_measured": item.theirs,
         }
         for item in comparisons
     ]

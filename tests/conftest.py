@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import scidb
+from scidb import registry
 from scidb.current import current, set_default
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ def _isolated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     set_default(None)
     if isinstance(database, _Closable):
         database.close()
+
+
+@pytest.fixture
+def own_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget, after the test, the variable classes that it defines, which may be named as those of other tests."""
+    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
 
 
 @pytest.fixture(params=["memory", "duck"])

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scidb import codecs
-from scidb.exceptions import AmbiguousVersionError, MigrationError, SciDBError
+from scidb.exceptions import AmbiguousVersionError, SciDBError
 from scidb.hashing.ids import canonical_json
 from scidb.registry import variable_class
 from scidb.variable import BaseVariable
+from scidb.variable.migration import present_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -66,43 +67,31 @@ def _unmark_custom(encoding: str) -> tuple[str, bool]:
 
 
 def values_of(chunk: Chunk, cls: type[BaseVariable]) -> list[Any]:
-    """Return the values of a chunk as the class gives them: through ``from_db`` when it has one.
+    """Return the values of a chunk as the class gives them: through ``migrate`` and ``from_db`` if it has them.
 
     Raises
     ------
     MigrationError
-        When a value was stored under another ``schema_version`` and the class cannot migrate it.
+        When a value was stored by another state of the class, which this one cannot restore.
 
     """
     if not chunk.records:
         return []
     encoding, custom = _unmark_custom(chunk.records[0].encoding)
     values = codecs.decode(encoding, chunk.table)
-    if not (custom and cls.has_custom_storage()):
-        return values
-    return [_from_db(cls, value, record) for value, record in zip(values, chunk.records, strict=True)]
-
-
-def _from_db(cls: Any, stored: Any, record: Record) -> Any:
-    if record.schema_version != cls.schema_version:
-        if not hasattr(cls, "migrate"):
-            raise MigrationError(
-                f"{cls.__name__} at {place(record.schema)} was stored with schema_version {record.schema_version}, and "
-                f"the class is at {cls.schema_version}. Add a classmethod migrate(cls, df, from_version) to it."
-            )
-        stored = cls.migrate(stored, record.schema_version)
-    return cls.from_db(stored)
+    return values if cls is BaseVariable else present_values(cls, values, chunk.records, custom=custom)
 
 
 def is_recallable(record: Record) -> bool:
     """Say whether a stored result can be given back as what the function returned.
 
-    A value that ``to_db`` made needs its class, as it was then.
+    A value that ``to_db`` made needs its class, and any value its class as it was when the function returned it.
     """
-    if not _unmark_custom(record.encoding)[1]:
-        return True
+    custom = _unmark_custom(record.encoding)[1]
     cls = class_named(record.variable)
-    return cls.has_custom_storage() and cls.schema_version == record.schema_version
+    if cls is BaseVariable:
+        return not custom
+    return custom == cls.has_custom_storage() and record.schema_version == cls.schema_version
 
 
 def instances(chunk: Chunk, cls: type[BaseVariable]) -> list[BaseVariable]:

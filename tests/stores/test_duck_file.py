@@ -240,12 +240,13 @@ def test_somebody_elses_database(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_newer_format(store: DuckStore, path: Path) -> None:
-    """A file of a later format is refused."""
+@pytest.mark.parametrize(("version", "way"), [(99, "Install a newer SciDB"), (1, "make it anew")])
+def test_another_format(store: DuckStore, path: Path, version: int, way: str) -> None:
+    """A file of a later format, or of one before the first release, is refused."""
     store.close()
     with closing(duckdb.connect(path)) as connection:
-        connection.execute("UPDATE _format SET format_version = 99").fetchall()
-    with pytest.raises(FormatVersionError, match="99"):
+        connection.execute("UPDATE _format SET format_version = ?", [version]).fetchall()
+    with pytest.raises(FormatVersionError, match=f"version {version} .*{way}"):
         DuckStore.open(path)
 
 

@@ -37,7 +37,9 @@ def show(ctx: typer.Context, words: RecordWords, db: DatabaseOption = None, as_j
 
 
 def _units(database: DatabaseManager, record: Record) -> Any:
-    return next((info.units for info in database.types() if info.name == record.variable), None)
+    # What is known are the units of the last version alone.
+    wanted = (record.variable, record.schema_version)
+    return next((info.units for info in database.types() if (info.name, info.schema_version) == wanted), None)
 
 
 def _version_keys(record: Record) -> dict[str, Any]:

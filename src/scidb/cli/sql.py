@@ -1,4 +1,4 @@
-"""``scidb sql``: one SELECT over the views of the database."""
+"""``scidb sql``: one reading statement over the views of the database."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sql(
     db: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a SELECT over the variables.
+    """Run a SELECT, or another statement that only reads, over the variables.
 
     Each variable is a view of its name, with a column for each schema key and one for the value:
     SELECT subject, avg(value) FROM StepLength GROUP BY subject
@@ -38,7 +38,7 @@ def sql(
         limit = 100
     table = table if limit is None else table.slice(0, limit)
     if settings.as_json:
-        print_json_lines(dict(zip(_names(table), row, strict=True)) for row in _rows(table))
+        print_json_lines(dict(zip(table.column_names, row, strict=True)) for row in _rows(table))
         return
     columns = [Column(field.name, right=_is_number(field.type), too_wide="cut") for field in table.schema]
     print_table(columns, ([_cell(value) for value in row] for row in _rows(table)))
@@ -47,21 +47,9 @@ def sql(
 
 
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Yield rows of Python values; by position, because two columns may have one name."""
+    """Yield rows of Python values."""
     for batch in table.to_batches(max_chunksize=1_000):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
-
-
-def _names(table: pa.Table) -> list[str]:
-    """Return a name per column, told apart by number where SQL gave one name twice."""
-    names: list[str] = []
-    for name in table.column_names:
-        number, unique = 1, name
-        while unique in names:
-            number += 1
-            unique = f"{name}_{number}"
-        names.append(unique)
-    return names
 
 
 def _cell(value: Any) -> str:

@@ -1,6 +1,6 @@
 """The facade: addresses, encodes, identifies, records lineage, and asks a store for the rest."""
 
-from scidb.database.loading import QueryResult
 from scidb.database.manager import DatabaseManager
+from scidb.database.querying import QueryResult
 
 __all__ = ["DatabaseManager", "QueryResult"]

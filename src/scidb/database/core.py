@@ -7,16 +7,28 @@ import getpass
 import inspect
 import json
 import os
+import re
+import warnings
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from scidb.addressing import RESERVED_KEYS, constant_key, convert_key, infer_key_type, read_address, write_address
 from scidb.database.environment import describe_environment
-from scidb.exceptions import NotRegisteredError, PipelineError, SchemaKeyError, SciDBError, did_you_mean
+from scidb.exceptions import (
+    NotRegisteredError,
+    PipelineError,
+    SchemaKeyError,
+    SciDBError,
+    SciDBWarning,
+    UnitError,
+    did_you_mean,
+)
 from scidb.hashing import ids
 from scidb.records import class_named, instant
 from scidb.registry import known_classes
 from scidb.store.model import Entries, EnvironmentSeen, Latest, Match, TypeInfo
+from scidb.store.names import check_not_renamed
 from scidb.variable import BaseVariable
+from scidb.variable.units import same_units, units_text
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -25,12 +37,15 @@ if TYPE_CHECKING:
     from scidb.addressing import Address
     from scidb.store.model import Record, SchemaKey, StoreInfo
     from scidb.store.protocol import Store
+    from scidb.variable.units import Units
 
 __all__ = ["Core", "LineageMode", "VariableLike"]
 
 LineageMode: TypeAlias = Literal["strict", "ephemeral"]
 VariableLike: TypeAlias = type[BaseVariable] | str
 LINEAGE_MODES: Final = ("strict", "ephemeral")
+# The names in a text such as Fixed(Emg, side='left'), but neither keywords nor what is quoted.
+_VARIABLE: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?P<name>\b[^\W\d]\w*\b)(?!=)""")
 
 
 class Core:
@@ -95,6 +110,9 @@ class Core:
     def register(self, variable: VariableLike) -> TypeInfo:
         """Make a variable type known to the database; saving does so by itself.
 
+        What the class declares (description, units, display) is then what the database says; so a unit that
+        was misnamed is corrected on purpose.
+
         Raises
         ------
         VariableDefinitionError
@@ -107,22 +125,24 @@ class Core:
     def _declared(self, variable: VariableLike) -> TypeInfo:
         """Return a variable as its class declares it, or as the database knows it where there is no class."""
         name, cls = self._named(variable)
-        known = self._types.get(name)
+        known = self._known(name)
         if cls is BaseVariable:
             return known or self._registered(name)
         description = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
         identity = known.identity_name if known else name
-        return TypeInfo(name, cls.schema_version, description, cls.units, identity)
+        return TypeInfo(name, cls.schema_version, description, cls.units, cls.display, identity)
+
+    def _known(self, name: str) -> TypeInfo | None:
+        """Return what the database knows of a variable, which another handle may have registered or renamed."""
+        if name not in self._types:
+            self._types = {info.name: info for info in self._store.types()}
+        return self._types.get(name)
 
     def _register(self, declared: Iterable[TypeInfo]) -> None:
         """Make the database know these types as they are declared now."""
         for info in declared:
             known = self._types.get(info.name)
-            if known is None or (known.schema_version, known.description, known.units) != (
-                info.schema_version,
-                info.description,
-                info.units,
-            ):
+            if known is None or _declaration(known) != _declaration(info):
                 self._types[info.name] = self._store.register(info)
 
     def types(self) -> list[TypeInfo]:
@@ -132,10 +152,39 @@ class Core:
     def _named(self, variable: object) -> tuple[str, type[BaseVariable]]:
         """Return name and class of what a caller named either way."""
         if isinstance(variable, str):
-            return variable, class_named(variable)
-        if isinstance(variable, type) and variable is not BaseVariable and issubclass(variable, BaseVariable):
-            return variable.__name__, variable
-        raise SciDBError(f"Expected a variable class or its name, got {variable!r}.")
+            name, cls = variable, class_named(variable)
+        elif isinstance(variable, type) and variable is not BaseVariable and issubclass(variable, BaseVariable):
+            name, cls = variable.__name__, variable
+        else:
+            raise SciDBError(f"Expected a variable class or its name, got {variable!r}.")
+        check_not_renamed(name, self._info.renamed)
+        return name, cls
+
+    def _stored(self, variable: object) -> tuple[str, type[BaseVariable]]:
+        """Return name and class of a variable that the database has; warn when the class labels it otherwise."""
+        name, cls = self._named(variable)
+        known = self._registered(name)
+        is_labelled = None not in (known.units, cls.units) and known.schema_version == cls.schema_version
+        if is_labelled and not same_units(known.units, cls.units):
+            warnings.warn(_other_units(known, cls.units), SciDBWarning, stacklevel=2)
+        return name, cls
+
+    def _check_units(self, declared: TypeInfo) -> None:
+        """Refuse to add values in another unit to those that are stored under the same schema_version.
+
+        Raises
+        ------
+        UnitError
+            Saying how to state that the unit has changed, and how, that it was wrong.
+
+        """
+        known = self._types.get(declared.name)
+        if known is None or known.units is None or known.schema_version != declared.schema_version:
+            return
+        if not same_units(known.units, declared.units):
+            raise UnitError(
+                _other_units(known, declared.units), variable=known.name, units=known.units, given=declared.units
+            )
 
     def _registered(self, name: str) -> TypeInfo:
         """Return what the database knows of a variable.
@@ -146,16 +195,15 @@ class Core:
             When it knows nothing, with the nearest name that it does know.
 
         """
-        if name not in self._types:
-            self._types = {info.name: info for info in self._store.types()}
-        if name not in self._types:
+        found = self._known(name)
+        if found is None:
             known = sorted(self._types)
             hint = did_you_mean(name, known) or f" It has {', '.join(known[:20]) or 'no variables yet'}."
             unsaved = " Nothing of it was saved yet." if name in known_classes() else ""
             raise NotRegisteredError(
                 f"This database has no variable {name!r}.{unsaved}{hint}", variable=name, target=self.target
             )
-        return self._types[name]
+        return found
 
     # -------------------------------------------------------------- addresses
 
@@ -192,7 +240,23 @@ class Core:
 
         A constant without identity is named by its type; the calls that use it are never recognised.
         """
-        return ids.canonical_json({name: constant_key(name, value) for name, value in version_keys.items()})
+        keys = {name: constant_key(name, value) for name, value in version_keys.items()}
+        if self._info.renamed and isinstance(inputs := keys.get("__inputs"), str):
+            keys["__inputs"] = self._by_first_names(inputs)
+        return ids.canonical_json(keys)
+
+    def _by_first_names(self, inputs: str) -> str:
+        """Return the inputs of a for_each call with each variable named as when its first results were stored.
+
+        So that a call after a renaming belongs to the same variant of its outputs as one before.
+        """
+
+        def first(found: re.Match[str]) -> str:
+            known = self._known(name) if (name := found["name"]) else None
+            return known.identity_name if known else found[0]
+
+        texts = {name: _VARIABLE.sub(first, text) for name, text in json.loads(inputs).items()}
+        return json.dumps(texts, sort_keys=True, ensure_ascii=False)
 
     def check_constant(self, name: str) -> None:
         """Refuse the name of a constant that would be stored as a schema key or as a reserved key.
@@ -238,6 +302,19 @@ class Core:
     def _closest(self, name: str) -> list[Record]:
         """Return a few latest records of a variable, for error messages."""
         return self._store.find(Latest(Match(variables=(name,))))[:5]
+
+
+def _declaration(info: TypeInfo) -> tuple[object, ...]:
+    return info.schema_version, info.description, info.units, info.display
+
+
+def _other_units(known: TypeInfo, units: Units) -> str:
+    return (
+        f"The class {known.name} declares the units {units_text(units)}, and the database has "
+        f"{units_text(known.units)} for schema_version {known.schema_version}. If values are in another unit from now "
+        f"on, set schema_version = {known.schema_version + 1} and convert older ones in migrate(cls, value, "
+        f"from_version). If the numbers are right and the unit was only misnamed, call db.register({known.name}) once."
+    )
 
 
 @functools.cache

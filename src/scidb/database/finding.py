@@ -41,8 +41,7 @@ class Finding(Saving):
             When several records match.
 
         """
-        name, _ = self._named(variable)
-        self._registered(name)
+        name, _ = self._stored(variable)
         if type(version) is not str or not version:
             raise SciDBError(f"version={version!r}: use 'latest', or a record_id or the beginning of one.")
         latest = version == "latest"
@@ -83,8 +82,7 @@ class Finding(Saving):
         """Return the lines of the log, newest first: of one variable, or of all."""
         if variable is None:
             return self._store.find(Entries(limit=limit))
-        name, _ = self._named(variable)
-        self._registered(name)
+        name, _ = self._stored(variable)
         return self._store.find(Entries(self._match(name, metadata, params, as_of), limit))
 
     def functions_of(self, records: Sequence[Record]) -> list[str | None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from scidb.addressing import Address, infer_key_type, version_value
 from scidb.database.loading import Loading
 from scidb.database.saving import Pending, source_seen
-from scidb.exceptions import UnsupportedValueError
+from scidb.exceptions import UnitError, UnsupportedValueError
 from scidb.foreach.protocols import Rejected
 from scidb.hashing import ids
 from scidb.memo import known_outputs, load_values, recall
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from scidb.database.saving import Target
     from scidb.foreach.protocols import Done, Entry, Loadable, Problem, RunInfo, Totals
     from scidb.store.model import Event
     from scidb.thunk import PipelineThunk
@@ -66,7 +67,7 @@ class Iterating(Loading):
         version_keys: Mapping[str, str],
     ) -> Sequence[Record]:
         """Return the latest entries of variables at these key values and version keys."""
-        names = tuple(dict.fromkeys(variable.__name__ for variable in variables))
+        names = tuple(dict.fromkeys(self._named(variable)[0] for variable in variables))
         texts = {name: (_wanted_text(name, value),) for name, value in version.items()}
         whole = {name: (text,) for name, text in version_keys.items()}
         return self._store.find(Latest(Match(names, _tuples(schema), texts, whole)))
@@ -97,6 +98,7 @@ class Iterating(Loading):
 
     def begin_run(self, run: RunInfo) -> None:
         """Note that the run began, and the code that it runs."""
+        self._targets(run)  # refuses what no result of the run could be saved as
         self._write((), events=(self._started(run), source_seen(run.function)))
         self._begun.add(run.run_id)
 
@@ -133,7 +135,7 @@ class Iterating(Loading):
         events = [self._failed(run, problem) for problem in problems]
         try:
             self._record_all(run, done, events)
-        except UnsupportedValueError:
+        except (UnsupportedValueError, UnitError):
             storable, rejected = self._storable(run, done)
             self._record_all(run, storable, events)
             return rejected
@@ -142,10 +144,11 @@ class Iterating(Loading):
     def _storable(self, run: RunInfo, done: Sequence[Done]) -> tuple[list[Done], list[Rejected]]:
         """Tell the results that can be stored from those that cannot."""
         storable, rejected = [], []
+        targets = self._targets(run)
         for position, item in enumerate(done):
             try:
-                self._chunks(self._pending_of(run, item, None))
-            except UnsupportedValueError as error:
+                self._chunks(self._pending_of(run, item, None, targets))
+            except (UnsupportedValueError, UnitError) as error:
                 rejected.append(Rejected(position, error))
             else:
                 storable.append(item)
@@ -153,6 +156,7 @@ class Iterating(Loading):
 
     def _record_all(self, run: RunInfo, done: Sequence[Done], events: Sequence[Event]) -> None:
         calls = [self._call(run, item) for item in done]
+        targets = self._targets(run)
         pending: list[Pending] = []
         again: list[Record] = []
         for item, call in zip(done, calls, strict=True):
@@ -160,7 +164,7 @@ class Iterating(Loading):
                 found = cast("Sequence[Record]", item.entries)
                 again += [replace(record, call_id=call.call_id, user_id=self._user) for record in found]
             else:
-                pending += self._pending_of(run, item, call)
+                pending += self._pending_of(run, item, call, targets)
         self._write(pending, again=again, calls=calls, events=events)
 
     def _call(self, run: RunInfo, item: Done) -> Call:
@@ -182,7 +186,10 @@ class Iterating(Loading):
             item.recalled_from,
         )
 
-    def _pending_of(self, run: RunInfo, item: Done, call: Call | None) -> list[Pending]:
+    def _targets(self, run: RunInfo) -> list[Target]:
+        return [self._target(cast("type[BaseVariable]", output)) for output in run.outputs]
+
+    def _pending_of(self, run: RunInfo, item: Done, call: Call | None, targets: Sequence[Target]) -> list[Pending]:
         """Return the values of one combination, ready to be written."""
         schema = {key: item.schema[key] for key in self.schema_keys if key in item.schema}
         typed = {
@@ -191,7 +198,6 @@ class Iterating(Loading):
             if key.name in schema and key.value_type is None
         }
         address = Address(schema, json.loads(run.version_keys), run.version_keys, typed)
-        targets = [self._target(cast("type[BaseVariable]", output)) for output in run.outputs]
         return [
             Pending(target, target.stored(value), address, call, number)
             for number, (target, value) in enumerate(zip(targets, item.values, strict=True))

@@ -5,53 +5,25 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from scidb.database.finding import Finding
-from scidb.exceptions import NotFoundError, SciDBError, UnsupportedOperationError
-from scidb.extras import require
+from scidb.database.querying import Querying
+from scidb.exceptions import NotFoundError, SciDBError
 from scidb.records import instances, records_table
 from scidb.store.model import Latest, Locations, Match, Records
-from scidb.store.protocol import Sql
+from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
-    import pyarrow as pa
 
     from scidb.database.core import VariableLike
-    from scidb.store.model import Record
-    from scidb.variable import BaseVariable
+    from scidb.store.model import Chunk, Record
 
-__all__ = ["Loading", "QueryResult"]
-
-
-class QueryResult:
-    """The rows that a SQL query returned."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self._table = table
-
-    def to_arrow(self) -> pa.Table:
-        """Return the rows as an Arrow table."""
-        return self._table
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return the rows as a DataFrame."""
-        return self._table.to_pandas()
-
-    def to_polars(self) -> Any:
-        """Return the rows as a polars DataFrame; needs the extra ``polars``."""
-        return require("polars", "polars").from_arrow(self._table)
-
-    def __len__(self) -> int:
-        return int(self._table.num_rows)
-
-    def __repr__(self) -> str:
-        return repr(self.to_pandas())
+__all__ = ["Loading"]
 
 
-class Loading(Finding):
-    """load, load_one, load_all, list_versions, and SQL."""
+class Loading(Querying):
+    """load, load_one, load_all, list_versions."""
 
     def load(
         self,
@@ -131,13 +103,12 @@ class Loading(Finding):
 
         Takes what ``BaseVariable.load_all`` takes. Nothing that matches is no error here.
         """
-        name, cls = self._named(variable)
-        self._registered(name)
+        name, cls = self._stored(variable)
         if version_id not in ("latest", "all"):
             raise SciDBError(f"version_id={version_id!r}: use 'latest' or 'all'.")
         match = self._match(name, metadata, params, as_of)
         query = Latest(match) if version_id == "latest" else Records(match)
-        found = (instance for chunk in self._store.fetch(query) for instance in instances(chunk, cls))
+        found = (instance for chunk in self._store.fetch(query) for instance in self._instances(chunk, cls))
         return self._as_table(variable, list(found), record_ids=include_record_id) if as_df else found
 
     def load_by_record_id(self, record_id: str) -> BaseVariable:
@@ -166,26 +137,6 @@ class Loading(Finding):
         """Return the combinations of these schema keys that occur in the database, in natural order."""
         return [dict(found.schema) for found in self._store.find(Locations(tuple(keys)))]
 
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> QueryResult:
-        """Run one SELECT over the views: ``SELECT subject, avg(value) FROM StepLength GROUP BY subject``.
-
-        Each variable has a view of its name with one row per record, and ``Name__rows`` with one row per
-        sample or frame row. Values go into ``parameters``, for ``?`` in the text.
-
-        Raises
-        ------
-        QueryError
-            When the statement fails, or is not a single SELECT.
-
-        """
-        if not isinstance(self._store, Sql):
-            raise UnsupportedOperationError(
-                f"{type(self._store).__name__} cannot run SQL.",
-                ability="sql",
-                store=type(self._store).__name__,
-            )
-        return QueryResult(self._store.sql(sql, parameters))
-
     # -------------------------------------------------------------- how a match is made
 
     def _found(
@@ -196,12 +147,11 @@ class Loading(Finding):
         params: Mapping[str, Any] | None,
         as_of: Any,
     ) -> list[BaseVariable]:
-        name, cls = self._named(variable)
-        self._registered(name)
+        name, cls = self._stored(variable)
         if version != "latest":
             return [self._load_record(self.find_record(variable, version, as_of=as_of, params=params, **metadata))]
         query = Latest(self._match(name, metadata, params, as_of))
-        found = [instance for chunk in self._store.fetch(query) for instance in instances(chunk, cls)]
+        found = [instance for chunk in self._store.fetch(query) for instance in self._instances(chunk, cls)]
         if not found:
             raise self._not_found(name, metadata, params)
         return found
@@ -210,8 +160,17 @@ class Loading(Finding):
         _, cls = self._named(record.variable)
         query = Records(Match(record_ids=(record.record_id,), as_of=record.timestamp))
         for chunk in self._store.fetch(query):
-            return instances(chunk, cls)[0]
+            return self._instances(chunk, cls)[0]
         raise NotFoundError(f"The record {record.record_id} is gone.", record_id=record.record_id)
+
+    def _instances(self, chunk: Chunk, cls: type[BaseVariable]) -> list[BaseVariable]:
+        found = instances(chunk, cls)
+        if cls is BaseVariable:  # no class says what the units are, so the database does
+            for instance, record in zip(found, chunk.records, strict=True):
+                known = self._known(record.variable)
+                # What is known are the units of the last version alone.
+                instance.units = known.units if known and known.schema_version == record.schema_version else None
+        return found
 
     def _as_table(
         self, variable: VariableLike, found: Sequence[BaseVariable], *, record_ids: bool = False

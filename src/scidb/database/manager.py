@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scidb import current
+from scidb.database.admin import Admin
 from scidb.database.tracing import Tracing
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class DatabaseManager(Tracing):
     1.8
 
     """
+
+    @property
+    def admin(self) -> Admin:
+        """What the owner of a database does to it: ``db.admin.rename_variable(old, new)``."""
+        return Admin(self._store)
 
     def close(self) -> None:
         """Release this handle; if this is the default database of the process, there is none afterwards."""

@@ -28,9 +28,10 @@ from scidb.store.model import (
 from scidb.thunk import ThunkOutput
 from scidb.thunk.lineage import chain, unsaved
 from scidb.variable import BaseVariable
+from scidb.variable.units import check_own_units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from scidb.addressing import Address
     from scidb.database.core import VariableLike
@@ -51,7 +52,9 @@ class Target:
 
     def stored(self, raw: Any) -> Any:
         """Return a value in the form that is stored and hashed."""
-        return self.cls(raw).stored_value() if self.custom else raw
+        check_own_units(self.info.name, self.info.units, raw)
+        asks_class = self.custom or self.cls.stored_value is not BaseVariable.stored_value
+        return self.cls(raw).stored_value() if asks_class else raw
 
 
 @dataclass(slots=True)
@@ -115,7 +118,9 @@ class Saving(Core):
 
     def _target(self, variable: VariableLike) -> Target:
         _, cls = self._named(variable)
-        return Target(self._declared(variable), cls, cls is not BaseVariable and cls.has_custom_storage())
+        declared = self._declared(variable)
+        self._check_units(declared)
+        return Target(declared, cls, cls is not BaseVariable and cls.has_custom_storage())
 
     def _pending(
         self,
@@ -157,7 +162,6 @@ class Saving(Core):
         return output.unchanged_value()
 
     def _call_of(self, call: PipelineThunk) -> Call:
-        origins = tuple(o for identity in call.input_identities.values() for o in identity.origins)
         declared = call.thunk.n_outputs
         outputs = ["unpack", len(call.outputs)] if declared == "unpack" else declared
         return Call(
@@ -170,12 +174,20 @@ class Saving(Core):
                 json.dumps(outputs),
                 kind="value" if call.uncacheable is None else "uncacheable",
             ),
-            inputs=origins,
+            inputs=tuple(self._origins_of(call)),
             user_id=self._user,
             environment_id=self._environment_id,
             seconds=call.seconds,
             recalled_from=call.recalled_from,
         )
+
+    def _origins_of(self, call: PipelineThunk) -> Iterator[CallInput]:
+        """Yield what the inputs of a call came from; a variable may have been renamed since it was loaded."""
+        renamed = self._info.renamed
+        for identity in call.input_identities.values():
+            for origin in identity.origins:
+                is_former = origin.kind == "record" and origin.type_name in renamed
+                yield replace(origin, type_name=renamed[origin.type_name or ""]) if is_former else origin
 
     # -------------------------------------------------------------- many values, one write
 
@@ -205,7 +217,10 @@ class Saving(Core):
             for call in chain(output):
                 calls.setdefault(call.call_id, call)
                 own = call is output.pipeline_thunk
-                edges.update(dict.fromkeys(_edges_of(call, item.target.info.name if own else f"{call.thunk.name}()")))
+                made = item.target.info.name if own else f"{call.thunk.name}()"
+                code = call.fingerprint
+                sources = map(_edge_source, self._origins_of(call))
+                edges.update(dict.fromkeys(Edge(source, made, code.name, code.hash) for source in sources))
         new = [call for call in calls.values() if call.call_id not in self._recorded_calls]
         fingerprints = {call.fingerprint.hash: call.fingerprint for call in new}
         return tuple(map(self._call_of, new)), list(fingerprints.values()), self._changed_edges(edges)
@@ -311,13 +326,6 @@ def source_seen(found: Fingerprint) -> SourceSeen:
 def _output_behind(source: ThunkOutput | BaseVariable | None) -> ThunkOutput | None:
     inner = source.data if isinstance(source, BaseVariable) else source
     return inner if isinstance(inner, ThunkOutput) else None
-
-
-def _edges_of(call: PipelineThunk, target: str) -> Iterable[Edge]:
-    """Yield the type-level edges of a call: one per distinct kind of input."""
-    for identity in call.input_identities.values():
-        for origin in identity.origins:
-            yield Edge(_edge_source(origin), target, call.fingerprint.name, call.fingerprint.hash)
 
 
 def _edge_source(origin: CallInput) -> str:

@@ -20,7 +20,6 @@ from scidb.exceptions import (
     SchemaKeyError,
     SerializationError,
     StorageError,
-    VariableDefinitionError,
     did_you_mean,
 )
 from scidb.store.memory_queries import answer, walk
@@ -32,6 +31,7 @@ from scidb.store.model import (
     Failure,
     KeyAdded,
     KeyTyped,
+    Renamed,
     Run,
     RunEnded,
     RunStarted,
@@ -40,7 +40,7 @@ from scidb.store.model import (
     SourceSeen,
     StoreInfo,
 )
-from scidb.store.names import check_variable_name
+from scidb.store.names import check_new_name, check_not_renamed, check_renaming, check_variable_name, renamed_now
 from scidb.store.texts import check_batch_texts, check_type_texts
 
 if TYPE_CHECKING:
@@ -102,14 +102,17 @@ class MemoryStore:
 
     def describe(self) -> StoreInfo:
         """Return schema keys and format version."""
-        return StoreInfo(target="memory:", schema_keys=tuple(self._current().keys), format_version=1)
+        state = self._current()
+        return StoreInfo("memory:", tuple(state.keys), format_version=1, renamed=dict(state.renamed))
 
     def register(self, info: TypeInfo) -> TypeInfo:
         """Add or update a variable type."""
         check_type_texts(info)
         with self._lock:
             state = self._current().copy()
-            _check_name(info.name, state.types)
+            check_variable_name(info.name)
+            check_not_renamed(info.name, state.renamed)
+            check_new_name(info.name, {*state.types, *state.renamed})
             first = state.types.get(info.name)
             state.types[info.name] = replace(
                 info,
@@ -179,18 +182,6 @@ def _last_name(keys: list[SchemaKey]) -> str | None:
 
 
 # ------------------------------------------------------------------ types
-
-
-def _check_name(name: str, types: Mapping[str, TypeInfo]) -> None:
-    check_variable_name(name)
-    for other in types:
-        if other != name and other.casefold() == name.casefold():
-            raise VariableDefinitionError(
-                f"{name!r} differs from the registered variable {other!r} only in case, and tables cannot be "
-                f"told apart by case. Use {other!r}, or choose another name.",
-                name=name,
-                other=other,
-            )
 
 
 def _counted(state: State, name: str) -> TypeInfo:
@@ -302,6 +293,8 @@ def _apply(state: State, event: Event, stamp: str) -> None:
             _add_key(state, event)
         case KeyTyped():
             _type_key(state, event)
+        case Renamed():
+            _rename(state, event)
         case RunStarted(run_id, name, function_hash, total, user_id):
             state.runs.setdefault(run_id, Run(run_id, name, function_hash, total, user_id, started=stamp))
         case RunEnded():
@@ -334,6 +327,25 @@ def _type_key(state: State, event: KeyTyped) -> None:
             value_type=key.value_type,
         )
     state.keys[state.keys.index(key)] = SchemaKey(key.name, event.value_type)
+
+
+def _rename(state: State, event: Renamed) -> None:
+    old, new = event.old, event.new
+    check_renaming(old, new, state.types, state.renamed)
+    state.types[new] = replace(state.types.pop(old), name=new)
+    state.renamed = renamed_now(state.renamed, old, new)
+    state.log = [replace(entry, variable=new) if entry.variable == old else entry for entry in state.log]
+    state.edges = [
+        replace(
+            edge, source=new if edge.source == old else edge.source, target=new if edge.target == old else edge.target
+        )
+        for edge in state.edges
+    ]
+    for call in state.calls.values():
+        inputs = tuple(
+            replace(one, type_name=new) if one.kind == "record" and one.type_name == old else one for one in call.inputs
+        )
+        state.calls[call.call_id] = replace(call, inputs=inputs)
 
 
 def _end_run(state: State, event: RunEnded, stamp: str) -> None:

@@ -34,6 +34,7 @@ class State:
     last: dt.datetime  # the instant of the newest write
     keys: list[SchemaKey] = field(default_factory=list)
     types: dict[str, TypeInfo] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)  # former names -> what the variable is called now
     log: list[Record] = field(default_factory=list)  # by time, then by seq
     payloads: dict[str, Payload] = field(default_factory=dict)
     calls: dict[str, Call] = field(default_factory=dict)

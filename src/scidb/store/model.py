@@ -42,6 +42,7 @@ __all__ = [
     "Query",
     "Record",
     "Records",
+    "Renamed",
     "Run",
     "RunEnded",
     "RunStarted",
@@ -82,6 +83,7 @@ class StoreInfo:
     abilities: tuple[str, ...] = ()
     read_only: bool = False
     user_id: str | None = None  # who the store knows the caller to be; None: the caller says
+    renamed: Mapping[str, str] = field(default_factory=dict)  # former names of variables -> what they are called now
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class TypeInfo:
     schema_version: int = 1
     description: str = ""
     units: str | Mapping[str, str] | None = None
+    display: Mapping[str, object] = field(default_factory=dict)  # hints for tables and plots; JSON types
 
     identity_name: str = ""  # the name under which it was first registered; enters every record_id
     schema_level: str | None = None  # the deepest level seen
@@ -208,6 +211,18 @@ class KeyTyped:
 
 
 @dataclass(frozen=True, slots=True)
+class Renamed:
+    """A variable gets another name, in everything that is stored; it keeps its identity_name and its history.
+
+    The former name stays taken: nothing else can be called so, and its variable can get it back. The new name
+    must be allowed as one of a variable, and differ from every name, former ones included, by more than case.
+    """
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     """A for_each call began."""
 
@@ -263,7 +278,7 @@ class EnvironmentSeen:
     description: str
 
 
-Event: TypeAlias = KeyAdded | KeyTyped | RunStarted | RunEnded | Failed | SourceSeen | EnvironmentSeen
+Event: TypeAlias = KeyAdded | KeyTyped | Renamed | RunStarted | RunEnded | Failed | SourceSeen | EnvironmentSeen
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,24 @@ import keyword
 import re
 from typing import TYPE_CHECKING, Final
 
-from scidb.exceptions import SchemaKeyError, VariableDefinitionError
+from scidb.exceptions import NotRegisteredError, SchemaKeyError, VariableDefinitionError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from scidb.store.model import SchemaKey
 
-__all__ = ["RESERVED_COLUMNS", "check_same_keys", "check_variable_name", "unique_columns"]
+__all__ = [
+    "RESERVED_COLUMNS",
+    "check_new_name",
+    "check_not_renamed",
+    "check_renaming",
+    "check_same_keys",
+    "check_variable_name",
+    "renamed_now",
+    "unique_columns",
+]
 
 RESERVED_COLUMNS: Final = ("record_no", "row", "record_id", "timestamp", "version_keys")
 """Columns that data tables and views have for themselves."""
@@ -83,6 +92,86 @@ def check_variable_name(name: str) -> None:
     else:
         return
     raise VariableDefinitionError(f"The variable name {name!r} {problem}. {remedy}.", variable=name)
+
+
+def check_new_name(name: str, others: Iterable[str]) -> None:
+    """Refuse the name of a variable that differs from another one only in case.
+
+    Raises
+    ------
+    VariableDefinitionError
+        Naming the other variable.
+
+    """
+    for other in others:
+        if other != name and other.casefold() == name.casefold():
+            raise VariableDefinitionError(
+                f"{name!r} differs from the registered variable {other!r} only in case, and tables cannot be "
+                f"told apart by case. Use {other!r}, or choose another name.",
+                name=name,
+                other=other,
+            )
+
+
+def check_not_renamed(name: str, renamed: Mapping[str, str]) -> None:
+    """Refuse a former name of a variable.
+
+    Raises
+    ------
+    NotRegisteredError
+        Saying what the variable is called now.
+
+    """
+    if name in renamed:
+        raise NotRegisteredError(
+            f"The variable {name!r} was renamed to {renamed[name]!r}. Use that name, and rename the class: "
+            f"class {renamed[name]}(BaseVariable).",
+            name=name,
+            renamed_to=renamed[name],
+        )
+
+
+def check_renaming(old: str, new: str, variables: Iterable[str], renamed: Mapping[str, str]) -> None:
+    """Refuse to rename a variable that is not there, or to a name that it cannot have.
+
+    Raises
+    ------
+    NotRegisteredError
+        When there is no variable `old`.
+    VariableDefinitionError
+        When `new` is no name for a variable, or is taken.
+
+    """
+    known = set(variables)
+    check_not_renamed(old, renamed)
+    if old not in known:
+        raise NotRegisteredError(
+            f"There is no variable {old!r} to rename.{did_you_mean(old, known) or f' There are: {sorted(known)}.'}",
+            name=old,
+        )
+    check_variable_name(new)
+    own = {former for former, now in renamed.items() if now == old}
+    if new in known or new in set(renamed) - own:
+        taken = f"was the name of {renamed[new]!r}" if new in renamed else "is a variable of this database already"
+        raise VariableDefinitionError(
+            f"{old!r} cannot be renamed to {new!r}, which {taken}. Choose a name that was never used.",
+            name=new,
+            other=old,
+        )
+    check_new_name(new, {*known, *renamed} - {new})
+
+
+def renamed_now(renamed: Mapping[str, str], old: str, new: str) -> dict[str, str]:
+    """Return the former names of all variables, once `old` is called `new`.
+
+    Examples
+    --------
+    >>> renamed_now({"A": "B"}, "B", "C"), renamed_now({"A": "B"}, "B", "A")
+    ({'A': 'C', 'B': 'C'}, {'B': 'A'})
+
+    """
+    moved = {former: new if now == old else now for former, now in {**renamed, old: new}.items()}
+    return {former: now for former, now in moved.items() if former != now}
 
 
 def check_same_keys(path: Path, actual: Sequence[SchemaKey], given: Sequence[SchemaKey] | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -34,6 +34,8 @@ class Store(Protocol):
         ------
         VariableDefinitionError
             When another type has the same name but for case, or the name is not allowed.
+        NotRegisteredError
+            When the variable of that name was renamed.
 
         """
         ...
@@ -53,7 +55,9 @@ class Store(Protocol):
         Raises
         ------
         NotRegisteredError
-            When a record's variable was never registered.
+            When a record's variable was never registered, or one that is to be renamed.
+        VariableDefinitionError
+            When a variable cannot have its new name.
         NotFoundError
             When a chunk without a table names a record that the store does not have, or a run ends that
             never started.
@@ -95,7 +99,7 @@ class Store(Protocol):
 class Sql(Protocol):
     """Optional ability ``sql``: read-only SQL over the views."""
 
-    def sql(self, query: str, parameters: Sequence[object] = ()) -> pa.Table:
+    def sql(self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> pa.Table:
         """Run one SELECT and return its result.
 
         Raises

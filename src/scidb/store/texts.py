@@ -77,7 +77,7 @@ def _texts(path: str, value: object) -> Iterator[tuple[str, str]]:
         for name, one in value.items():
             yield path, name
             yield from _texts(f"{path}[{name!r}]", one)
-    elif isinstance(value, tuple):
+    elif isinstance(value, tuple | list):
         for number, one in enumerate(value):
             yield from _texts(f"{path}[{number}]", one)
     elif is_dataclass(value):

@@ -9,7 +9,7 @@ from scidb.exceptions import StorageError, UnsupportedOperationError
 from scidb.store.protocol import Sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -62,7 +62,7 @@ class Wrapper:
         """Close the store inside."""
         self._store.close()
 
-    def sql(self, query: str, parameters: Sequence[object] = ()) -> pa.Table:
+    def sql(self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> pa.Table:
         """Ask the store inside, when it has the ability.
 
         Raises

@@ -41,6 +41,7 @@ from scidb.store.model import (
     Match,
     Record,
     Records,
+    Renamed,
     RunEnded,
     Runs,
     RunStarted,
@@ -195,6 +196,24 @@ class StoreMachine(RuleBasedStateMachine):
         """Close the store under test, and go on with what it kept."""
         self.tested = self.reopen(self.tested)
 
+    @rule(there=st.booleans(), new=st.sampled_from(["Push", "Force", "Emg"]))
+    def rename(self, *, there: bool, new: str) -> None:
+        """Rename a variable and give it its name back, or ask for a name that it cannot have."""
+        batch = Batch(events=(Renamed("Force", new),))
+        try:
+            self.oracle.write(batch)
+        except SciDBError as refusal:
+            with pytest.raises(type(refusal)):
+                self.tested.write(batch)
+            return
+        self.tested.write(batch)
+        self.the_same_types_and_latest()
+        if there:
+            self.tested = self.reopen(self.tested)
+        back = Batch(events=(Renamed(new, "Force"),))
+        self.oracle.write(back)
+        self.tested.write(back)
+
     # -------------------------------------------------------------- comparing
 
     @rule(data=st.data(), match=matches(), limit=st.none() | st.integers(0, 3))
@@ -255,6 +274,7 @@ class StoreMachine(RuleBasedStateMachine):
     def the_same_types_and_latest(self) -> None:
         """Keys, counts and the latest entries agree after every step."""
         assert self.tested.describe().schema_keys == self.oracle.describe().schema_keys
+        assert self.tested.describe().renamed == self.oracle.describe().renamed
         tested, oracle = (
             [(_declared(info), self._number(info.last_change, side)) for info in store.types()]
             for side, store in enumerate((self.tested, self.oracle))

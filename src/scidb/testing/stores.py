@@ -18,6 +18,7 @@ from scidb.testing.store_suite.keying import KeyCases
 from scidb.testing.store_suite.matching import MatchingCases, OrderCases
 from scidb.testing.store_suite.payloads import PayloadCases
 from scidb.testing.store_suite.refusing import RefusingCases
+from scidb.testing.store_suite.renaming import RenamingCases
 from scidb.testing.store_suite.saving import SavingCases
 from scidb.testing.store_suite.sharing import SharingCases
 from scidb.testing.store_suite.tracing import EventCases, TracingCases
@@ -33,6 +34,7 @@ class StoreTests(
     OrderCases,
     KeyCases,
     RefusingCases,
+    RenamingCases,
     TracingCases,
     EventCases,
     SharingCases,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import html
-import inspect
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, overload
 
 from scidb.exceptions import UnhashableValueError, UnsupportedValueError
-from scidb.hashing.fingerprint import fingerprint
 from scidb.hashing.ids import content_hash, custom_form, record_form, value_form
 from scidb.hashing.inputs import CallInput, Input, is_tracked, preview
 from scidb.registry import register_class
 from scidb.store.names import check_variable_name
 from scidb.variable.definition import check_definition
+from scidb.variable.description import Description, describe
 from scidb.variable.facade import database_or_current
+from scidb.variable.migration import is_migrated, restoring_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scidb.store.model import KeyValue, Record
+    from scidb.variable.units import Units
 
 __all__ = ["BaseVariable"]
 
@@ -53,7 +54,10 @@ class BaseVariable:
 
     The docstring of the subclass is the variable's description. Values are stored by their own type;
     a class that wants another form defines both ``to_db(self) -> DataFrame`` and
-    ``from_db(cls, df)``.
+    ``from_db(cls, df)``. A class whose stored values change their form or their meaning raises its
+    ``schema_version``, and brings older ones up to date with ``migrate(cls, df, from_version)``.
+
+    ``units`` is one unit, or a unit per column. ``display`` holds hints for tables and plots, also per column.
 
     Examples
     --------
@@ -67,7 +71,7 @@ class BaseVariable:
     """
 
     schema_version: ClassVar[int] = 1
-    units: ClassVar[str | Mapping[str, str] | None] = None
+    units: Units = None
     display: ClassVar[Mapping[str, object]] = {}
 
     save = _Save()
@@ -281,6 +285,14 @@ class BaseVariable:
         """
         return database_or_current(db).list_versions(cls, as_of=as_of, params=params, **metadata)
 
+    @classmethod
+    def describe(cls, *, db: object | None = None) -> Description:
+        """Return what is known of this variable: what the class says, and what the database has of it.
+
+        Works without a database, too.
+        """
+        return describe(cls, db)
+
     # -------------------------------------------------------------- what is known of this value
 
     @property
@@ -392,11 +404,10 @@ class BaseVariable:
 
     @classmethod
     def _content_form(cls, content: str, schema_version: int) -> list[Any]:
-        if not cls.has_custom_storage():
+        code = restoring_code(cls, schema_version)
+        if not code:
             return value_form(content)
-        from_db = inspect.getattr_static(cls, "from_db")
-        code = fingerprint(from_db.__func__).hash
-        return custom_form(cls.__name__, schema_version, code, content)
+        return custom_form(cls.__dict__.get("__scidb_type__", cls.__name__), schema_version, code, content)
 
     def __scidb_input__(self, name: str, *, unwrap: bool) -> Input:
         """Return identity and origin of this value as the input `name` of a call."""
@@ -421,7 +432,10 @@ class BaseVariable:
         """Note the record that this value was saved as or loaded from; `selected`: only some of its rows."""
         self.type_name = record.variable
         self._record = record
-        if selected or self.has_custom_storage():
+        migrated = is_migrated(type(self), record.schema_version)
+        if not migrated and record.schema_version < self.schema_version:
+            self.units = None  # those of the class may not be those of then
+        if selected or migrated or self.has_custom_storage():
             try:
                 # A class may restore a value from which to_db makes a slightly different table.
                 stored = content_hash(self.stored_value())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from scidb.current import current
 from scidb.exceptions import DatabaseNotConfiguredError
+
+if TYPE_CHECKING:
+    from scidb.store.model import TypeInfo
 
 __all__ = ["Database", "database_or_current"]
 
@@ -35,6 +38,10 @@ class Database(Protocol):
 
     def list_versions(self, variable: Any, /, **request: Any) -> list[dict[str, Any]]:
         """List log entries."""
+        ...
+
+    def types(self) -> list[TypeInfo]:
+        """Return every variable with its counts and its last change."""
         ...
 
 

@@ -21,14 +21,16 @@ from scidb.exceptions import (
     StorageError,
     UnsupportedOperationError,
 )
+from scidb.store.duck.asking import answer, check_query, explained, plain_parameters
 from scidb.store.duck.lockfile import LockFile, retry_while_locked
-from scidb.store.texts import is_unicode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
+
+    from scidb.store.duck.asking import Parameters
 
 __all__ = ["Connection", "create_file"]
 
@@ -45,6 +47,8 @@ _SETTINGS: Final = {
     # More than 2 GiB of text in one column fit.
     "arrow_large_buffer_size": "true",
 }
+# Of a stream; fewer cost calls, more cost memory.
+_BATCH_ROWS: Final = 122_880
 _AFTER_CONNECTING: Final = {
     "python_enable_replacements": "false",
     "TimeZone": "'UTC'",
@@ -108,32 +112,32 @@ class Connection:
         with _translated(self.path), self._registered(tables) as cursor:
             return self._run(query, lambda _: cursor.sql(query).to_arrow_table())
 
+    def stream(self, query: str, take: Callable[[pa.RecordBatch], None], **tables: pa.Table) -> None:
+        """Run such a query and hand over its rows in batches; `take` runs no statement."""
+
+        def run(cursor: duckdb.DuckDBPyConnection) -> None:
+            for batch in cursor.sql(query).to_arrow_reader(_BATCH_ROWS):
+                take(batch)
+
+        with _translated(self.path), self._registered(tables):
+            self._run(query, run)
+
     def insert(self, query: str, **tables: pa.Table | pa.RecordBatchReader) -> None:
         """Run an INSERT that reads the given Arrow tables or streams."""
         with _translated(self.path), self._registered(tables):
             self._run(query, lambda cursor: cursor.execute(query).fetchall())
 
-    def select(self, query: str, parameters: Sequence[object]) -> pa.Table:
-        """Run one SELECT that a user wrote, unable to change or to leave the database."""
-        _check_text(query, *parameters)
-        with _translated(self.path, QueryError):
-            self._check_select(query)
+    def select(self, query: str, parameters: Parameters) -> pa.Table:
+        """Run one statement that a user wrote, unable to change or to leave the database."""
+        values = plain_parameters(parameters)
+        with _translated(self.path, QueryError), explained(query):
+            check_query(self._cursor(), query, values)
             try:
-                # A SELECT can hold an INSERT in a WITH clause, so the transaction refuses to write.
+                # What looks like a SELECT can hold an INSERT, so the transaction refuses to write.
                 self._run("BEGIN", lambda cursor: cursor.execute("BEGIN TRANSACTION READ ONLY").fetchall())
-                return self._run(query, lambda cursor: _as_arrow(cursor, query, parameters))
+                return self._run(query, lambda cursor: answer(cursor, query, values))
             finally:
                 self._drop_cursor()
-
-    def _check_select(self, query: str) -> None:
-        statements = duckdb.extract_statements(query)
-        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            kinds = ", ".join(str(one.type).rpartition(".")[2] for one in statements) or "none"
-            raise QueryError(
-                f"A query is exactly one SELECT statement; this is {len(statements)} ({kinds}): {query[:200]!r}. "
-                "Data are changed by saving only.",
-                query=query,
-            )
 
     @contextmanager
     def _registered(self, tables: Mapping[str, pa.Table | pa.RecordBatchReader]) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -237,11 +241,6 @@ class Connection:
                 self._lock_file.remove()
 
 
-def _as_arrow(cursor: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object]) -> pa.Table:
-    relation = cursor.sql(query, params=list(parameters)) if parameters else cursor.sql(query)
-    return relation.to_arrow_table()
-
-
 # ------------------------------------------------------------------ making a file
 
 
@@ -302,12 +301,6 @@ def _translated(path: Path, refused: type[SciDBError] = StorageError) -> Iterato
         if error.__cause__ is not None:
             raise error.__cause__ from None
         raise KeyboardInterrupt from error
-
-
-def _check_text(*values: object) -> None:
-    for value in values:
-        if isinstance(value, str) and not is_unicode(value):
-            raise QueryError(f"A query cannot hold text with lone surrogates: {value!r}. Leave those characters out.")
 
 
 def _our_error(path: Path, error: duckdb.Error, refused: type[SciDBError]) -> SciDBError:

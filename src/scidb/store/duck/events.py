@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import NotFoundError, SchemaKeyError
 from scidb.store.duck.insert import insert_missing, insert_rows
-from scidb.store.duck.sql import Condition
-from scidb.store.duck.state import Memory
+from scidb.store.duck.sql import Condition, quote
+from scidb.store.duck.state import Memory, layout_table
 from scidb.store.duck.tables import TABLES, add_key_column, check_new_key
 from scidb.store.duck.views import create_views
 from scidb.store.model import (
@@ -19,6 +19,7 @@ from scidb.store.model import (
     Failure,
     KeyAdded,
     KeyTyped,
+    Renamed,
     Run,
     RunEnded,
     RunStarted,
@@ -26,6 +27,7 @@ from scidb.store.model import (
     Source,
     SourceSeen,
 )
+from scidb.store.names import check_renaming, renamed_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +47,8 @@ def apply_events(connection: Connection, draft: State, events: Sequence[Event], 
                 _add_key(connection, draft, event)
             case KeyTyped():
                 _type_key(connection, draft, event)
+            case Renamed():
+                _rename(connection, draft, event, stamp)
             case EnvironmentSeen(environment_id, description):
                 insert_missing(connection, TABLES["_environments"], [(environment_id, description)])
             case RunStarted() | RunEnded() | Failed() | SourceSeen():
@@ -91,6 +95,47 @@ def _change_keys(connection: Connection, draft: State, keys: tuple[SchemaKey, ..
     draft.keys = keys
     draft.memory = Memory()
     create_views(connection, draft, list(draft.variables))
+
+
+# ------------------------------------------------------------------ names
+
+
+def _rename(connection: Connection, draft: State, event: Renamed, stamp: str) -> None:
+    """Give a variable another name wherever it is named; its row in _registered_types stays, as its former name."""
+    old, new = event.old, event.new
+    check_renaming(old, new, draft.variables, draft.renamed)
+    before = draft.variables.pop(old)
+    after = draft.variables[new] = before.renamed(new)
+    draft.renamed = renamed_now(draft.renamed, old, new)
+    draft.memory = Memory()
+    _register_again(connection, event, stamp)
+    for table in ("_variables", "_variable_groups", "_records", "_record_metadata"):
+        connection.execute(f"UPDATE {table} SET variable_name = ? WHERE variable_name = ?", [new, old])
+    connection.execute("UPDATE _call_inputs SET type_name = ? WHERE type_name = ? AND kind = 'record'", [new, old])
+    for end in ("source", "target"):
+        connection.execute(f"UPDATE _lineage SET {end} = ? WHERE {end} = ?", [new, old])
+    for view in (old, f"{old}__rows"):
+        connection.execute(f"DROP VIEW IF EXISTS {quote(view)}")
+    for shape, layout in before.layouts.items():
+        table = after.layouts[shape].table
+        connection.execute(f"ALTER TABLE {quote(layout.table)} RENAME TO {quote(table)}")
+        connection.execute("UPDATE _records SET layout = ? WHERE layout = ?", [table, layout.table])
+    create_views(connection, draft, [new])
+
+
+def _register_again(connection: Connection, event: Renamed, stamp: str) -> None:
+    """Register the new name with what the old one has; a name that comes back is registered already."""
+    table = layout_table(event.new, 1)
+    connection.execute(
+        "INSERT INTO _registered_types SELECT ?, ?, schema_version, ?, identity_name FROM _registered_types "
+        "WHERE type_name = ? AND NOT EXISTS (SELECT 1 FROM _registered_types WHERE type_name = ?)",
+        [event.new, table, stamp, event.old, event.new],
+    )
+    connection.execute(
+        "UPDATE _registered_types SET schema_version = (SELECT schema_version FROM _registered_types "
+        "WHERE type_name = ?) WHERE type_name = ?",
+        [event.old, event.new],
+    )
 
 
 # ------------------------------------------------------------------ runs

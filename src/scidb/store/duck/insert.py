@@ -32,7 +32,8 @@ _ARROW_TYPES: Final = {
     "BOOLEAN": pa.bool_(),
 }
 _AS_PARAMETERS: Final = ("bool", "int64", "double", "string", "large_string", "binary", "large_binary")
-_PIECE: Final = 1 << 20
+# DuckDB 1.x holds on to hundreds of them, so they are no larger than a row group of its own.
+_PIECE: Final = 122_880
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -153,13 +154,17 @@ def _element_batches(
 
 def _counts(table: pa.Table) -> NDArray[np.int64]:
     """Return how many elements each row has; all columns must agree."""
-    lengths = [column.combine_chunks().value_lengths() for column in table.columns]
+    # Chunk by chunk, since to combine even a single chunk is to copy the data.
+    lengths = [
+        pa.chunked_array([part.value_lengths().cast(pa.int64()) for part in column.chunks], pa.int64())
+        for column in table.columns
+    ]
     if any(one.null_count for one in lengths) or not all(one.equals(lengths[0]) for one in lengths[1:]):
         raise UnsupportedValueError(
             "The list columns of a table differ in length, or a cell is no list at all; in each row every column "
             f"needs a list of the same length: {', '.join(table.schema.names)}."
         )
-    return np.asarray(lengths[0].to_numpy(zero_copy_only=False), np.int64)
+    return np.asarray(lengths[0].to_numpy(), np.int64)
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:

@@ -72,9 +72,12 @@ def check_format(connection: Connection) -> None:
         raise _not_ours(connection.path, "is a DuckDB file without the tables of SciDB")
     [(version, creator)] = connection.rows("SELECT format_version, creator FROM _format")
     if version != FORMAT_VERSION:
+        # No release has made an older format yet, so there is none to migrate from.
+        older = "It is older than the first release of SciDB: make it anew, or read it with plain DuckDB."
+        way = "Install a newer SciDB." if version > FORMAT_VERSION else older
         raise FormatVersionError(
             f"{connection.path} has format version {version} (made by {creator}); this SciDB reads version "
-            f"{FORMAT_VERSION}. Install a newer SciDB.",
+            f"{FORMAT_VERSION}. {way}",
             path=str(connection.path),
             version=version,
         )

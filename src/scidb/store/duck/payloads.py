@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scidb.exceptions import CorruptDatabaseError
+from scidb.store.duck.gather import Elements
 from scidb.store.duck.sql import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,6 +26,9 @@ __all__ = ["Payloads"]
 # Python values come faster than Arrow for a few rows, for types that both hold exactly.
 _FEW: Final = 4
 _SIMPLE: Final = ("bool", "int64", "double", "string", "large_string", "binary", "large_binary")
+_LARGE: Final = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
+# From here on a stream, with a count beforehand, is faster than a table, and keeps no second copy of the data.
+_STREAMED: Final = 2**20
 
 
 class Payloads:
@@ -32,11 +36,12 @@ class Payloads:
 
     def __init__(self, connection: Connection, state: State, rows: Sequence[Row]) -> None:
         self._connection = connection
-        wanted: dict[tuple[str, str], set[int]] = {}
+        wanted: dict[tuple[str, str], dict[int, int]] = {}
         for row in rows:
-            wanted.setdefault((row.record.variable, row.layout), set()).add(row.record_no)
+            wanted.setdefault((row.record.variable, row.layout), {})[row.record_no] = row.record.nbytes
         self._loaded = {
-            key: self._load(state.layout(*key), np.array(sorted(numbers), np.int64)) for key, numbers in wanted.items()
+            key: self._load(state.layout(*key), np.array(sorted(sizes), np.int64), sum(sizes.values()))
+            for key, sizes in wanted.items()
         }
 
     def of(self, rows: Sequence[Row]) -> pa.Table:
@@ -47,22 +52,19 @@ class Payloads:
             return table.slice(int(at[0]), len(at))
         return table.take(pa.array(at))
 
-    def _load(self, layout: Layout, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], pa.Table]:
+    def _load(self, layout: Layout, numbers: NDArray[np.int64], nbytes: int) -> tuple[NDArray[np.int64], pa.Table]:
         shape = layout.shape
-        if shape.lists:
-            found, columns = self._load_lists(layout, numbers)
-        else:
-            found, columns = self._load_flat(layout, numbers)
+        columns = self._load_lists(layout, numbers, nbytes) if shape.lists else self._load_flat(layout, numbers)
         arrays = [
             _in_type(column, shape.column_type(spec)) for column, spec in zip(columns, shape.columns, strict=True)
         ]
         if not arrays:
-            return found, _table_without_columns(len(found))
-        return found, pa.table(arrays, names=[spec.label for spec in shape.columns])
+            return numbers, _table_without_columns(len(numbers))
+        return numbers, pa.table(arrays, names=[spec.label for spec in shape.columns])
 
     # -------------------------------------------------------------- one row per record
 
-    def _load_flat(self, layout: Layout, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[pa.Array]]:
+    def _load_flat(self, layout: Layout, numbers: NDArray[np.int64]) -> list[pa.Array]:
         names = [quote(name) for name, _ in layout.shape.physical()]
         columns = ", ".join(["record_no", *names])
         if len(numbers) <= _FEW and all(column.type in _SIMPLE for column in layout.shape.columns):
@@ -83,45 +85,63 @@ class Payloads:
                 found, values = found.take(in_order), [column.take(in_order) for column in values]
         if not np.array_equal(found.to_numpy(), numbers):
             raise self._lost(layout, len(numbers) - len(found))
-        return numbers, _with_signs(values, layout.shape.columns)
+        return _with_signs(values, layout.shape.columns)
 
     # -------------------------------------------------------------- one row per element
 
-    def _load_lists(self, layout: Layout, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[pa.Array]]:
-        base = int(numbers[0])
+    def _load_lists(self, layout: Layout, numbers: NDArray[np.int64], nbytes: int) -> list[pa.Array]:
+        # Rows come in the order of writing, unless something else has rewritten the table.
+        for order in ("", ' ORDER BY record_no, "row"'):
+            columns = self._elements(layout, numbers, nbytes, order).lists()
+            if columns is not None:
+                return columns
+        raise self._lost(layout, 1)
+
+    def _elements(self, layout: Layout, numbers: NDArray[np.int64], nbytes: int, order: str) -> Elements:
+        columns = layout.shape.columns
+        kinds = [_LARGE.get(column.arrow, column.arrow) for column in columns]
         names = [quote(name) for name, _ in layout.shape.physical()]
-        # Narrow, since for a column of float64 they would weigh twice as much as the data.
-        own = [f"CAST(record_no - {base} AS UINTEGER) AS record_no", 'CAST("row" AS UINTEGER) AS "row"']
-        table = self._select(layout, ", ".join([*own, *names]), numbers)
-        owner = table.column(0).combine_chunks().to_numpy()
-        position = table.column(1).combine_chunks().to_numpy()
-        table = table.drop_columns(table.column_names[:2]) if names else table
-        starts = _starts(owner, position)
-        if starts is None:
-            order = np.lexsort((position, owner))
-            table, owner = table.take(pa.array(order)), owner[order]
-            starts = _starts(owner, position[order])
-            if starts is None:
-                raise self._lost(layout, 1)
-        counts = np.zeros(len(numbers), np.int64)
-        counts[np.searchsorted(numbers, owner[starts] + base)] = np.diff(np.append(starts, len(owner)))
-        offsets = np.concatenate(([0], np.cumsum(counts)))
-        del owner, position
-        values = _with_signs([column.combine_chunks() for column in table.columns], layout.shape.columns)
-        return numbers, [pa.LargeListArray.from_arrays(pa.array(offsets), column) for column in values]
+        # The number of a single record is known.
+        single = len(numbers) == 1
+        own = ['"row"'] if single else ['"row"', "record_no"]
+        query = ", ".join([*own, *names])
+
+        def take(batch: pa.RecordBatch) -> None:
+            place, *others = batch.columns
+            position = place.to_numpy()
+            owner = np.broadcast_to(numbers, len(position)) if single else others.pop(0).to_numpy()
+            values = map(_in_type, _with_signs(others, columns), kinds)
+            elements.take(owner, position, list(values))
+
+        if nbytes >= _STREAMED:
+            counted = self._select(layout, "count(*)", numbers)
+            elements = Elements(numbers, kinds, counted.column(0)[0].as_py())
+            self._stream(layout, query, numbers, order, take)
+        else:
+            table = self._select(layout, query, numbers, order)
+            elements = Elements(numbers, kinds, table.num_rows)
+            for batch in table.to_batches():
+                take(batch)
+        return elements
 
     # -------------------------------------------------------------- both
 
-    def _select(self, layout: Layout, columns: str, numbers: NDArray[np.int64]) -> pa.Table:
-        first, last = int(numbers[0]), int(numbers[-1])
-        query = f"SELECT {columns} FROM {quote(layout.table)} WHERE record_no "
-        if first == last:
-            return self._connection.table(f"{query}= {first}")
-        query += f"BETWEEN {first} AND {last}"
-        if last - first + 1 == len(numbers):
-            return self._connection.table(query)
-        wanted = pa.table({"record_no": numbers})
-        return self._connection.table(f"{query} AND record_no IN (SELECT record_no FROM wanted)", wanted=wanted)
+    def _select(self, layout: Layout, columns: str, numbers: NDArray[np.int64], order: str = "") -> pa.Table:
+        condition, wanted = _among(numbers)
+        query = f"SELECT {columns} FROM {quote(layout.table)} WHERE {condition}{order}"
+        return self._connection.table(query, **wanted)
+
+    def _stream(
+        self,
+        layout: Layout,
+        columns: str,
+        numbers: NDArray[np.int64],
+        order: str,
+        take: Callable[[pa.RecordBatch], None],
+    ) -> None:
+        condition, wanted = _among(numbers)
+        query = f"SELECT {columns} FROM {quote(layout.table)} WHERE {condition}{order}"
+        self._connection.stream(query, take, **wanted)
 
     def _lost(self, layout: Layout, count: int) -> CorruptDatabaseError:
         return CorruptDatabaseError(
@@ -131,15 +151,15 @@ class Payloads:
         )
 
 
-def _starts(owner: NDArray[np.uint32], position: NDArray[np.uint32]) -> NDArray[np.int64] | None:
-    """Return where each record begins; None unless rows are in order, and count from 0 in each record."""
-    if not len(owner):
-        return np.zeros(0, np.int64)
-    starts = np.flatnonzero(np.diff(position) != 1) + 1
-    changes = np.flatnonzero(owner[1:] != owner[:-1]) + 1
-    in_order = np.array_equal(starts, changes) and (owner[changes] > owner[changes - 1]).all()
-    starts = np.concatenate(([0], starts))
-    return starts if in_order and not position[starts].any() else None
+def _among(numbers: NDArray[np.int64]) -> tuple[str, dict[str, pa.Table]]:
+    """Return the condition that a record is among these, which ascend, and the tables that it names."""
+    first, last = int(numbers[0]), int(numbers[-1])
+    if first == last:
+        return f"record_no = {first}", {}
+    within = f"record_no BETWEEN {first} AND {last}"
+    if last - first + 1 == len(numbers):
+        return within, {}
+    return f"{within} AND record_no IN (SELECT record_no FROM wanted)", {"wanted": pa.table({"record_no": numbers})}
 
 
 def _sorted(numbers: NDArray[np.int64]) -> pa.Array | None:

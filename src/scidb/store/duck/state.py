@@ -50,14 +50,21 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A registered variable: its deepest level so far, and its layouts in the order of their making."""
+    """A registered variable: its first name, its deepest level so far, and its layouts as they were made."""
 
+    identity: str
     level: str | None = None
     layouts: Mapping[Shape, Layout] = field(default_factory=dict)
 
     def with_layout(self, layout: Layout) -> Variable:
         """Return the variable with one layout more."""
-        return Variable(self.level, {**self.layouts, layout.shape: layout})
+        return replace(self, layouts={**self.layouts, layout.shape: layout})
+
+    def renamed(self, name: str) -> Variable:
+        """Return the variable with its data tables named after another name."""
+        tables = enumerate(self.layouts.items(), start=1)
+        layouts = {shape: Layout(layout_table(name, number), shape) for number, (shape, _) in tables}
+        return replace(self, layouts=layouts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,7 @@ class State:
     variables: dict[str, Variable]
     clockwork: Clockwork
     has_pieces: bool
+    renamed: Mapping[str, str] = field(default_factory=dict)  # former names -> what the variable is called now
     wide: Mapping[str, str] = field(default_factory=dict)  # keys with integers beyond BIGINT: how views show them
     memory: Memory = field(default_factory=Memory)
 
@@ -136,9 +144,7 @@ def load_keys(connection: Connection) -> tuple[SchemaKey, ...]:
 
 def load(connection: Connection) -> State:
     """Read what every write and most questions need."""
-    variables = {
-        name: Variable(level) for name, level in connection.rows("SELECT variable_name, schema_level FROM _variables")
-    }
+    variables, renamed = _load_variables(connection)
     tables = connection.rows(
         "SELECT table_name, comment FROM duckdb_tables() WHERE NOT internal AND NOT starts_with(table_name, '_') "
         "AND comment IS NOT NULL"
@@ -154,7 +160,17 @@ def load(connection: Connection) -> State:
     )
     clockwork = Clockwork(stamp or "", chain[0][0] if chain else "", -1 if record_no is None else record_no, schema_id)
     keys = load_keys(connection)
-    return State(keys, variables, clockwork, has_pieces=bool(pieces), wide=_wide(connection, keys))
+    wide = _wide(connection, keys)
+    return State(keys, variables, clockwork, has_pieces=bool(pieces), renamed=renamed, wide=wide)
+
+
+def _load_variables(connection: Connection) -> tuple[dict[str, Variable], dict[str, str]]:
+    """Read the variables and their former names, which are registered and no variables any more."""
+    levels = dict(connection.rows("SELECT variable_name, schema_level FROM _variables"))
+    identities = dict(connection.rows("SELECT type_name, identity_name FROM _registered_types"))
+    now = {identities[name]: name for name in levels}
+    renamed = {name: now[identity] for name, identity in identities.items() if name not in levels}
+    return {name: Variable(identities[name], level) for name, level in levels.items()}, renamed
 
 
 def _wide(connection: Connection, keys: Sequence[SchemaKey]) -> dict[str, str]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from scidb.exceptions import (
     StorageError,
     UnsupportedOperationError,
-    VariableDefinitionError,
 )
 from scidb.store.duck import state as states
 from scidb.store.duck.connection import Connection
@@ -34,11 +33,11 @@ from scidb.store.model import (
     StoreInfo,
     TypeInfo,
 )
-from scidb.store.names import check_same_keys, check_variable_name
+from scidb.store.names import check_new_name, check_not_renamed, check_same_keys, check_variable_name
 from scidb.store.texts import check_batch_texts, check_type_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -148,6 +147,7 @@ class DuckStore:
             format_version=FORMAT_VERSION,
             abilities=("sql",),
             read_only=self._read_only,
+            renamed=self._current().renamed,
         )
 
     def register(self, info: TypeInfo) -> TypeInfo:
@@ -156,9 +156,10 @@ class DuckStore:
         check_type_texts(info)
 
         def register(draft: State) -> Written:
-            _check_case(info.name, draft.variables)
+            check_not_renamed(info.name, draft.renamed)
+            check_new_name(info.name, {*draft.variables, *draft.renamed})
             self._upsert(info, is_new=info.name not in draft.variables)
-            draft.variables.setdefault(info.name, Variable())
+            draft.variables.setdefault(info.name, Variable(info.name))
             return Written((), {})
 
         self._change(register)
@@ -166,6 +167,7 @@ class DuckStore:
 
     def _upsert(self, info: TypeInfo, *, is_new: bool) -> None:
         units = None if info.units is None else json.dumps(info.units, ensure_ascii=False, default=dict)
+        display = json.dumps(info.display, ensure_ascii=False, default=dict) if info.display else None
         if is_new:
             stamp = self._read_clock().strftime(_STAMP)
             self._connection.execute(
@@ -173,8 +175,8 @@ class DuckStore:
                 [info.name, states.layout_table(info.name, 1), info.schema_version, stamp, info.name],
             )
             self._connection.execute(
-                "INSERT INTO _variables VALUES (?, NULL, '', ?, ?, ?)",
-                [info.name, stamp, info.description, units],
+                "INSERT INTO _variables VALUES (?, NULL, '', ?, ?, ?, ?)",
+                [info.name, stamp, info.description, units, display],
             )
             return
         self._connection.execute(
@@ -182,8 +184,8 @@ class DuckStore:
             [info.schema_version, info.name],
         )
         self._connection.execute(
-            "UPDATE _variables SET description = ?, units = ? WHERE variable_name = ?",
-            [info.description, units, info.name],
+            "UPDATE _variables SET description = ?, units = ?, display = ? WHERE variable_name = ?",
+            [info.description, units, display, info.name],
         )
 
     def types(self) -> list[TypeInfo]:
@@ -193,9 +195,9 @@ class DuckStore:
     def _types(self, name: str | None) -> list[TypeInfo]:
         where, parameters = ("", []) if name is None else ("WHERE variable_name = ?", [name])
         rows = self._connection.rows(
-            "SELECT v.variable_name, t.schema_version, v.description, v.units, t.identity_name, v.schema_level, "
-            "v.dtype, v.created_at, coalesce(g.groups, []), coalesce(c.records, 0), coalesce(c.entries, 0), "
-            f"c.last_change FROM (SELECT * FROM _variables {where}) v "
+            "SELECT v.variable_name, t.schema_version, v.description, v.units, v.display, t.identity_name, "
+            "v.schema_level, v.dtype, v.created_at, coalesce(g.groups, []), coalesce(c.records, 0), "
+            f"coalesce(c.entries, 0), c.last_change FROM (SELECT * FROM _variables {where}) v "
             "JOIN _registered_types t ON t.type_name = v.variable_name "
             "LEFT JOIN (SELECT variable_name, list(group_name ORDER BY group_name) AS groups FROM _variable_groups "
             "GROUP BY ALL) g USING (variable_name) "
@@ -300,7 +302,7 @@ class DuckStore:
         """Walk the provenance up- or downstream."""
         return walk(self._connection, self._current(), query)
 
-    def sql(self, query: str, parameters: Sequence[object] = ()) -> pa.Table:
+    def sql(self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> pa.Table:
         """Run one SELECT over the views and return its result."""
         return self._connection.select(query, parameters)
 
@@ -310,24 +312,15 @@ class DuckStore:
 
 
 def _type_info(
-    name: str, schema_version: int, description: str, units: str | None, identity_name: str, level: str | None,
-    dtype: str, created_at: str, groups: Sequence[str], records: int, entries: int, last_change: str | None,
+    name: str, schema_version: int, description: str, units: str | None, display: str | None, identity_name: str,
+    level: str | None, dtype: str, created_at: str, groups: Sequence[str], records: int, entries: int,
+    last_change: str | None,
 ) -> TypeInfo:  # fmt: skip
     return TypeInfo(
-        name, schema_version, description, None if units is None else json.loads(units), identity_name, level,
-        dtype, created_at, tuple(groups), records, entries, last_change,
+        name, schema_version, description, None if units is None else json.loads(units),
+        {} if display is None else json.loads(display), identity_name, level, dtype, created_at, tuple(groups),
+        records, entries, last_change,
     )  # fmt: skip
-
-
-def _check_case(name: str, variables: Iterable[str]) -> None:
-    for other in variables:
-        if other != name and other.casefold() == name.casefold():
-            raise VariableDefinitionError(
-                f"Variable {name!r} cannot be registered: there is {other!r} already, and tables cannot be told "
-                f"apart by case. Use {other!r}, or choose another name.",
-                name=name,
-                other=other,
-            )
 
 
 # ------------------------------------------------------------------ remembering

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "TABLES", "Table", "add_key_column", "check_new_key", "create_all"]
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ TABLES: Final = {
         _table(
             "_variables",
             "variable_name VARCHAR, schema_level VARCHAR, dtype VARCHAR, created_at VARCHAR, description VARCHAR, "
-            "units VARCHAR",
+            "units VARCHAR, display VARCHAR",
             "variable_name",
         ),
         _table("_variable_groups", "group_name VARCHAR, variable_name VARCHAR", "group_name, variable_name"),

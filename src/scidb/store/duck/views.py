@@ -47,27 +47,37 @@ class _Value:
 
 def _view(state: State, view: str, variable: str, layouts: Sequence[Layout], *, by_element: bool) -> str:
     values = _values(layouts, by_element=by_element)
-    keys = [f"TRY_CAST(m.k{number} AS {_key_type(state, key)})" for number, key in enumerate(state.keys)]
     # Schema keys have their names to themselves, and so have our own columns.
     names = unique_columns([value.name for value in values], reserved=[key.name for key in state.keys])
-    shown = [f"{expression} AS {quote(key.name)}" for expression, key in zip(keys, state.keys, strict=True)]
+    shown = [f"m.shown{number} AS {quote(key.name)}" for number, key in enumerate(state.keys)]
     shown += ["m.version_keys", "m.record_id", "m.timestamp"]
     if by_element:
         shown.append('d."row"')
-    shown += [f"d.v{number} AS {quote(name)}" for number, name in enumerate(names)]
-    # By name, so that no layout has to list the columns of all others.
-    data = " UNION ALL BY NAME ".join(_data(layout, values, by_element=by_element) for layout in layouts)
-    newest = (
-        f"SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) "
-        f"WHERE m.variable_name = {literal(variable)} QUALIFY row_number() OVER "
-        "(PARTITION BY m.schema_id, m.version_keys ORDER BY m.timestamp DESC, m.seq DESC) = 1"
-    )
+    if by_element or not any(layout.shape.lists for layout in layouts):
+        cells, data = _flat_cells(values), _joined(layouts, values, by_element=by_element)
+    else:
+        cells, data = _list_cells(layouts, values), _joined_lists(layouts, values)
+    shown += [f"{cell} AS {quote(name)}" for cell, name in zip(cells, names, strict=True)]
     pieces = kept_pieces(state.keys, f"m.variable_name = {literal(variable)}")
     return (
-        f"CREATE OR REPLACE VIEW {quote(view)} AS SELECT {', '.join(shown)} FROM ({newest}) m "
-        f"JOIN ({data}) d ON d.record_no = m.record_no "
+        f"CREATE OR REPLACE VIEW {quote(view)} AS SELECT {', '.join(shown)} FROM ({_newest(state, variable)}) m {data} "
         f"LEFT JOIN ({pieces}) c ON {same_result(state.keys)} "
         "WHERE m.piece IS NULL OR c.pieces IS NULL OR m.piece <= c.pieces"
+    )
+
+
+def _newest(state: State, variable: str) -> str:
+    """Return a query for the latest entries of a variable, keys in their own type as ``shown`` and a number."""
+    keys = [
+        f", TRY_CAST(s.{quote(key.name)} AS {_key_type(state, key)}) AS shown{number}"
+        for number, key in enumerate(state.keys)
+    ]
+    # The location says it all; only, a condition on what is not in the partition would come after the window.
+    places = "".join(f", m.shown{number}" for number in range(len(keys)))
+    return (
+        f"SELECT * FROM (SELECT {located(state.keys)}{''.join(keys)} FROM _record_metadata m "
+        f"JOIN _schema s USING (schema_id) WHERE m.variable_name = {literal(variable)}) m QUALIFY row_number() OVER "
+        f"(PARTITION BY m.schema_id, m.version_keys{places} ORDER BY m.timestamp DESC, m.seq DESC) = 1"
     )
 
 
@@ -75,25 +85,68 @@ def _key_type(state: State, key: SchemaKey) -> str:
     return state.wide.get(key.name, KEY_SQL_TYPES[key.value_type])
 
 
+# ------------------------------------------------------------------ data that are there row by row
+
+
+def _flat_cells(values: Sequence[_Value]) -> list[str]:
+    return [f"d.v{number}" for number in range(len(values))]
+
+
+def _joined(layouts: Sequence[Layout], values: Sequence[_Value], *, by_element: bool, kind: str = "JOIN") -> str:
+    # By name, so that no layout has to list the columns of all others.
+    data = " UNION ALL BY NAME ".join(_data(layout, values, by_element=by_element) for layout in layouts)
+    return f"{kind} ({data}) d ON d.record_no = m.record_no"
+
+
 def _data(layout: Layout, values: Sequence[_Value], *, by_element: bool) -> str:
-    """Return a query for the data of one layout, with those columns of the view that it has."""
-    table, as_lists = quote(layout.table), bool(layout.shape.lists) and not by_element
+    row = ['t."row"' if layout.shape.lists else '0 AS "row"'] if by_element else []
+    cells = [
+        f"CAST(t.{quote(column.name)} AS {value.kind}) AS v{number}"
+        for number, value in enumerate(values)
+        if (column := value.sources.get(layout.table))
+    ]
+    return f"SELECT {', '.join(['t.record_no', *row, *cells])} FROM {quote(layout.table)} t"
+
+
+# ------------------------------------------------------------------ data that must be gathered into lists
+
+
+def _joined_lists(layouts: Sequence[Layout], values: Sequence[_Value]) -> str:
+    """Return joins that gather only the lists of those records that are asked for."""
+    tables = ", ".join(literal(layout.table) for layout in layouts)
+    joins = [f"JOIN _records r ON r.record_no = m.record_no AND r.layout IN ({tables})"]
+    flat = [layout for layout in layouts if not layout.shape.lists]
+    if flat:
+        joins.append(_joined(flat, values, by_element=False, kind="LEFT JOIN"))
+    for position, layout in enumerate(layouts):
+        columns = [
+            f'list(t.{quote(column.name)} ORDER BY t."row") AS v{number}'
+            for number, value in enumerate(values)
+            if (column := value.sources.get(layout.table))
+        ]
+        if layout.shape.lists:
+            query = f"SELECT {', '.join(columns)} FROM {quote(layout.table)} t WHERE t.record_no = m.record_no"
+            joins.append(f"LEFT JOIN LATERAL ({query}) l{position} ON true")
+    return " ".join(joins)
+
+
+def _list_cells(layouts: Sequence[Layout], values: Sequence[_Value]) -> list[str]:
     cells = []
     for number, value in enumerate(values):
-        column = value.sources.get(layout.table)
-        if column is None:
+        if not value.kind.endswith("[]"):
+            cells.append(f"d.v{number}")
             continue
-        cell = f'list(t.{quote(column.name)} ORDER BY t."row")' if as_lists else f"t.{quote(column.name)}"
         # An empty array has no rows, and yet is a value.
-        cell = f"CASE WHEN count(t.record_no) = 0 THEN [] ELSE {cell} END" if as_lists else cell
-        cells.append(f"CAST({cell} AS {value.kind}) AS v{number}")
-    if as_lists:
-        return (
-            f"SELECT {', '.join(['r.record_no', *cells])} FROM _records r LEFT JOIN {table} t "
-            f"ON t.record_no = r.record_no WHERE r.layout = {literal(layout.table)} GROUP BY r.record_no"
-        )
-    row = ['t."row"' if layout.shape.lists else '0 AS "row"'] if by_element else []
-    return f"SELECT {', '.join(['t.record_no', *row, *cells])} FROM {table} t"
+        cases = [
+            f"WHEN {literal(layout.table)} THEN CAST(coalesce(l{position}.v{number}, []) AS {value.kind})"
+            for position, layout in enumerate(layouts)
+            if layout.table in value.sources
+        ]
+        cells.append(f"CASE r.layout {' '.join(cases)} END")
+    return cells
+
+
+# ------------------------------------------------------------------ columns of several layouts
 
 
 def _values(layouts: Sequence[Layout], *, by_element: bool) -> list[_Value]:

@@ -87,7 +87,7 @@ def _log(connection: Connection, draft: State, chunks: Sequence[Chunk], stamp: s
         if kept is None:
             raise _no_data(entry)
         place = places.known[texts]
-        chain = chain_link(chain, _line(entry, stamp, place))
+        chain = chain_link(chain, _line(entry, stamp, place, draft.variables[entry.variable].identity))
         lines.append(_log_row(entry, stamp, place, kept, chain))
         rows.append(Row(_shown(entry, stamp, place, kept), place.schema_id, kept.record_no, kept.layout))
     insert_rows(connection, TABLES["_record_metadata"], lines)
@@ -199,10 +199,13 @@ def _layout(connection: Connection, draft: State, name: str, shape: Shape) -> La
     return layout
 
 
-def _line(entry: Record, stamp: str, place: Place) -> list[object]:
-    """Return what the chain vouches for: all that the line says, and no number that only this file knows."""
+def _line(entry: Record, stamp: str, place: Place, identity_name: str) -> list[object]:
+    """Return what the chain vouches for: all that the line says, and no number that only this file knows.
+
+    The variable goes by its first name, so that renaming it leaves the chain whole.
+    """
     return [
-        entry.record_id, stamp, entry.variable, place.texts, entry.version_keys, entry.content_hash,
+        entry.record_id, stamp, identity_name, place.texts, entry.version_keys, entry.content_hash,
         entry.lineage_id, entry.schema_version, entry.user_id, entry.seq, entry.call_id, entry.output_num,
         entry.piece, entry.pieces,
     ]  # fmt: skip

@@ -1,0 +1,147 @@
+"""The elements of lists, gathered from the batches in which a file gives them into memory that is taken once.
+
+Whoever gathers knows how many there will be; order and completeness are checked on the way, never assumed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["Elements"]
+
+
+class Elements:
+    """The elements of some records, whose numbers ascend, by column; text and bytes have 64-bit offsets."""
+
+    def __init__(self, numbers: NDArray[np.int64], kinds: Sequence[pa.DataType], total: int) -> None:
+        self._numbers = numbers
+        self._counts = np.zeros(len(numbers), np.int64)
+        self._columns = [_column(kind, total) for kind in kinds]
+        self._total = total
+        self._taken = 0
+        self._last = (-1, 0)  # the record of the element before, and the place behind it
+        self._in_order = True
+
+    def take(self, owner: NDArray[np.int64], place: NDArray[np.int64], columns: Sequence[pa.Array]) -> None:
+        """Add a batch: the number of each element's record, its place therein, and the elements by column."""
+        self._taken += len(place)
+        if not len(place) or self._taken > self._total or not self._in_order:
+            return
+        begins = np.concatenate(([0], np.flatnonzero(owner[1:] != owner[:-1]) + 1))
+        lengths = np.diff(begins, append=len(owner))
+        records = owner[begins]
+        last, following = self._last
+        firsts = np.zeros(len(begins), np.int64)
+        firsts[0] = following if records[0] == last else 0
+        expected = np.arange(len(place)) + np.repeat(firsts - begins, lengths)
+        ascend = records[0] >= last and bool((records[1:] > records[:-1]).all())
+        self._in_order = ascend and np.array_equal(place, expected)
+        self._last = int(records[-1]), int(place[-1]) + 1
+        self._counts[np.searchsorted(self._numbers, records)] += lengths
+        if self._in_order:
+            for column, piece in zip(self._columns, columns, strict=True):
+                column.add(piece)
+
+    def lists(self) -> list[pa.Array] | None:
+        """Return one list per record and column; None unless all came, and each in its place."""
+        if not self._in_order or self._taken != self._total:
+            return None
+        offsets = pa.array(np.concatenate(([0], np.cumsum(self._counts))))
+        return [pa.LargeListArray.from_arrays(offsets, column.whole()) for column in self._columns]
+
+
+class _Column(ABC):
+    """A column that is filled from its beginning; which items are missing is noted from the first one on."""
+
+    def __init__(self, kind: pa.DataType, total: int) -> None:
+        self._kind = kind
+        self._total = total
+        self._valid: NDArray[np.bool_] | None = None
+        self._end = 0
+
+    def add(self, piece: pa.Array) -> None:
+        """Put a piece behind what is there."""
+        start, self._end = self._end, self._end + len(piece)
+        self._put(slice(start, self._end), piece)
+        if piece.null_count:
+            if self._valid is None:
+                self._valid = np.ones(self._total, np.bool_)
+            self._valid[start : self._end] = piece.is_valid().to_numpy(zero_copy_only=False)
+
+    def whole(self) -> pa.Array:
+        """Return the column, which is full."""
+        valid = None if self._valid is None else _bits(self._valid)
+        return pa.Array.from_buffers(self._kind, self._total, [valid, *self._buffers()])
+
+    @abstractmethod
+    def _put(self, at: slice, piece: pa.Array) -> None: ...
+
+    @abstractmethod
+    def _buffers(self) -> list[pa.Buffer]: ...
+
+
+class _Fixed(_Column):
+    """A column of items of one width."""
+
+    def __init__(self, kind: pa.DataType, total: int) -> None:
+        super().__init__(kind, total)
+        self._items: NDArray[Any] = np.empty(total, f"u{kind.bit_width // 8}")
+
+    def _put(self, at: slice, piece: pa.Array) -> None:
+        size = self._items.itemsize
+        self._items[at] = np.frombuffer(piece.buffers()[1], f"u{size}", len(piece), piece.offset * size)
+
+    def _buffers(self) -> list[pa.Buffer]:
+        return [pa.py_buffer(self._items)]
+
+
+class _Flags(_Column):
+    """A column of booleans, which are bits in the end."""
+
+    def __init__(self, kind: pa.DataType, total: int) -> None:
+        super().__init__(kind, total)
+        self._items: NDArray[np.bool_] = np.empty(total, np.bool_)
+
+    def _put(self, at: slice, piece: pa.Array) -> None:
+        self._items[at] = (piece.fill_null(False) if piece.null_count else piece).to_numpy(zero_copy_only=False)
+
+    def _buffers(self) -> list[pa.Buffer]:
+        return [_bits(self._items)]
+
+
+class _Texts(_Column):
+    """A column of text or bytes, whose size in bytes is known at the end only."""
+
+    def __init__(self, kind: pa.DataType, total: int) -> None:
+        super().__init__(kind, total)
+        self._offsets = np.zeros(total + 1, np.int64)
+        self._bytes = bytearray()
+
+    def _put(self, at: slice, piece: pa.Array) -> None:
+        _, offsets, data = piece.buffers()
+        ends = np.frombuffer(offsets, np.int64, len(piece) + 1, piece.offset * 8)
+        self._offsets[at.start + 1 : at.stop + 1] = ends[1:] + (len(self._bytes) - ends[0])
+        if data is not None:
+            self._bytes += memoryview(data)[ends[0] : ends[-1]]
+
+    def _buffers(self) -> list[pa.Buffer]:
+        return [pa.py_buffer(self._offsets), pa.py_buffer(self._bytes)]
+
+
+def _bits(flags: NDArray[np.bool_]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(flags, bitorder="little"))
+
+
+def _column(kind: pa.DataType, total: int) -> _Column:
+    if pa.types.is_boolean(kind):
+        return _Flags(kind, total)
+    return _Fixed(kind, total) if pa.types.is_primitive(kind) else _Texts(kind, total)
