@@ -138,6 +138,7 @@ def _keep(connection: Connection, draft: State, chunks: Sequence[Chunk], stored:
     fresh: dict[Layout, _Fresh] = {}
     lines: list[tuple[Any, ...]] = []
     record_no = draft.clockwork.record_no
+    grown: dict[str, None] = {}
     for chunk in chunks:
         if chunk.table is None:
             continue
@@ -149,7 +150,11 @@ def _keep(connection: Connection, draft: State, chunks: Sequence[Chunk], stored:
         for variable, positions in _new_positions(chunk, stored).items():
             whole = len(positions) == chunk.table.num_rows
             table = chunk.table if whole else chunk.table.take(positions)
-            layout = _layout(connection, draft, variable, Shape.of(table))
+            shape = Shape.of(table)
+            if shape not in draft.variables[variable].layouts:
+                _add_layout(connection, draft, variable, shape)
+                grown[variable] = None
+            layout = draft.variables[variable].layouts[shape]
             numbers = list(range(record_no + 1, record_no + 1 + len(positions)))
             record_no += len(positions)
             fresh.setdefault(layout, _Fresh()).parts.append((table, numbers))
@@ -162,6 +167,8 @@ def _keep(connection: Connection, draft: State, chunks: Sequence[Chunk], stored:
     insert_rows(connection, TABLES["_records"], lines)
     for layout, data in fresh.items():
         insert_data(connection, layout, data.parts)
+    if grown:
+        _show_layouts(connection, draft, list(grown))
 
 
 def _record_row(entry: Record, kept: _Stored) -> tuple[Any, ...]:
@@ -181,22 +188,23 @@ def _new_positions(chunk: Chunk, stored: Mapping[str, _Stored]) -> dict[str, lis
     return positions
 
 
-def _layout(connection: Connection, draft: State, name: str, shape: Shape) -> Layout:
-    """Return the layout for a shape, making its table and the variable's views if it is new."""
+def _add_layout(connection: Connection, draft: State, name: str, shape: Shape) -> None:
+    """Make the table of a new shape of a variable's values."""
     variable = draft.variables[name]
-    known = variable.layouts.get(shape)
-    if known is not None:
-        return known
     layout = Layout(layout_table(name, len(variable.layouts) + 1), shape)
     owner = [("record_no", "BIGINT")] + ([("row", "BIGINT")] if shape.lists else [])
     columns = ", ".join(f"{quote(column)} {kind}" for column, kind in [*owner, *shape.physical()])
     connection.execute(f"CREATE TABLE {quote(layout.table)} ({columns})")
     connection.execute(f"COMMENT ON TABLE {quote(layout.table)} IS {literal(shape.to_json())}")
     draft.variables[name] = variable.with_layout(layout)
-    dtype = "; ".join(one.shape.describe() for one in draft.variables[name].layouts.values())
-    connection.execute("UPDATE _variables SET dtype = ? WHERE variable_name = ?", [dtype, name])
-    create_views(connection, draft, [name])
-    return layout
+
+
+def _show_layouts(connection: Connection, draft: State, names: Sequence[str]) -> None:
+    """Note the new layouts of variables, and make their views anew: once, however many there are."""
+    for name in names:
+        dtype = "; ".join(layout.shape.describe() for layout in draft.variables[name].layouts.values())
+        connection.execute("UPDATE _variables SET dtype = ? WHERE variable_name = ?", [dtype, name])
+    create_views(connection, draft, names)
 
 
 def _line(entry: Record, stamp: str, place: Place, identity_name: str) -> list[object]:
