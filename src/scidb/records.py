@@ -78,7 +78,7 @@ def values_of(chunk: Chunk, cls: type[BaseVariable]) -> list[Any]:
     if not chunk.records:
         return []
     encoding, custom = _unmark_custom(chunk.records[0].encoding)
-    values = codecs.decode(encoding, chunk.table)
+    values = codecs.decode(encoding, chunk.table, given=chunk.given)
     return values if cls is BaseVariable else present_values(cls, values, chunk.records, custom=custom)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from scidb.exceptions import SerializationError
 from scidb.hashing.ids import content_hash
 from scidb.store.duck.types import Shape
 from scidb.testing import strategies
+from scidb.testing.looks import look
 
 if TYPE_CHECKING:
     import scidb
@@ -262,3 +265,39 @@ def test_through_a_database(db: scidb.DatabaseManager) -> None:
     Anything.save_many([(UNUSUAL[name], {"subject": name}) for name in names])
     for name in names:
         assert_same(UNUSUAL[name], db.load(Anything, subject=name).data)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "u2", "f2", "b1", "M8[ns]", "c16", "U3"])
+@pytest.mark.parametrize("shape", [(7,), (2, 3, 4), (3, 2), (0,), ()])
+def test_a_given_table(dtype: str, shape: tuple[int, ...]) -> None:
+    """Of a table that nobody else holds, arrays are restored the same, and can be written to (V9)."""
+    value = np.arange(math.prod(shape)).astype(dtype).reshape(shape)
+    (part,) = encode([value])
+    (back,) = decode(part.encoding, copied(part.table), given=True)
+
+    assert isinstance(back, np.ndarray)
+    assert look(back) == look(value)
+    assert back.flags.writeable
+
+
+def test_a_large_array_keeps_the_memory_that_it_was_loaded_into() -> None:
+    """Numbers of a given table are not copied; a table that cannot be written to is."""
+    value = np.arange(1000.0)
+    (part,) = encode([value])
+    table = copied(part.table)
+    (kept,) = decode(part.encoding, table, given=True)
+    (mine,) = decode(part.encoding, table)
+    whole = table.column("value").chunk(0).values.to_numpy()
+
+    assert np.shares_memory(kept, whole)
+    assert not np.shares_memory(mine, whole)
+
+
+def copied(table: pa.Table) -> pa.Table:
+    """Return a table in memory of its own that can be written to, as a store gives it."""
+    columns = []
+    for column in table.columns:
+        lists = column.combine_chunks()
+        taken = lists.values.take(pa.array(np.arange(len(lists.values))))
+        columns.append(pa.LargeListArray.from_arrays(lists.offsets, taken))
+    return pa.table(columns, names=table.column_names)

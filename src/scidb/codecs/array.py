@@ -106,6 +106,14 @@ class ArrayCodec(Codec):
             whole = [arrange(value, parameters) for value in flat]
         return [restore_class(value, parameters) for value in whole]
 
+    def adopt(self, table: pa.Table, parameters: Parameters) -> list[NDArray[Any]]:
+        """Return arrays of numbers in the memory of the table."""
+        dtype = dtype_from_text(parameters["dtype"])
+        if "columns" in parameters or dtype.kind not in "iuf" or dtype == np.float16:
+            return self.decode(table, parameters)
+        flat = [_kept(cell, dtype) for cell in cells(table.column("value"))]
+        return [restore_class(arrange(value, parameters), parameters) for value in flat]
+
     def nbytes(self, values: Sequence[NDArray[Any]], table: pa.Table) -> tuple[int, ...]:  # noqa: ARG002
         """Return the bytes of the samples."""
         return tuple(value.nbytes for value in values)
@@ -145,6 +153,14 @@ def arrange(flat: NDArray[Any], parameters: Parameters) -> NDArray[Any]:
         # numpy would work out the length by itself.
         raise SerializationError(f"An array cannot have the shape {shape}.")
     return flat.reshape(shape)
+
+
+def _kept(cell: pa.Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+    checked = as_numpy(cell, dtype)
+    if not len(cell):
+        return np.array(checked)
+    own = np.frombuffer(cell.buffers()[1], dtype, len(cell), cell.offset * dtype.itemsize)
+    return own if own.flags.writeable else np.array(own)
 
 
 def _stack(row: Sequence[pa.Array], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -86,6 +86,13 @@ class Codec(ABC):
     def decode(self, table: pa.Table, parameters: Parameters) -> list[Any]:
         """Return one value per row; nothing in them shares memory that somebody could write to."""
 
+    def adopt(self, table: pa.Table, parameters: Parameters) -> list[Any]:
+        """Return one value per row as `decode` does, of a table that nobody else holds.
+
+        Overridden where a value can keep the memory of the table, which then is not needed twice.
+        """
+        return self.decode(table, parameters)
+
     @abstractmethod
     def nbytes(self, values: Sequence[Any], table: pa.Table) -> tuple[int, ...]:
         """Return the size of each value, which is also a row of the table."""
@@ -145,8 +152,8 @@ def encode(values: Sequence[object]) -> list[Encoded]:
     return parts
 
 
-def decode(encoding: str, table: pa.Table) -> list[object]:
-    """Restore one value per row of a table.
+def decode(encoding: str, table: pa.Table, *, given: bool = False) -> list[object]:
+    """Restore one value per row of a table; of a table that is `given`, values may keep the memory.
 
     Examples
     --------
@@ -163,7 +170,7 @@ def decode(encoding: str, table: pa.Table) -> list[object]:
     name, parameters = _parse(encoding)
     codec = _codec_named(name)
     try:
-        return codec.decode(table, parameters)
+        return codec.adopt(table, parameters) if given else codec.decode(table, parameters)
     except _MISFITS as error:
         raise SerializationError(
             f"A stored value does not fit its encoding {encoding[:200]}: {error}. The data are damaged, or "

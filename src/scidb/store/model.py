@@ -143,11 +143,13 @@ class Chunk:
     """Records of one variable and one encoding with their payloads: one row of `table` per record, in order.
 
     A column of lists holds one element per sample or frame row; all list columns of one row have the same
-    length. In ``write``, a table of None logs records again whose data the store already has.
+    length. In ``write``, a table of None logs records again whose data the store already has. From ``fetch``,
+    a table that is `given` is held by nobody else, so that a value may keep its memory instead of copying it.
     """
 
     records: tuple[Record, ...]
     table: pa.Table | None
+    given: bool = False
 
 
 # ------------------------------------------------------------------ provenance

@@ -271,7 +271,8 @@ def chunks(connection: Connection, state: State, rows: Sequence[Row]) -> Iterato
         ):
             del encoding
             members = list(group)
-            yield Chunk(tuple(row.record for row in members), payloads.of(members))
+            # A value that kept its part of a table with others in it would keep all of it.
+            yield Chunk(tuple(row.record for row in members), payloads.of(members), given=len(window) == 1)
 
 
 def _windows(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
