@@ -8,6 +8,7 @@ from __future__ import annotations
 import doctest
 import inspect
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +41,18 @@ GROUPS: Final = {
     "Variables": ("BaseVariable", "any_of"),
     "Running over combinations": ("for_each", "Fixed", "PathInput", "ForEachReport", "ForEachConfig"),
     "Thunks": ("thunk", "Thunk", "ThunkOutput", "OutputThunk", "PipelineThunk"),
-    "Identity": ("canonical_hash",),
+    "Identity": ("canonical_hash", "scidb.hashing.register"),
+    "What a database gives": (
+        "scidb.database.QueryResult",
+        "scidb.database.admin.Admin",
+        "scidb.variable.description.Description",
+    ),
+    "Ready-made variables": (
+        "scidb.variables.Array",
+        "scidb.variables.DataFrame",
+        "scidb.variables.Series",
+        "scidb.variables.RotationMatrix",
+    ),
 }
 
 # What the parts of scidb ask of each other: public for them, of no use to a reader.
@@ -62,13 +74,21 @@ def render() -> str:
     for title, names in GROUPS.items():
         parts.append(f"## {title}\n")
         for name in names:
-            parts += _public(name, getattr(scidb, name))
+            parts += _public(name, _found(name))
     return "\n".join([*parts, *_exceptions()])
+
+
+def _found(name: str) -> object:
+    """Return what is in `scidb` under this name, or in the module that stands before it."""
+    module, _, own_name = name.rpartition(".")
+    return getattr(import_module(module or "scidb"), own_name)
 
 
 def public_members(cls: type) -> dict[str, object]:
     """Return the documented members of a class that are for readers, by name."""
     hidden = INTERNAL.get(cls.__name__, set())
+    if issubclass(cls, scidb.BaseVariable) and cls is not scidb.BaseVariable:
+        hidden = set(dir(scidb.BaseVariable))
     names = [name for name in dir(cls) if not name.startswith("_") and name not in hidden]
     return {name: found for name in names if inspect.getdoc(found := getattr(cls, name)) and _has_code(found)}
 
@@ -82,7 +102,7 @@ def _has_code(member: object) -> bool:
 
 def _public(name: str, thing: object) -> Iterator[str]:
     own_name = getattr(thing, "__name__", name)
-    if own_name != name:
+    if own_name != name.rpartition(".")[2]:
         yield f"### {name}\n\nAnother name of `{own_name}`.\n"
         return
     yield f"### {name}\n"
