@@ -140,3 +140,17 @@ def test_a_category_that_is_none() -> None:
 
     with pytest.raises(scidb.exceptions.SerializationError, match="not among its categories"):
         decode(part.encoding, other.table)
+
+
+@pytest.mark.parametrize("dtype", ["string", "Int64", "Float64"])
+def test_labels_that_cannot_be_looked_up(dtype: str) -> None:
+    """Columns whose label is missing are taken by their position (V3)."""
+    frame = pd.DataFrame([[1, 2.5]])
+    frame.columns = pd.Index(pd.array([pd.NA, "1" if dtype == "string" else 1], dtype=dtype))
+    (part,) = encode([frame])
+    (back,) = decode(part.encoding, part.table)
+
+    assert content_hash(back) == content_hash(frame)
+    assert isinstance(back, pd.DataFrame)
+    assert back.columns.dtype == frame.columns.dtype
+    assert back.iloc[0].tolist() == [1, 2.5]

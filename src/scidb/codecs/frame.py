@@ -27,6 +27,7 @@ from scidb.codecs.labels import (
 from scidb.codecs.primitive import cells, lists
 from scidb.codecs.tagged import from_json, from_text, to_json, to_text
 from scidb.exceptions import UnsupportedValueError
+from scidb.hashing.encode_pandas import columns_of
 from scidb.store.names import unique_columns
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _take_apart(value: Any) -> tuple[Parameters, list[_Column], pd.Index | None]
         return {"type": "index"}, [], value
     if isinstance(value, pd.DataFrame):
         parameters = {"type": "frame", "labels": inline_index(value.columns, "columns")}
-        named = [(label, values_of(column)) for label, column in value.items()]
+        named = [(label, values_of(column)) for label, column in columns_of(value)]
     elif isinstance(value, pd.Series):
         parameters = {"type": "series", "name": to_json(value.name)}
         named = [("value" if value.name is None else value.name, values_of(value))]

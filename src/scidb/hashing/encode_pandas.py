@@ -28,9 +28,11 @@ from scidb.hashing.encode_numpy import encode_dtype, encode_strings, numeric_pay
 from scidb.hashing.encode_stdlib import encode_zone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scidb.hashing.encode import Active, Writer
 
-__all__ = ["WRITERS"]
+__all__ = ["WRITERS", "columns_of"]
 
 Frame: TypeAlias = Any
 Column: TypeAlias = Any
@@ -43,9 +45,15 @@ _NAT: Final = np.iinfo(np.int64).min
 # ---------------------------------------------------------------- tables and indexes
 
 
+def columns_of(value: Frame) -> Iterator[tuple[Any, Column]]:
+    """Yield label and values of each column, by position: some labels, such as NA, cannot be looked up."""
+    for position, label in enumerate(value.columns):
+        yield label, value.iloc[:, position]
+
+
 def _frame(value: Frame, active: Active) -> bytes:
     columns = []
-    for position, (name, column) in enumerate(value.items()):
+    for position, (name, column) in enumerate(columns_of(value)):
         try:
             columns.append(_values(column, active))
         except Refusal as refusal:

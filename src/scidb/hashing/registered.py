@@ -41,7 +41,7 @@ def register(cls: type, function: Callable[[Any], object]) -> None:
 
     Examples
     --------
-    >>> from scidb.hashing import canonical_hash
+    >>> from scidb.hashing import canonical_hash, register
     >>> class Filter:
     ...     def __init__(self, order):
     ...         self.order = order
