@@ -142,11 +142,19 @@ def test_a_category_that_is_none() -> None:
         decode(part.encoding, other.table)
 
 
-@pytest.mark.parametrize("dtype", ["string", "Int64", "Float64"])
-def test_labels_that_cannot_be_looked_up(dtype: str) -> None:
-    """Columns whose label is missing are taken by their position (V3)."""
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pd.array([pd.NA, "a"], dtype="string"),
+        pd.array([pd.NA, 1], dtype=pd.ArrowDtype(pa.timestamp("us"))),
+        pd.array([[1], None], dtype=pd.ArrowDtype(pa.list_(pa.int64()))),
+    ],
+    ids=lambda labels: str(labels.dtype),
+)
+def test_labels_that_cannot_be_looked_up(labels: Any) -> None:
+    """Columns are taken by their position, since pandas finds no column by some labels (V3)."""
     frame = pd.DataFrame([[1, 2.5]])
-    frame.columns = pd.Index(pd.array([pd.NA, "1" if dtype == "string" else 1], dtype=dtype))
+    frame.columns = pd.Index(labels)
     (part,) = encode([frame])
     (back,) = decode(part.encoding, part.table)
 
