@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
+import fractions
+import uuid
 import zoneinfo
 from typing import Any
 
@@ -177,3 +180,31 @@ def test_missing_text_keeps_its_kind() -> None:
         (back,) = restored([pd.Series(["a", missing], dtype=object)])
 
         assert type(back.iloc[1]) is type(missing)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (decimal.Decimal("-1.10"), "-1.10"),
+        (decimal.Decimal("-0E+3"), "-0E+3"),
+        (decimal.Decimal("sNaN12"), "sNaN12"),
+        (fractions.Fraction(-1, 3), "-1/3"),
+        (uuid.UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+    ],
+)
+def test_scalars_that_are_plain_text_in_sql(value: Any, text: str) -> None:
+    """Decimals, fractions and UUIDs stand in their column as people write them (V8)."""
+    (part,) = encode([value])
+    (back,) = decode(part.encoding, part.table)
+
+    assert part.table.column("value").to_pylist() == [text]
+    assert type(back) is type(value)
+    assert str(back) == text
+
+
+def test_a_fraction_too_long_to_write() -> None:
+    """What Python would not write as digits comes back all the same (V8)."""
+    value = fractions.Fraction(10**5000, 3)
+    (back,) = restored([value])
+
+    assert back == value

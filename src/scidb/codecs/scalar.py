@@ -27,7 +27,6 @@ from scidb.codecs.zones import zone_from_json, zone_to_json
 from scidb.exceptions import SerializationError
 
 if TYPE_CHECKING:
-    import pathlib
     from collections.abc import Callable, Sequence
 
 __all__ = ["ScalarCodec"]
@@ -61,13 +60,19 @@ def _is_plain(value: dt.time) -> bool:
     return value.tzinfo is None and value.fold == 0
 
 
-def _path_form(kind: type[pathlib.PurePath]) -> _Form:
+def _text_form(kind: type, fits: Callable[[Any], bool] = lambda _: True) -> _Form:
+    """Return the form of a type whose ``str`` says all of a value, and which takes that text back."""
     return _Form(
         pa.large_string(),
-        fits=lambda values: all(is_utf8(str(value)) for value in values),
+        fits=lambda values: all(map(fits, values)),
         to_column=lambda values: [str(value) for value in values],
         from_column=lambda items: [kind(item) for item in items],
     )
+
+
+def _is_short(value: fractions.Fraction) -> bool:
+    # Python writes no integer of more than 4,300 digits.
+    return max(value.numerator.bit_length(), value.denominator.bit_length()) < 8_000
 
 
 _FORMS: Final[dict[type, _Form]] = {
@@ -90,17 +95,17 @@ _FORMS: Final[dict[type, _Form]] = {
         to_column=lambda values: [value // _MICROSECOND for value in values],
         from_column=lambda items: [dt.timedelta(microseconds=item) for item in items],
     ),
+    decimal.Decimal: _text_form(decimal.Decimal),
+    fractions.Fraction: _text_form(fractions.Fraction, _is_short),
+    uuid.UUID: _text_form(uuid.UUID),
 }
-_FORMS.update({kind: _path_form(kind) for kind in PATHS.values()})
+_FORMS.update({kind: _text_form(kind, lambda value: is_utf8(str(value))) for kind in PATHS.values()})
 _NAMES: Final = {**{kind.__name__: kind for kind in _FORMS}, **PATHS}
 _NUMPY: Final = tuple(
     {np.dtype(code).type for code in "?bhilqBHILQefd"}  # C has more integers than numpy has widths
 )
 _TAGGED: Final = (
     complex,
-    decimal.Decimal,
-    fractions.Fraction,
-    uuid.UUID,
     range,
     dt.timezone,
     zoneinfo.ZoneInfo,
