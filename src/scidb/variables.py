@@ -30,6 +30,7 @@ class Array(BaseVariable):
 
     Examples
     --------
+    >>> from scidb.variables import Array
     >>> class RawEmg(Array):
     ...     \"\"\"Muscle activity as recorded.\"\"\"
     ...     units = "mV"
@@ -48,6 +49,7 @@ class DataFrame(BaseVariable):
 
     Examples
     --------
+    >>> from scidb.variables import DataFrame
     >>> class GaitKinematics(DataFrame):
     ...     \"\"\"Joint angles and stride times, one row per stride.\"\"\"
     ...     units = {"knee": "deg", "stride": "s"}
@@ -66,6 +68,7 @@ class Series(BaseVariable):
 
     Examples
     --------
+    >>> from scidb.variables import Series
     >>> class KneeTorque(Series):
     ...     \"\"\"Torque over the gait cycle, by per cent of the cycle.\"\"\"
     ...     units = "N m"
@@ -103,6 +106,7 @@ class RotationMatrix(BaseVariable):
     Examples
     --------
     >>> import numpy as np
+    >>> from scidb.variables import RotationMatrix
     >>> class ShankOrientation(RotationMatrix):
     ...     \"\"\"Orientation of the shank in the laboratory.\"\"\"
     >>> ShankOrientation(np.eye(3)).to_db().columns.tolist()

@@ -27,7 +27,6 @@ from scidb.codecs.labels import (
 from scidb.codecs.primitive import cells, lists
 from scidb.codecs.tagged import from_json, from_text, to_json, to_text
 from scidb.exceptions import UnsupportedValueError
-from scidb.hashing.encode_pandas import columns_of
 from scidb.store.names import unique_columns
 
 if TYPE_CHECKING:
@@ -120,7 +119,8 @@ def _take_apart(value: Any) -> tuple[Parameters, list[_Column], pd.Index | None]
         return {"type": "index"}, [], value
     if isinstance(value, pd.DataFrame):
         parameters = {"type": "frame", "labels": inline_index(value.columns, "columns")}
-        named = [(label, values_of(column)) for label, column in columns_of(value)]
+        # By position: some labels, such as NA, cannot be looked up.
+        named = [(label, values_of(value.iloc[:, position])) for position, label in enumerate(value.columns)]
     elif isinstance(value, pd.Series):
         parameters = {"type": "series", "name": to_json(value.name)}
         named = [("value" if value.name is None else value.name, values_of(value))]

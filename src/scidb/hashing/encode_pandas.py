@@ -28,11 +28,9 @@ from scidb.hashing.encode_numpy import encode_dtype, encode_strings, numeric_pay
 from scidb.hashing.encode_stdlib import encode_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from scidb.hashing.encode import Active, Writer
 
-__all__ = ["WRITERS", "columns_of"]
+__all__ = ["WRITERS"]
 
 Frame: TypeAlias = Any
 Column: TypeAlias = Any
@@ -45,17 +43,12 @@ _NAT: Final = np.iinfo(np.int64).min
 # ---------------------------------------------------------------- tables and indexes
 
 
-def columns_of(value: Frame) -> Iterator[tuple[Any, Column]]:
-    """Yield label and values of each column, by position: some labels, such as NA, cannot be looked up."""
-    for position, label in enumerate(value.columns):
-        yield label, value.iloc[:, position]
-
-
 def _frame(value: Frame, active: Active) -> bytes:
     columns = []
-    for position, (name, column) in enumerate(columns_of(value)):
+    for position, name in enumerate(value.columns):
         try:
-            columns.append(_values(column, active))
+            # By position: some labels, such as NA, cannot be looked up.
+            columns.append(_values(value.iloc[:, position], active))
         except Refusal as refusal:
             refusal.trail.append(in_brackets(name if value.columns.is_unique else position))
             raise

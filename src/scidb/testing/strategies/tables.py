@@ -85,12 +85,12 @@ def _unit() -> SearchStrategy[str]:
 
 def _columns(length: int) -> SearchStrategy[Any]:
     """Return arrays of a pandas dtype; numpy's own for those that numpy has."""
-    return _levels(length) | _sparse(length) | _arrow(length)
+    return _levels(length) | _objects(length) | _sparse(length) | _arrow(length)
 
 
 def _levels(length: int) -> SearchStrategy[Any]:
-    """Return columns that can be a level of a MultiIndex, for which pandas sorts them."""
-    kinds = (_numbers, _objects, _texts, _masked, _strings, _categories, _times, _periods, _intervals)
+    """Return columns that can be a level of a MultiIndex: pandas sorts those, and warns of tuples among numbers."""
+    kinds = (_numbers, _mixed, _texts, _masked, _strings, _categories, _times, _periods, _intervals)
     return st.one_of(*(kind(length) for kind in kinds))
 
 
@@ -108,10 +108,18 @@ def _numbers(draw: DrawFn, length: int) -> Any:
     return draw(npst.arrays(np.dtype(draw(st.sampled_from(names))), length))
 
 
+def _cells() -> SearchStrategy[Any]:
+    return st.one_of(st.none(), st.integers(), st.floats(), texts(), st.booleans())
+
+
+@st.composite
+def _mixed(draw: DrawFn, length: int) -> Any:
+    return np.fromiter(_items(draw, _cells(), length), object, length)
+
+
 @st.composite
 def _objects(draw: DrawFn, length: int) -> Any:
-    cells = st.one_of(st.none(), st.integers(), st.floats(), texts(), st.booleans(), st.tuples(st.integers()))
-    return np.fromiter(_items(draw, cells, length), object, length)
+    return np.fromiter(_items(draw, _cells() | st.tuples(st.integers()), length), object, length)
 
 
 @st.composite
