@@ -344,6 +344,51 @@ def test_frames(value: pd.DataFrame) -> None:
     assert_same(restored(value), value)
 
 
+@given(frames())
+def test_a_given_table(value: pd.DataFrame) -> None:
+    """Of a table that nobody else holds, frames are restored the same, and can be written to (V3, V6)."""
+    (part,) = encode([value])
+    (back,) = decode(part.encoding, in_own_memory(part.table), given=True)
+    assert_same(back, value)
+    for position in range(back.shape[1]):
+        if isinstance(array := back.iloc[:, position].array, pd.arrays.NumpyExtensionArray) and len(array):
+            array[:] = array[::-1].copy()
+
+
+def test_numbers_of_a_large_frame_keep_the_memory_that_they_were_loaded_into() -> None:
+    """Numbers of a given table are not copied; a table that others hold is."""
+    frame = pd.DataFrame({"force": np.arange(1000.0), "count": np.arange(1000)})
+    (part,) = encode([frame])
+    table = in_own_memory(part.table)
+    (kept,) = decode(part.encoding, table, given=True)
+    (mine,) = decode(part.encoding, table)
+    for name in frame:
+        whole = table.column(name).chunk(0).values.to_numpy()
+        assert np.shares_memory(kept[name].to_numpy(), whole)
+        assert not np.shares_memory(mine[name].to_numpy(), whole)
+
+
+@pytest.mark.parametrize("count", [1, 126, 127, 128, 129, 40_000])
+def test_many_categories(count: int) -> None:
+    """Columns with any number of categories come back with their codes (V6)."""
+    codes = np.append(np.arange(count)[::-1], -1)
+    value = pd.Series(pd.Categorical.from_codes(codes, pd.Index([f"c{number}" for number in range(count)])))
+    back = restored(value)
+    assert_same(back, value)
+    assert back.cat.codes.dtype == value.cat.codes.dtype
+    assert back.cat.codes.tolist() == codes.tolist()
+
+
+def in_own_memory(table: pa.Table) -> pa.Table:
+    """Return a table of lists in memory that can be written to, as a store gives it."""
+    columns = []
+    for column in table.columns:
+        lists = column.combine_chunks()
+        taken = lists.values.take(pa.array(np.arange(len(lists.values))))
+        columns.append(pa.LargeListArray.from_arrays(lists.offsets.cast(pa.int64()), taken))
+    return pa.table(columns, names=table.column_names)
+
+
 # ------------------------------------------------------------------ what chance seldom finds
 
 

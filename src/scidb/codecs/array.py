@@ -13,7 +13,17 @@ import numpy as np
 import pyarrow as pa
 
 from scidb.codecs.base import Codec, Parameters, canonical_json
-from scidb.codecs.primitive import as_numpy, cells, check_dtype, dtype_from_text, dtype_text, lists, to_arrow
+from scidb.codecs.primitive import (
+    as_numpy,
+    can_be_kept,
+    cells,
+    check_dtype,
+    dtype_from_text,
+    dtype_text,
+    kept,
+    lists,
+    to_arrow,
+)
 from scidb.exceptions import SerializationError
 
 if TYPE_CHECKING:
@@ -109,9 +119,9 @@ class ArrayCodec(Codec):
     def adopt(self, table: pa.Table, parameters: Parameters) -> list[NDArray[Any]]:
         """Return arrays of numbers in the memory of the table."""
         dtype = dtype_from_text(parameters["dtype"])
-        if "columns" in parameters or dtype.kind not in "iuf" or dtype == np.float16:
+        if "columns" in parameters or not can_be_kept(dtype):
             return self.decode(table, parameters)
-        flat = [_kept(cell, dtype) for cell in cells(table.column("value"))]
+        flat = [kept(cell, dtype) for cell in cells(table.column("value"))]
         return [restore_class(arrange(value, parameters), parameters) for value in flat]
 
     def nbytes(self, values: Sequence[NDArray[Any]], table: pa.Table) -> tuple[int, ...]:  # noqa: ARG002
@@ -153,14 +163,6 @@ def arrange(flat: NDArray[Any], parameters: Parameters) -> NDArray[Any]:
         # numpy would work out the length by itself.
         raise SerializationError(f"An array cannot have the shape {shape}.")
     return flat.reshape(shape)
-
-
-def _kept(cell: pa.Array, dtype: np.dtype[Any]) -> NDArray[Any]:
-    checked = as_numpy(cell, dtype)
-    if not len(cell):
-        return np.array(checked)
-    own = np.frombuffer(cell.buffers()[1], dtype, len(cell), cell.offset * dtype.itemsize)
-    return own if own.flags.writeable else np.array(own)
 
 
 def _stack(row: Sequence[pa.Array], dtype: np.dtype[Any]) -> NDArray[Any]:

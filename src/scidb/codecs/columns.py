@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from scidb.codecs.base import Parameters, unsupported
-from scidb.codecs.primitive import as_numpy, check_dtype, dtype_from_text, dtype_text, to_arrow
+from scidb.codecs.primitive import as_numpy, can_be_kept, check_dtype, dtype_from_text, dtype_text, kept, to_arrow
 from scidb.codecs.tagged import from_json, path_text, to_json
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ColumnKind",
     "column_from_arrow",
+    "column_kept",
     "column_to_arrow",
     "describe_column",
     "end_to_end",
@@ -86,6 +87,15 @@ def column_to_arrow(arrays: Sequence[Any], parameters: Parameters, *keys: object
 def column_from_arrow(parts: Sequence[pa.Array], parameters: Parameters) -> Any:
     """Return a column as an array of the dtype that it had."""
     return _KINDS[parameters["kind"]].restore(parts, parameters)
+
+
+def column_kept(parts: Sequence[pa.Array], parameters: Parameters) -> Any:
+    """Return a column as `column_from_arrow` does, of parts that nobody else holds; numbers keep their memory."""
+    if parameters["kind"] == NumpyColumn.name:
+        dtype = dtype_from_text(parameters["dtype"])
+        if can_be_kept(dtype):
+            return kept(parts[0], dtype)
+    return column_from_arrow(parts, parameters)
 
 
 def values_of(column: Any) -> Any:
@@ -183,8 +193,12 @@ class MaskedColumn(ColumnKind):
         dtype: Any = _MASKED[parameters["dtype"]]
         (cell,) = parts
         missing = np.array(cell.is_null().to_numpy(zero_copy_only=False))
-        plain = cell.fill_null(pa.scalar(0).cast(cell.type)) if cell.null_count else cell
-        return dtype.construct_array_type()(np.array(as_numpy(plain, dtype.numpy_dtype)), missing)
+        if cell.null_count:
+            filled = cell.fill_null(pa.scalar(0).cast(cell.type))
+            values = column_kept([filled], {"kind": NumpyColumn.name, "dtype": dtype_text(dtype.numpy_dtype)})
+        else:
+            values = np.array(as_numpy(cell, dtype.numpy_dtype))
+        return dtype.construct_array_type()(values, missing)
 
 
 class SparseColumn(ColumnKind):

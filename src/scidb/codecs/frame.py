@@ -14,7 +14,7 @@ import pyarrow as pa
 from scidb.codecs import column_arrow, column_text, column_times  # noqa: F401 - importing them registers their kinds
 from scidb.codecs.base import Codec, Parameters
 from scidb.codecs.column_text import from_stream, to_stream
-from scidb.codecs.columns import column_from_arrow, column_to_arrow, describe_column, suffixes, values_of
+from scidb.codecs.columns import column_from_arrow, column_kept, column_to_arrow, describe_column, suffixes, values_of
 from scidb.codecs.labels import (
     describe_levels,
     frequency,
@@ -30,7 +30,7 @@ from scidb.exceptions import UnsupportedValueError
 from scidb.store.names import unique_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["FrameCodec"]
 
@@ -102,6 +102,11 @@ class FrameCodec(Codec):
         by_column = [cells(table.column(name)) for name in parameters["physical"]]
         return [_restore(row, parameters) for row in zip(*by_column, strict=True)]
 
+    def adopt(self, table: pa.Table, parameters: Parameters) -> list[Any]:
+        """Return frames whose columns of numbers are in the memory of the table."""
+        by_column = [cells(table.column(name)) for name in parameters["physical"]]
+        return [_restore(row, parameters, column_kept) for row in zip(*by_column, strict=True)]
+
     def nbytes(self, values: Sequence[Any], table: pa.Table) -> tuple[int, ...]:
         """Return the size of each row of the table."""
         if len(values) == 1:
@@ -134,11 +139,15 @@ def _take_apart(value: Any) -> tuple[Parameters, list[_Column], pd.Index | None]
     return parameters, named, value.index
 
 
-def _restore(row: Sequence[pa.Array], parameters: Parameters) -> Any:
+def _restore(
+    row: Sequence[pa.Array],
+    parameters: Parameters,
+    column_of: Callable[[Sequence[pa.Array], Parameters], Any] = column_from_arrow,
+) -> Any:
     parts, arrays = list(row), []
     for column in _all_columns(parameters):
         width = len(suffixes(column))
-        arrays.append(column_from_arrow(parts[:width], column))
+        arrays.append(column_of(parts[:width], column))
         del parts[:width]
     data = arrays[: len(parameters["columns"])]
     if parameters["type"] == "array":

@@ -213,7 +213,14 @@ class CategoricalColumn(ColumnKind):
         if codes.null_count != cell.null_count:
             raise SerializationError("A categorical column has values that are not among its categories.")
         dtype = pd.CategoricalDtype(restore_inline_index(parameters["categories"]), parameters["ordered"])
-        return pd.Categorical.from_codes(np.array(codes.fill_null(-1)), dtype=dtype)
+        narrow = codes.cast(_code_type(len(lookup)))
+        return pd.Categorical.from_codes(np.array(narrow.fill_null(-1)), dtype=dtype, validate=False)
+
+
+def _code_type(count: int) -> pa.DataType:
+    """Return the type in which pandas keeps the codes of so many categories, so that it need not convert them."""
+    sizes = ((2**7, pa.int8()), (2**15, pa.int16()))
+    return next((kind for limit, kind in sizes if count < limit), pa.int32())
 
 
 def _lookup(parameters: Parameters) -> pa.Array:

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_numpy",
+    "can_be_kept",
     "cells",
     "check_dtype",
     "dtype_from_text",
     "dtype_text",
+    "kept",
     "lists",
     "native",
     "physical",
@@ -175,6 +177,20 @@ def as_numpy(column: pa.Array, dtype: np.dtype[Any]) -> NDArray[Any]:
     if dtype.kind == "V":
         return _void(column.to_pylist(), dtype)
     return np.asarray(column.to_numpy(zero_copy_only=False)).astype(dtype, copy=False)
+
+
+def can_be_kept(dtype: np.dtype[Any]) -> bool:
+    """Say whether numbers of a dtype lie in a column as they lie in an array."""
+    return dtype.kind in "iuf" and dtype != np.float16
+
+
+def kept(column: pa.Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return a column that nobody else holds as an array in the same memory, if that can be written to."""
+    checked = as_numpy(column, dtype)
+    if not len(column):
+        return np.array(checked)
+    own = np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * dtype.itemsize)
+    return own if own.flags.writeable else np.array(own)
 
 
 def _text(column: pa.Array, dtype: Any) -> NDArray[Any]:

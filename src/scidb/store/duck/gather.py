@@ -129,7 +129,7 @@ class _Texts(_Column):
     def _put(self, at: slice, piece: pa.Array) -> None:
         _, offsets, data = piece.buffers()
         ends = np.frombuffer(offsets, np.int64, len(piece) + 1, piece.offset * 8)
-        self._offsets[at.start + 1 : at.stop + 1] = ends[1:] + (len(self._bytes) - ends[0])
+        np.add(ends[1:], len(self._bytes) - ends[0], out=self._offsets[at.start + 1 : at.stop + 1])
         if data is not None:
             self._bytes += memoryview(data)[ends[0] : ends[-1]]
 
