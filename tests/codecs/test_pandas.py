@@ -348,6 +348,7 @@ def test_frames(value: pd.DataFrame) -> None:
 def test_a_given_table(value: pd.DataFrame) -> None:
     """Of a table that nobody else holds, frames are restored the same, and can be written to (V3, V6)."""
     (part,) = encode([value])
+    back: Any
     (back,) = decode(part.encoding, in_own_memory(part.table), given=True)
     assert_same(back, value)
     for position in range(back.shape[1]):
@@ -360,6 +361,8 @@ def test_numbers_of_a_large_frame_keep_the_memory_that_they_were_loaded_into() -
     frame = pd.DataFrame({"force": np.arange(1000.0), "count": np.arange(1000)})
     (part,) = encode([frame])
     table = in_own_memory(part.table)
+    kept: Any
+    mine: Any
     (kept,) = decode(part.encoding, table, given=True)
     (mine,) = decode(part.encoding, table)
     for name in frame:
