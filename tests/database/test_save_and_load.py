@@ -177,7 +177,11 @@ def test_a_failing_to_db_is_said_and_writes_nothing(db: DatabaseManager) -> None
     assert [info.name for info in db.types()] == []
 
 
-@pytest.mark.parametrize("value", [open, (i for i in [1]), object(), {"k": [1, lambda: 1]}], ids=["function", "generator", "object", "nested"])
+@pytest.mark.parametrize(
+    "value",
+    [open, (i for i in [1]), object(), {"k": [1, lambda: 1]}],
+    ids=["function", "generator", "object", "nested"],
+)
 def test_what_cannot_be_stored_is_refused(db: DatabaseManager, value: Any) -> None:
     """V11: an unsupported value is refused with the path inside it, and nothing is written."""
     with pytest.raises(exceptions.UnsupportedValueError) as caught:
