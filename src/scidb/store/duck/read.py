@@ -246,6 +246,9 @@ def _latest_at(
 ) -> tuple[str, list[object]]:
     """Return the statement for the latest entries at an instant."""
     place = place_conditions(state.keys, query.match, versions)
+    if not state.has_pieces:  # a piece goes also when others are written
+        first = min(query.since, query.match.as_of or query.since)
+        place.add("m.schema_id IN (SELECT schema_id FROM _record_metadata WHERE timestamp > ?)", first)
     until = Condition()
     if instant is not None:
         until.add("m.timestamp <= ?", instant)
