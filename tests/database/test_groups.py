@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -60,6 +60,21 @@ def test_unknown_groups_and_variables_are_named(db: DatabaseManager) -> None:
     with pytest.raises(exceptions.NotRegisteredError, match="Nothing of it was saved yet"):
         db.add_to_var_group("signals", Unsaved)
     assert db.get_var_group("signals") == ["Emg"]
+
+
+@pytest.mark.parametrize("odd", [5, None, [5], ""])
+def test_what_is_no_group_and_no_variable(db: DatabaseManager, odd: Any) -> None:
+    """Odd arguments are errors of our own."""
+    for wrong in (
+        lambda: db.add_to_var_group("signals", odd),
+        lambda: db.add_to_var_group(odd, Emg),
+        lambda: db.get_var_group(odd),
+        lambda: db.tag(odd),
+        lambda: db.diff("2020-01-01", variable=[odd]),
+    ):
+        with pytest.raises(exceptions.SciDBError):
+            wrong()
+    assert (db.list_var_groups(), db.tags()) == ([], {})
 
 
 def test_a_renamed_variable_stays_in_its_groups(db: DatabaseManager) -> None:

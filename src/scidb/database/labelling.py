@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from scidb.database.tracing import Tracing
@@ -10,8 +11,6 @@ from scidb.store.labels import listed
 from scidb.store.model import Batch, Grouped, Groups, Tagged, Tags, Ungrouped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from scidb.database.core import VariableLike
 
 __all__ = ["Labelling"]
@@ -104,15 +103,17 @@ class Labelling(Tracing):
             When there is no such group.
 
         """
-        groups = {found.name: found.variables for found in self._store.find(Groups())}
-        if group not in groups:
-            hint = did_you_mean(group, groups) or f" The groups are: {listed(groups)}."
-            raise NotFoundError(f"There is no group {group!r}.{hint}", group=group)
-        return list(groups[group])
+        groups = self._store.find(Groups())
+        for found in groups:
+            if found.name == group:
+                return list(found.variables)
+        names = [found.name for found in groups]
+        hint = did_you_mean(str(group), names) or f" The groups are: {listed(names)}."
+        raise NotFoundError(f"There is no group {group!r}.{hint}", group=group)
 
     def _names(self, variables: VariableLike | Iterable[VariableLike]) -> tuple[str, ...]:
         """Return the names of one variable or several, all of which the database knows."""
-        given = [variables] if isinstance(variables, str | type) else list(variables)
+        given = (variables,) if isinstance(variables, str | type) or not isinstance(variables, Iterable) else variables
         names = tuple(self._named(variable)[0] for variable in given)
         for name in names:
             self._registered(name)

@@ -113,6 +113,6 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "") if names else "none yet"
 
 
-def _check_label(what: str, name: str) -> None:
-    if not name or name != name.strip() or not name.isprintable():
+def _check_label(what: str, name: object) -> None:
+    if not isinstance(name, str) or not name or name != name.strip() or not name.isprintable():
         raise SciDBError(f"A {what} cannot be named {name!r}. Use a word, as in {f'my-{what}'!r}.")
