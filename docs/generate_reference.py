@@ -44,6 +44,8 @@ GROUPS: Final = {
     "Identity": ("canonical_hash", "scidb.hashing.register"),
     "What a database gives": (
         "scidb.database.QueryResult",
+        "scidb.database.Diff",
+        "scidb.database.DiffRow",
         "scidb.database.admin.Admin",
         "scidb.variable.description.Description",
     ),

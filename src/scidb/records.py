@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ambiguous",
     "class_named",
+    "column_of",
     "encode_stored",
     "instances",
     "instant",
@@ -121,17 +122,17 @@ def records_table(
     versions = [version_keys_of(record) for record in records]
     keys = list(dict.fromkeys(key for record in records for key in record.schema))
     params = list(dict.fromkeys(key for version in versions for key in version))
-    columns: dict[str, Any] = {key: _column([record.schema.get(key) for record in records]) for key in keys}
-    columns.update({key: _column([version.get(key) for version in versions]) for key in params})
+    columns: dict[str, Any] = {key: column_of([record.schema.get(key) for record in records]) for key in keys}
+    columns.update({key: column_of([version.get(key) for version in versions]) for key in params})
     while name in columns:  # a variable may be called like a key
         name = f"{name}_value"
-    columns[name] = _column(values)
+    columns[name] = column_of(values)
     if record_ids:
         columns["record_id"] = [record.record_id for record in records]
     return pd.DataFrame(columns)
 
 
-def _column(values: Sequence[Any]) -> Any:
+def column_of(values: Sequence[Any]) -> Any:
     """Return a column that changes no value: of one plain type, of whole numbers with gaps, or of objects."""
     kinds = {type(value) for value in values}
     if len(kinds) == 1 and issubclass(next(iter(kinds)), bool | int | float | str | np.generic):
@@ -181,7 +182,7 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
     return found
 
 
-def instant(moment: str | dt.datetime | None) -> str | None:
+def instant(moment: object) -> str | None:
     """Return a moment as the store writes it: UTC with microseconds; a naive one is UTC.
 
     Examples
@@ -192,14 +193,13 @@ def instant(moment: str | dt.datetime | None) -> str | None:
     """
     if moment is None:
         return None
-    if not isinstance(moment, str | dt.datetime):
-        raise SciDBError(f"as_of={moment!r} is no moment in time. Use a text such as '2026-01-31T12:00' or a datetime.")
-    if isinstance(moment, str):
-        try:
-            moment = dt.datetime.fromisoformat(moment)
-        except ValueError as error:
-            raise SciDBError(
-                f"as_of={moment!r} is no moment in time. Use a text such as '2026-01-31T12:00' (UTC) or a datetime."
-            ) from error
-    moment = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    problem = f"{moment!r} is no moment in time. Use a text such as '2026-01-31T12:00' (UTC) or a datetime."
+    try:
+        read = dt.datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+        # A datetime that is none, as pandas has one, does not equal itself.
+        if not isinstance(read, dt.datetime) or read != read:  # noqa: PLR0124
+            raise SciDBError(problem)
+        utc = read.replace(tzinfo=dt.UTC) if read.tzinfo is None else read.astimezone(dt.UTC)
+    except (ValueError, OverflowError) as error:
+        raise SciDBError(problem) from error
+    return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from scidb._version import __version__
-from scidb.cli import lineage, log, ls, runs, show, sql
+from scidb.cli import diff, lineage, log, ls, runs, show, sql, tag
 from scidb.cli.context import DatabaseOption, JsonOption, Settings
 from scidb.exceptions import SciDBError
 
@@ -38,6 +38,8 @@ app = typer.Typer(
 app.command("ls")(ls.ls)
 app.command("show")(show.show)
 app.command("log")(log.log)
+app.command("diff")(diff.diff)
+app.command("tag")(tag.tag)
 app.command("lineage")(lineage.lineage)
 app.command("runs")(runs.runs)
 app.command("sql")(sql.sql)
@@ -70,7 +72,7 @@ def program(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Look at what an analysis has produced, and at what made it.
+    """Look at what an analysis has produced, at what made it, and at what changed.
 
     The database is what --db says, else SCIDB_DATABASE, else SCIDB_DATASET_DB_PATH, else `database` in scidb.toml,
     else the only *.duckdb file here. --db and --json may stand before or after the command.

@@ -27,8 +27,8 @@ RecordWords: TypeAlias = Annotated[
 _ID: Final = re.compile(r"[0-9a-f]{4,}")
 
 
-def one_record(db: DatabaseManager, words: Sequence[str]) -> Record:
-    """Return the one record that the words name.
+def one_record(db: DatabaseManager, words: Sequence[str], as_of: str | None = None) -> Record:
+    """Return the one record that the words name, or named then.
 
     Raises
     ------
@@ -39,8 +39,8 @@ def one_record(db: DatabaseManager, words: Sequence[str]) -> Record:
     name, *rest = words
     is_variable = any(info.name == name for info in db.types())
     if not rest and not is_variable and _ID.fullmatch(name):
-        return db.find_record_by_id(name)
-    return db.find_record(name, **conditions(db, rest))
+        return db.find_record_by_id(name, as_of=as_of)
+    return db.find_record(name, as_of=as_of, **conditions(db, rest))
 
 
 def conditions(db: DatabaseManager, words: Iterable[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What every verb needs first: which database, and how to print. Opens for reading, and never makes a file."""
+"""What every verb needs first: which database, and how to print. Opens what is there, and never makes a file."""
 
 from __future__ import annotations
 
@@ -15,10 +15,22 @@ from scidb.exceptions import DatabaseNotConfiguredError, SciDBError
 if TYPE_CHECKING:
     from scidb.database import DatabaseManager
 
-__all__ = ["DatabaseOption", "JsonOption", "Settings", "find_database", "open_for_reading", "settings_of"]
+__all__ = [
+    "AsOfOption",
+    "DatabaseOption",
+    "JsonOption",
+    "Settings",
+    "find_database",
+    "open_for_reading",
+    "open_for_writing",
+    "settings_of",
+]
 
 DatabaseOption: TypeAlias = Annotated[str | None, typer.Option("--db", metavar="PATH", help="The database file.")]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+AsOfOption: TypeAlias = Annotated[
+    str | None, typer.Option("--as-of", metavar="TAG|TIME", help="As it was then; a time without a zone is UTC.")
+]
 
 _VARIABLES: Final = ("SCIDB_DATABASE", "SCIDB_DATASET_DB_PATH")
 _SETTINGS_FILE: Final = "scidb.toml"
@@ -51,6 +63,21 @@ def open_for_reading(settings: Settings) -> DatabaseManager:
     from scidb.session import open_database
 
     return open_database(target, read_only=True)
+
+
+def open_for_writing(settings: Settings) -> DatabaseManager:
+    """Open the same database so that it can be changed; it must exist.
+
+    Raises
+    ------
+    DatabaseNotConfiguredError
+        When none is named, or there is no such file.
+
+    """
+    target = find_database(settings.database)
+    from scidb.session import open_database
+
+    return open_database(target)
 
 
 def find_database(given: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from scidb.cli.arguments import conditions
-from scidb.cli.context import DatabaseOption, JsonOption, open_for_reading, settings_of
+from scidb.cli.context import AsOfOption, DatabaseOption, JsonOption, open_for_reading, settings_of
 from scidb.cli.jsonlines import print_json_lines
 from scidb.cli.tables import (
     Column,
@@ -46,21 +46,24 @@ def ls(
     limit: Annotated[
         int | None, typer.Option("-n", "--limit", min=1, help=f"How many records; {ON_A_TERMINAL} on a terminal.")
     ] = None,
+    as_of: AsOfOption = None,
     db: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the variables, or the latest records of one."""
+    if as_of and not words:
+        raise typer.BadParameter("--as-of shows the records of one variable: scidb ls VARIABLE --as-of TAG")
     settings = settings_of(ctx, db, as_json)
     with open_for_reading(settings) as database:
         if not words:
             _list_variables(database, as_json=settings.as_json)
             return
         name, *rest = words
-        found = database.load_all(name, **conditions(database, rest))
+        found = database.load_all(name, as_of=as_of, **conditions(database, rest))
         if settings.as_json:
             print_json_lines(_record_json(record) for record in islice(found, limit))
         else:
-            _list_records(name, found, limit)
+            _list_records(name, found, limit, as_of)
 
 
 # ------------------------------------------------------------------ variables
@@ -74,25 +77,28 @@ def _list_variables(database: DatabaseManager, *, as_json: bool) -> None:
     if not types:
         note(f"{database.target} has no variables yet.")
         return
+    are_grouped = any(info.groups for info in types)
     columns = [
         Column("variable", too_wide="keep"),
         Column("records", right=True, too_wide="keep"),
         Column("level"),
         Column("units"),
         Column(time_heading("last change"), too_wide="keep"),
+        *([Column("groups")] if are_grouped else []),
         Column("description", too_wide="cut"),
     ]
-    print_table(columns, [_type_row(info) for info in types])
+    print_table(columns, [_type_row(info, are_grouped=are_grouped) for info in types])
     note(f"\n{database.target}: {' > '.join(database.schema_keys) or 'no schema keys'}")
 
 
-def _type_row(info: TypeInfo) -> tuple[str, ...]:
+def _type_row(info: TypeInfo, *, are_grouped: bool) -> tuple[str, ...]:
     return (
         info.name,
         str(info.records),
         info.schema_level or ("dataset" if info.records else ""),
         _units_text(info.units),
         time_text(info.last_change),
+        *([", ".join(info.groups)] if are_grouped else []),
         info.description.partition("\n")[0],
     )
 
@@ -110,6 +116,7 @@ def _type_json(info: TypeInfo) -> dict[str, Any]:
         "units": info.units,
         "schema_version": info.schema_version,
         "last_change": info.last_change,
+        "groups": info.groups,
         "description": info.description,
     }
 
@@ -117,12 +124,13 @@ def _type_json(info: TypeInfo) -> dict[str, Any]:
 # ------------------------------------------------------------------ records
 
 
-def _list_records(name: str, found: Iterator[BaseVariable], limit: int | None) -> None:
+def _list_records(name: str, found: Iterator[BaseVariable], limit: int | None, as_of: str | None) -> None:
     if limit is None and is_terminal():
         limit = ON_A_TERMINAL
     shown = list(islice(found, limit))
     if not shown:
-        note(f"No {name} there. `scidb ls {name}` lists where there is one.")
+        then = f" as of {as_of}" if as_of else ""
+        note(f"No {name} there{then}. `scidb ls {name}` lists where there is one.")
         return
     keys = list(dict.fromkeys(key for record in shown for key in record.schema))
     params = list(dict.fromkeys(key for record in shown for key in record.version_keys))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer  # noqa: TC002 - typer reads the annotations when it runs
 
 from scidb.cli.arguments import RecordWords, one_record
-from scidb.cli.context import DatabaseOption, JsonOption, open_for_reading, settings_of
+from scidb.cli.context import AsOfOption, DatabaseOption, JsonOption, open_for_reading, settings_of
 from scidb.cli.jsonlines import jsonable, print_json_lines
 from scidb.cli.tables import bytes_text, conditions_text, print_fields, seconds_text, short_id, time_text
 
@@ -21,13 +21,19 @@ if TYPE_CHECKING:
 __all__ = ["show"]
 
 
-def show(ctx: typer.Context, words: RecordWords, db: DatabaseOption = None, as_json: JsonOption = False) -> None:
+def show(
+    ctx: typer.Context,
+    words: RecordWords,
+    as_of: AsOfOption = None,
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show one record, and what made it."""
     settings = settings_of(ctx, db, as_json)
     with open_for_reading(settings) as database:
-        record = one_record(database, words)
+        record = one_record(database, words, as_of)
         value = database.load_by_record_id(record.record_id).data
-        made = database.get_provenance(record.variable, record.record_id)
+        made = database.get_provenance(record.variable, record.record_id, as_of=as_of)
         units = _units(database, record)
     if settings.as_json:
         print_json_lines([_json(record, value, units, made)])

@@ -25,13 +25,13 @@ from scidb.exceptions import (
 from scidb.hashing import ids
 from scidb.records import class_named, instant
 from scidb.registry import known_classes
-from scidb.store.model import Entries, EnvironmentSeen, Latest, Match, TypeInfo
+from scidb.store.labels import listed, looks_like_an_instant
+from scidb.store.model import Entries, EnvironmentSeen, Latest, Match, Tags, TypeInfo
 from scidb.store.names import check_not_renamed
 from scidb.variable import BaseVariable
 from scidb.variable.units import same_units, units_text
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterable, Mapping, Sequence
 
     from scidb.addressing import Address
@@ -282,7 +282,7 @@ class Core:
         name: str,
         metadata: Mapping[str, Any],
         params: Mapping[str, Any] | None = None,
-        as_of: str | dt.datetime | None = None,
+        as_of: object = None,
         record_prefix: str | None = None,
     ) -> Match:
         wanted = read_address(self._keys, metadata, lambda: self._known_version_keys(name), params)
@@ -291,8 +291,42 @@ class Core:
             schema=wanted.schema,
             version=wanted.version,
             record_prefix=record_prefix,
-            as_of=instant(as_of),
+            as_of=self._instant(as_of),
         )
+
+    def _match_any(
+        self,
+        names: tuple[str, ...] | None,
+        metadata: Mapping[str, Any],
+        params: Mapping[str, Any] | None,
+        as_of: str | None,
+    ) -> Match:
+        """Return what several variables, or all, must match; `as_of` as the store writes it."""
+
+        def known() -> set[str]:
+            return {key for name in names or tuple(self._types) for key in self._known_version_keys(name)}
+
+        wanted = read_address(self._keys, metadata, known, params)
+        return Match(variables=names, schema=wanted.schema, version=wanted.version, as_of=as_of)
+
+    def _instant(self, moment: object) -> str | None:
+        """Return a moment as the store writes it: an instant, or the one that a tag names; None is now.
+
+        Raises
+        ------
+        SciDBError
+            When it is neither, with the tags that there are.
+
+        """
+        if isinstance(moment, str) and not looks_like_an_instant(moment):
+            tags = {tag.name: tag.timestamp for tag in self._store.find(Tags())}
+            if moment not in tags:
+                raise SciDBError(
+                    f"{moment!r} is no moment in time, and no tag of this database.{did_you_mean(moment, tags)} "
+                    f"The tags are: {listed(tags)}. Moments are written as '2026-01-31T12:00' (UTC)."
+                )
+            return tags[moment]
+        return instant(moment)
 
     def _known_version_keys(self, name: str) -> set[str]:
         """Return the version keys under which this variable was ever saved; asked for only when in doubt."""

@@ -48,13 +48,13 @@ class Finding(Saving):
         match = self._match(name, metadata, params, as_of, record_prefix=None if latest else version)
         found = self._store.find(Latest(match) if latest else Records(match))
         if not found:
-            raise self._not_found(name, metadata, params, version)
+            raise self._not_found(name, metadata, params, version, as_of)
         if len(found) > 1:
             raise ambiguous(name, found)
         return found[0]
 
-    def find_record_by_id(self, record_id: str) -> Record:
-        """Find a record by its id, or by a unique prefix of it.
+    def find_record_by_id(self, record_id: str, *, as_of: Any = None) -> Record:
+        """Find a record by its id, or by a unique prefix of it, as its newest entry (until `as_of`) has it.
 
         Raises
         ------
@@ -62,9 +62,10 @@ class Finding(Saving):
             When not exactly one record has such an id.
 
         """
-        found = self._store.find(Records(Match(record_prefix=record_id)))
+        found = self._store.find(Records(Match(record_prefix=record_id, as_of=self._instant(as_of))))
         if not found:
-            raise NotFoundError(f"No record has an id that begins with {record_id!r}.", record_id=record_id)
+            then = "" if as_of is None else f" as of {as_of}"
+            raise NotFoundError(f"No record has an id that begins with {record_id!r}{then}.", record_id=record_id)
         if len(found) > 1:
             raise ambiguous(f"an id that begins with {record_id!r}", found)
         return found[0]
@@ -79,9 +80,9 @@ class Finding(Saving):
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> list[Record]:
-        """Return the lines of the log, newest first: of one variable, or of all."""
+        """Return the lines of the log, newest first: of one variable, or of all; until `as_of`."""
         if variable is None:
-            return self._store.find(Entries(limit=limit))
+            return self._store.find(Entries(self._match_any(None, metadata, params, self._instant(as_of)), limit))
         name, _ = self._stored(variable)
         return self._store.find(Entries(self._match(name, metadata, params, as_of), limit))
 
@@ -98,9 +99,20 @@ class Finding(Saving):
         metadata: Mapping[str, Any],
         params: Mapping[str, Any] | None,
         version: str = "latest",
+        as_of: Any = None,
     ) -> NotFoundError:
         wanted = place({**metadata, **(params or {})})
         which = "" if version == "latest" else f" with a record id that begins with {version!r}"
+        if as_of is not None:
+            prefix = None if version == "latest" else version
+            later = self._store.find(Entries(self._match(name, metadata, params, record_prefix=prefix)))
+            first = later[-1].timestamp if later else ""
+            if first > (self._instant(as_of) or ""):
+                return NotFoundError(
+                    f"No {name} at {wanted}{which} as of {as_of}. It was first saved there at {first}.",
+                    variable=name,
+                    first=first,
+                )
         near = self._closest(name)
         known = "; ".join(place({**record.schema, **version_keys_of(record)}) for record in near)
         hint = f" The database has {name} at {known}{', ...' if len(near) == 5 else ''}." if near else ""

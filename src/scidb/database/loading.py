@@ -129,13 +129,13 @@ class Loading(Querying):
         """Return one dict per log entry, newest first."""
         return [_version(entry) for entry in self.log(variable, as_of=as_of, params=params, **metadata)]
 
-    def distinct_schema_values(self, key: str) -> list[Any]:
-        """Return the values of a schema key that occur in the database, in natural order."""
-        return [row[key] for row in self.distinct_schema_combinations([key])]
+    def distinct_schema_values(self, key: str, *, as_of: Any = None) -> list[Any]:
+        """Return the values of a schema key that occur in the database (until `as_of`), in natural order."""
+        return [row[key] for row in self.distinct_schema_combinations([key], as_of=as_of)]
 
-    def distinct_schema_combinations(self, keys: Sequence[str]) -> list[dict[str, Any]]:
-        """Return the combinations of these schema keys that occur in the database, in natural order."""
-        return [dict(found.schema) for found in self._store.find(Locations(tuple(keys)))]
+    def distinct_schema_combinations(self, keys: Sequence[str], *, as_of: Any = None) -> list[dict[str, Any]]:
+        """Return the combinations of these schema keys that occur in the database (until `as_of`), in natural order."""
+        return [dict(found.schema) for found in self._store.find(Locations(tuple(keys), self._instant(as_of)))]
 
     # -------------------------------------------------------------- how a match is made
 
@@ -153,7 +153,7 @@ class Loading(Querying):
         query = Latest(self._match(name, metadata, params, as_of))
         found = [instance for chunk in self._store.fetch(query) for instance in self._instances(chunk, cls)]
         if not found:
-            raise self._not_found(name, metadata, params)
+            raise self._not_found(name, metadata, params, as_of=as_of)
         return found
 
     def _load_record(self, record: Record) -> BaseVariable:

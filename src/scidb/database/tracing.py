@@ -27,10 +27,11 @@ class Tracing(Iterating):
         /,
         version: str | None = None,
         *,
+        as_of: Any = None,
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> dict[str, Any] | None:
-        """Return what made the newest entry of one record; None when it was saved by hand.
+        """Return what made the newest entry (until `as_of`) of one record; None when it was saved by hand.
 
         Returns
         -------
@@ -44,7 +45,8 @@ class Tracing(Iterating):
             When not exactly one record matches.
 
         """
-        return provenance_of(self._store, self.find_record(variable, version or "latest", params=params, **metadata))
+        record = self.find_record(variable, version or "latest", as_of=as_of, params=params, **metadata)
+        return provenance_of(self._store, record)
 
     def get_derived_from(
         self,
@@ -52,11 +54,16 @@ class Tracing(Iterating):
         /,
         version: str | None = None,
         *,
+        as_of: Any = None,
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> list[dict[str, Any]]:
-        """Return what was computed from one record directly: record_id, type, function and metadata each."""
-        return derived_from(self._store, self.find_record(variable, version or "latest", params=params, **metadata))
+        """Return what was computed from one record directly: record_id, type, function and metadata each.
+
+        `as_of` says which record is meant, not until when it was used.
+        """
+        record = self.find_record(variable, version or "latest", as_of=as_of, params=params, **metadata)
+        return derived_from(self._store, record)
 
     def get_lineage_graph(
         self,
@@ -66,14 +73,15 @@ class Tracing(Iterating):
         *,
         direction: Literal["up", "down"] = "up",
         depth: int | None = None,
+        as_of: Any = None,
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> LineageGraph:
         """Return everything that one record came from, or (``direction="down"``) everything that came from it.
 
-        `depth` counts function calls; None means all the way.
+        `depth` counts function calls; None means all the way. `as_of` says which record is meant.
         """
-        record = self.find_record(variable, version or "latest", params=params, **metadata)
+        record = self.find_record(variable, version or "latest", as_of=as_of, params=params, **metadata)
         return lineage_graph(self._store, [record], direction, depth)
 
     def get_pipeline_structure(self) -> list[dict[str, str]]:

@@ -21,7 +21,8 @@ def provenance_of(store: Store, record: Record) -> dict[str, Any] | None:
     """Return what made a record: function, inputs, constants and files; None when it was saved by hand."""
     if record.call_id is None:
         return None
-    trace = store.trace(TraceQuery((record.record_id,), "up", depth=1))
+    # By the call, since a newer entry of the record may have another one.
+    trace = store.trace(TraceQuery(call_ids=(record.call_id,), depth=1))
     call = next((call for call in trace.calls if call.call_id == record.call_id), None)
     if call is None:
         return None
@@ -88,7 +89,11 @@ def lineage_graph(
     store: Store, records: Sequence[Record], direction: Literal["up", "down"] = "up", depth: int | None = None
 ) -> LineageGraph:
     """Return the graph of everything up- or downstream of some records."""
-    trace = store.trace(TraceQuery(tuple(record.record_id for record in records), direction, depth))
+    if direction == "up":  # through the call of this very entry, since a newer one may have another
+        query = TraceQuery(call_ids=tuple(record.call_id for record in records if record.call_id), depth=depth)
+    else:
+        query = TraceQuery(tuple(record.record_id for record in records), direction, depth)
+    trace = store.trace(query)
     drawing = _Drawing({call.call_id for call in trace.calls})
     for record in records if direction == "up" else trace.records:
         drawing.link(record.call_id, record.record_id)

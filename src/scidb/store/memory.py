@@ -22,6 +22,7 @@ from scidb.exceptions import (
     StorageError,
     did_you_mean,
 )
+from scidb.store.labels import check_group, check_tag, not_in_group
 from scidb.store.memory_queries import answer, walk
 from scidb.store.memory_state import Payload, State
 from scidb.store.model import (
@@ -29,6 +30,7 @@ from scidb.store.model import (
     EnvironmentSeen,
     Failed,
     Failure,
+    Grouped,
     KeyAdded,
     KeyTyped,
     Renamed,
@@ -39,6 +41,9 @@ from scidb.store.model import (
     Source,
     SourceSeen,
     StoreInfo,
+    Tag,
+    Tagged,
+    Ungrouped,
 )
 from scidb.store.names import check_new_name, check_not_renamed, check_renaming, check_variable_name, renamed_now
 from scidb.store.texts import check_batch_texts, check_type_texts
@@ -287,7 +292,7 @@ def _chunks(state: State, records: list[Record]) -> Iterator[Chunk]:
 # ------------------------------------------------------------------ events
 
 
-def _apply(state: State, event: Event, stamp: str) -> None:
+def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901 - one case for each kind of event
     match event:
         case KeyAdded():
             _add_key(state, event)
@@ -305,6 +310,11 @@ def _apply(state: State, event: Event, stamp: str) -> None:
             state.sources.setdefault(function_hash, Source(function_hash, name, manifest, dict(sources)))
         case EnvironmentSeen(environment_id, description):
             state.environments.setdefault(environment_id, description)
+        case Tagged(name, timestamp, user_id):
+            check_tag(event, stamp, {tag.name: tag.timestamp for tag in state.tags.values()})
+            state.tags[name] = Tag(name, timestamp or stamp, user_id)
+        case Grouped() | Ungrouped():
+            _regroup(state, event)
 
 
 def _add_key(state: State, event: KeyAdded) -> None:
@@ -346,6 +356,18 @@ def _rename(state: State, event: Renamed) -> None:
             replace(one, type_name=new) if one.kind == "record" and one.type_name == old else one for one in call.inputs
         )
         state.calls[call.call_id] = replace(call, inputs=inputs)
+
+
+def _regroup(state: State, event: Grouped | Ungrouped) -> None:
+    check_group(event, state.types)
+    members = {name for name, info in state.types.items() if event.group in info.groups}
+    if isinstance(event, Ungrouped) and not members.issuperset(event.variables):
+        groups = {group for info in state.types.values() for group in info.groups}
+        raise not_in_group(event, members, groups)
+    for name in event.variables:
+        others = set(state.types[name].groups) - {event.group}
+        groups = others | {event.group} if isinstance(event, Grouped) else others
+        state.types[name] = replace(state.types[name], groups=tuple(sorted(groups)))
 
 
 def _end_run(state: State, event: RunEnded, stamp: str) -> None:

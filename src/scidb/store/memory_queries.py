@@ -7,10 +7,26 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnsupportedOperationError
-from scidb.store.model import Entries, Failures, Latest, Location, Locations, Records, Runs, Sources, Trace
+from scidb.store.model import (
+    Change,
+    Changes,
+    Entries,
+    Failures,
+    Group,
+    Groups,
+    Latest,
+    Location,
+    Locations,
+    Records,
+    Runs,
+    Sources,
+    Tags,
+    Trace,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["answer", "walk"]
 
 
-def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: PLR0911 - one return for each kind of query
+def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911 - one return for each kind of query
     """Return the rows that answer the query, in its order."""
     match query:
         case Latest(match=match):
@@ -33,8 +49,14 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: PLR0911 - one
         case Entries(match=match, limit=limit):
             found = [entry for entry in _until(state, match) if _matches(entry, match)]
             return found[::-1][:limit]
-        case Locations(keys=keys):
-            return _locations(state, keys)
+        case Locations(keys=keys, as_of=as_of):
+            return _locations(state, keys, as_of)
+        case Changes():
+            return _changes(state, query)
+        case Tags():
+            return sorted(state.tags.values(), key=lambda tag: (tag.timestamp, tag.name))
+        case Groups():
+            return _groups(state)
         case Runs(limit=limit):
             return list(state.runs.values())[::-1][:limit]
         case Failures(run_id=run_id):
@@ -44,13 +66,41 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: PLR0911 - one
     raise UnsupportedOperationError(f"The memory store cannot answer a {type(query).__name__}.")
 
 
-def _locations(state: State, keys: tuple[str, ...]) -> list[Location]:
+def _locations(state: State, keys: tuple[str, ...], as_of: str | None) -> list[Location]:
     for name in keys:
         state.key(name)  # refuses an unknown one
-    places = {tuple(entry.schema[key] for key in keys) for entry in state.log if set(keys) <= set(entry.schema)}
+    log = [entry for entry in state.log if as_of is None or entry.timestamp <= as_of]
+    places = {tuple(entry.schema[key] for key in keys) for entry in log if set(keys) <= set(entry.schema)}
     # Values without a zone count as UTC, and come before equal ones that have one.
     ordered = sorted(places, key=lambda values: [(_comparable(value), _is_aware(value)) for value in values])
     return [Location(dict(zip(keys, values, strict=True))) for values in ordered]
+
+
+def _groups(state: State) -> list[Group]:
+    names = sorted({group for info in state.types.values() for group in info.groups})
+    return [
+        Group(name, tuple(sorted(info.name for info in state.types.values() if name in info.groups))) for name in names
+    ]
+
+
+def _changes(state: State, query: Changes) -> list[Change]:
+    before, after = (
+        {(entry.variable, entry.version_keys, _place(entry.schema)): entry for entry in answer(state, Latest(match))}
+        for match in (replace(query.match, as_of=query.since), query.match)
+    )
+    logged = {entry.record_id for entry in state.log if entry.timestamp <= query.since}
+    changed = []
+    for key in {**before, **after}:
+        old, new = before.get(key), after.get(key)
+        if old is None or new is None or old.record_id != new.record_id:
+            changed.append(Change(old, new, new is not None and new.record_id in logged))
+    order = _natural_order(state)
+
+    def by_variable(change: Change) -> tuple[Any, ...]:
+        first = change.before or change.after
+        return () if first is None else (first.variable, order(first))
+
+    return sorted(changed, key=by_variable)
 
 
 # ------------------------------------------------------------------ entries

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scidb.store.model import Call, Edge, Failure, Record, Run, SchemaKey, Source, TypeInfo
+    from scidb.store.model import Call, Edge, Failure, Record, Run, SchemaKey, Source, Tag, TypeInfo
 
 __all__ = ["Payload", "State"]
 
@@ -43,6 +43,7 @@ class State:
     failures: list[Failure] = field(default_factory=list)
     sources: dict[str, Source] = field(default_factory=dict)
     environments: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, Tag] = field(default_factory=dict)
 
     def copy(self) -> State:
         """Return a state whose containers are its own; what they hold is frozen."""

@@ -22,6 +22,8 @@ __all__ = [
     "Batch",
     "Call",
     "CallInput",
+    "Change",
+    "Changes",
     "Chunk",
     "Computation",
     "Edge",
@@ -31,6 +33,9 @@ __all__ = [
     "Failed",
     "Failure",
     "Failures",
+    "Group",
+    "Grouped",
+    "Groups",
     "KeyAdded",
     "KeyType",
     "KeyTyped",
@@ -52,9 +57,13 @@ __all__ = [
     "SourceSeen",
     "Sources",
     "StoreInfo",
+    "Tag",
+    "Tagged",
+    "Tags",
     "Trace",
     "TraceQuery",
     "TypeInfo",
+    "Ungrouped",
 ]
 
 KeyValue: TypeAlias = int | float | str | dt.date | dt.datetime
@@ -280,7 +289,44 @@ class EnvironmentSeen:
     description: str
 
 
-Event: TypeAlias = KeyAdded | KeyTyped | Renamed | RunStarted | RunEnded | Failed | SourceSeen | EnvironmentSeen
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A name for an instant: this one, or an earlier one as the store writes it. A name is given once, for good."""
+
+    name: str
+    timestamp: str | None = None  # None: the instant of the write
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """Variables join a group, which begins with its first one; who is in it already stays."""
+
+    group: str
+    variables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ungrouped:
+    """Variables leave a group, which ends with its last one; each must be in it."""
+
+    group: str
+    variables: tuple[str, ...]
+
+
+Event: TypeAlias = (
+    KeyAdded
+    | KeyTyped
+    | Renamed
+    | RunStarted
+    | RunEnded
+    | Failed
+    | SourceSeen
+    | EnvironmentSeen
+    | Tagged
+    | Grouped
+    | Ungrouped
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +384,35 @@ class Source:
     function_name: str
     manifest: str
     sources: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A name for an instant, as stored."""
+
+    name: str
+    timestamp: str
+    user_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of variables, by name."""
+
+    name: str
+    variables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was the latest of one variable, location and version keys, and what is; None: nothing.
+
+    Two entries of one record are no change. `is_return` says that `after` had been logged before, too.
+    """
+
+    before: Record | None
+    after: Record | None
+    is_return: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,6 +495,28 @@ class Locations(Query[Location]):
     """
 
     keys: tuple[str, ...]
+    as_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes(Query[Change]):
+    """Where the record that is `Latest` differs from the one that was, as of the instant `since`.
+
+    By variable, then in natural key order, then by version keys.
+    """
+
+    since: str
+    match: Match = field(default_factory=Match)
+
+
+@dataclass(frozen=True, slots=True)
+class Tags(Query[Tag]):
+    """Every name of an instant, oldest instant first, then by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Groups(Query[Group]):
+    """Every group of variables that has one, by name; the variables by name, too."""
 
 
 @dataclass(frozen=True, slots=True)

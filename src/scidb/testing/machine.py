@@ -30,14 +30,18 @@ from scidb.store.memory import MemoryStore
 from scidb.store.model import (
     Batch,
     Call,
+    Changes,
     Chunk,
     Edge,
     Entries,
     Failed,
     Failures,
+    Grouped,
+    Groups,
     KeyAdded,
     KeyTyped,
     Latest,
+    Locations,
     Match,
     Record,
     Records,
@@ -46,8 +50,11 @@ from scidb.store.model import (
     Runs,
     RunStarted,
     SchemaKey,
+    Tagged,
+    Tags,
     TraceQuery,
     TypeInfo,
+    Ungrouped,
 )
 from scidb.testing.store_suite.drafts import VARIABLES, Draft, chunks_of, drafts, matches
 from scidb.testing.store_suite.samples import Clock, call, digest, record, used
@@ -56,7 +63,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Sequence
 
-    from scidb.store.model import Event, Trace
+    from scidb.store.model import Change, Event, Trace
     from scidb.store.protocol import Store
 
 __all__ = ["StoreMachine"]
@@ -191,6 +198,28 @@ class StoreMachine(RuleBasedStateMachine):
         run_id = data.draw(st.sampled_from(self.runs))
         self._send(Batch(events=(RunEnded(run_id, 1, 2, 3, 4, 5),)))
 
+    @rule(data=st.data(), name=st.sampled_from(["submitted", "T1", "revised"]))
+    def tag(self, data: st.DataObject, name: str) -> None:
+        """Name this instant, or that of a former write; or be refused, since the name is taken."""
+        at = data.draw(st.none() | st.sampled_from(self.instants)) if self.instants else None
+        is_new = self._both([Batch(events=(Tagged(name, at[side] if at else None),)) for side in (0, 1)])
+        if is_new and at is None:
+            tested, oracle = (
+                next(tag.timestamp for tag in store.find(Tags()) if tag.name == name)
+                for store in (self.tested, self.oracle)
+            )
+            self.instants.append((tested, oracle))
+
+    @rule(group=st.sampled_from(["a", "b"]), names=st.lists(st.sampled_from([*VARIABLES, "Other"]), max_size=3))
+    def group(self, group: str, names: list[str]) -> None:
+        """Put variables into a group, or be refused, since one is unknown."""
+        self._both([Batch(events=(Grouped(group, tuple(names)),))] * 2)
+
+    @rule(group=st.sampled_from(["a", "b"]), name=st.sampled_from(VARIABLES))
+    def ungroup(self, group: str, name: str) -> None:
+        """Take a variable out of a group, or be refused, since it is not in it."""
+        self._both([Batch(events=(Ungrouped(group, (name,)),))] * 2)
+
     @rule()
     def open_again(self) -> None:
         """Close the store under test, and go on with what it kept."""
@@ -256,6 +285,24 @@ class StoreMachine(RuleBasedStateMachine):
         tested, oracle = self.tested.trace(query), self.oracle.trace(query)
         assert self._numbered_trace(tested, 0) == self._numbered_trace(oracle, 1)
 
+    @rule(data=st.data(), match=matches())
+    @precondition(lambda self: self.instants)
+    def ask_for_changes(self, data: st.DataObject, match: Match) -> None:
+        """Find the same differences between two instants, whichever is earlier, and the same former locations."""
+        since = data.draw(st.sampled_from(self.instants))
+        until = data.draw(st.none() | st.sampled_from(self.instants))
+        tested, oracle = (
+            self._numbered_changes(
+                store.find(Changes(since[side], replace(match, as_of=until[side] if until else None))), side
+            )
+            for side, store in enumerate((self.tested, self.oracle))
+        )
+        assert tested == oracle
+        places, expected = (
+            store.find(Locations(("subject",), since[side])) for side, store in enumerate((self.tested, self.oracle))
+        )
+        assert places == expected
+
     @rule()
     def ask_for_runs(self) -> None:
         """Find the same runs and failures in the same order."""
@@ -282,6 +329,12 @@ class StoreMachine(RuleBasedStateMachine):
         assert tested == oracle
         found = [self._numbered(store.find(Latest()), side) for side, store in enumerate((self.tested, self.oracle))]
         assert found[0] == found[1]
+        assert self.tested.find(Groups()) == self.oracle.find(Groups())
+        tags = [
+            [(tag.name, self._number(tag.timestamp, side)) for tag in store.find(Tags())]
+            for side, store in enumerate((self.tested, self.oracle))
+        ]
+        assert tags[0] == tags[1]
 
     # -------------------------------------------------------------- how
 
@@ -298,6 +351,17 @@ class StoreMachine(RuleBasedStateMachine):
             self.instants.append(instants)
         assert self._numbered(tested, 0) == self._numbered(oracle, 1)
         self.saved.extend(replace(entry, timestamp="") for entry in oracle)
+
+    def _both(self, batches: Sequence[Batch]) -> bool:
+        """Write events to both stores, or see both refuse them in one way; say which."""
+        try:
+            self.oracle.write(batches[1])
+        except SciDBError as refusal:
+            with pytest.raises(type(refusal)):
+                self.tested.write(batches[0])
+            return False
+        self.tested.write(batches[0])
+        return True
 
     def _compare_all(self, data: st.DataObject, match: Match, limit: int | None) -> None:
         at = data.draw(st.none() | st.sampled_from(self.instants)) if self.instants else None
@@ -319,6 +383,16 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _numbered(self, entries: Sequence[Record], side: int) -> list[Record]:
         return [replace(one, timestamp=f"write {self._number(one.timestamp, side)}") for one in entries]
+
+    def _numbered_changes(self, changes: Sequence[Change], side: int) -> object:
+        return [
+            (
+                [self._numbered([one], side) for one in (change.before, change.after) if one],
+                change.before is None,
+                change.is_return,
+            )
+            for change in changes
+        ]
 
     def _numbered_trace(self, trace: Trace, side: int) -> object:
         return (

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from scidb.testing.store_suite.describing import DescribingCases
 from scidb.testing.store_suite.keying import KeyCases
+from scidb.testing.store_suite.labelling import ChangingCases, GroupCases, TagCases
 from scidb.testing.store_suite.matching import MatchingCases, OrderCases
 from scidb.testing.store_suite.payloads import PayloadCases
 from scidb.testing.store_suite.refusing import RefusingCases
@@ -37,6 +38,9 @@ class StoreTests(
     RenamingCases,
     TracingCases,
     EventCases,
+    TagCases,
+    GroupCases,
+    ChangingCases,
     SharingCases,
 ):
     """Every case that a store has to pass.

@@ -177,7 +177,7 @@ class BaseVariable:
         as_table
             Return a DataFrame of keys, version keys and a column named after the class.
         as_of
-            Look at the database as it was then: a timestamp text or a datetime (naive means UTC).
+            Look at the database as it was then: a tag, a timestamp text or a datetime (naive means UTC).
         db, params, **metadata
             As in `save`. A key that is not given matches anything; a list of schema values means any of them.
 

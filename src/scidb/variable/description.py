@@ -36,6 +36,7 @@ class Description:
     records: int = 0
     entries: int = 0
     last_change: str | None = None
+    groups: tuple[str, ...] = ()
 
     def columns(self) -> dict[str, dict[str, object]]:
         """Return what is said of single columns: the unit, and the hints, by column."""
@@ -53,6 +54,7 @@ class Description:
         lines += [("level", self.level or ("the whole dataset" if self.entries else "")), ("stored as", self.dtype)]
         saved = f"{self.entries} times" if self.entries != 1 else "once"
         lines += [("records", str(self.records)), ("saved", saved), ("last change", self.last_change or "")]
+        lines.append(("groups", ", ".join(self.groups)))
         lines.append(("version", str(self.schema_version) if self.schema_version > 1 else ""))
         return [(name, text) for name, text in lines if text]
 
@@ -84,7 +86,7 @@ def describe(cls: type[BaseVariable], db: object | None) -> Description:
     if found is None:
         return Description(*said)
     counted = (found.schema_level, found.dtype, found.records, found.entries, found.last_change)
-    return Description(*said, *counted)
+    return Description(*said, *counted, groups=found.groups)
 
 
 def _found(name: str, db: object | None) -> TypeInfo | None:

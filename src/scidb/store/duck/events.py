@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import NotFoundError, SchemaKeyError
+from scidb.store.duck.annotations import group_variables, tag_instant
 from scidb.store.duck.insert import insert_missing, insert_rows
 from scidb.store.duck.sql import Condition, quote
 from scidb.store.duck.state import Memory, layout_table
@@ -17,6 +18,7 @@ from scidb.store.model import (
     EnvironmentSeen,
     Failed,
     Failure,
+    Grouped,
     KeyAdded,
     KeyTyped,
     Renamed,
@@ -26,6 +28,8 @@ from scidb.store.model import (
     SchemaKey,
     Source,
     SourceSeen,
+    Tagged,
+    Ungrouped,
 )
 from scidb.store.names import check_renaming, renamed_now
 
@@ -51,6 +55,10 @@ def apply_events(connection: Connection, draft: State, events: Sequence[Event], 
                 _rename(connection, draft, event, stamp)
             case EnvironmentSeen(environment_id, description):
                 insert_missing(connection, TABLES["_environments"], [(environment_id, description)])
+            case Tagged():
+                tag_instant(connection, event, stamp)
+            case Grouped() | Ungrouped():
+                group_variables(connection, draft, event)
             case RunStarted() | RunEnded() | Failed() | SourceSeen():
                 continue
     _add_runs(connection, events, stamp)

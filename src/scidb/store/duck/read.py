@@ -19,16 +19,16 @@ from scidb.store.duck.sql import (
 )
 from scidb.store.duck.state import Row
 from scidb.store.duck.types import KEY_SQL_TYPES, fitting_text, key_order, key_value
-from scidb.store.model import Chunk, Entries, Latest, Location, Match, Record, Records
+from scidb.store.model import Change, Chunk, Entries, Latest, Location, Match, Record, Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import State
-    from scidb.store.model import Locations, SchemaKey
+    from scidb.store.model import Changes, Locations, SchemaKey
 
-__all__ = ["chunks", "find_locations", "find_rows", "is_one_place", "newest_entries"]
+__all__ = ["chunks", "find_changes", "find_locations", "find_rows", "is_one_place", "newest_entries"]
 
 _COLUMNS: Final = (
     "m.record_id, m.variable_name, m.schema_id, m.version_keys, m.content_hash, m.schema_version, r.encoding, "
@@ -71,14 +71,8 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
         few = _latest_of_few(connection, state, match, conditions, parameters)
         if few is not None:
             return few
-        newest = (
-            f"({entries} QUALIFY row_number() OVER (PARTITION BY m.variable_name, m.schema_id, m.version_keys "
-            f"ORDER BY {_NEWEST_FIRST}) = 1) m"
-        )
-        kept = "TRUE"
+        newest, kept = _latest_source(state, entries, until.text())
         if state.has_pieces:
-            newest += f" LEFT JOIN ({kept_pieces(state.keys, until.text())}) c ON {same_result(state.keys)}"
-            kept = "(m.piece IS NULL OR c.pieces IS NULL OR m.piece <= c.pieces)"
             parameters += until.parameters
         condition = f"{kept} AND {entry.text()}"
         return _rows(connection, state, newest, condition, parameters + entry.parameters, _order(state.keys))
@@ -91,6 +85,21 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
         return _rows(connection, state, newest, "TRUE", parameters, _order(state.keys))
     limit = "" if query.limit is None else f" LIMIT {int(query.limit)}"
     return _rows(connection, state, f"({entries} AND {entry.text()}) m", "TRUE", parameters, _NEWEST_FIRST + limit)
+
+
+def _latest_source(state: State, entries: str, until: str) -> tuple[str, str]:
+    """Return the latest of some located entries as a source named ``m``, and the condition that they be kept.
+
+    `until` says of any entry whether it counts. Where there are pieces, its parameters are needed once more.
+    """
+    newest = (
+        f"({entries} QUALIFY row_number() OVER (PARTITION BY m.variable_name, m.schema_id, m.version_keys "
+        f"ORDER BY {_NEWEST_FIRST}) = 1) m"
+    )
+    if not state.has_pieces:
+        return newest, "TRUE"
+    newest += f" LEFT JOIN ({kept_pieces(state.keys, until)}) c ON {same_result(state.keys)}"
+    return newest, "(m.piece IS NULL OR c.pieces IS NULL OR m.piece <= c.pieces)"
 
 
 def _latest_of_few(
@@ -132,9 +141,13 @@ def find_locations(connection: Connection, state: State, query: Locations) -> li
     check_keys(state.keys, query.keys)
     columns = [quote(name) for name in query.keys]
     given = " AND ".join([f"{column} IS NOT NULL" for column in columns] or ["TRUE"])
+    until = Condition()
+    if query.as_of is not None:
+        until.add("timestamp <= ?", query.as_of)
     rows = connection.rows(
         f"SELECT DISTINCT {', '.join(columns) or '1'} FROM _schema "
-        f"WHERE {given} AND schema_id IN (SELECT schema_id FROM _record_metadata)"
+        f"WHERE {given} AND schema_id IN (SELECT schema_id FROM _record_metadata WHERE {until.text()})",
+        until.parameters,
     )
     types = {key.name: key.value_type for key in state.keys}
     # zip ends with the keys: without any, one row says that there is something.
@@ -200,6 +213,71 @@ def _versions(connection: Connection, match: Match) -> list[str] | None:
         f"SELECT DISTINCT version_keys FROM _record_metadata WHERE {condition.text()}", condition.parameters
     )
     return [text for (text,) in texts if version_fits(text, match.version)]
+
+
+# ------------------------------------------------------------------ what changed
+
+
+def find_changes(connection: Connection, state: State, query: Changes) -> list[Change]:
+    """Return where the latest record differs from the one at an earlier instant."""
+    group = "m.variable_name, m.schema_id, m.version_keys"
+    versions = _versions(connection, query.match)
+    texts, parameters = [], []
+    for side, instant in enumerate((query.since, query.match.as_of)):
+        text, given = _latest_at(state, query, versions, instant)
+        texts.append(f"SELECT *, {side} AS side FROM ({text})")
+        parameters += given
+    differing = (
+        f"SELECT m.* FROM ({' UNION ALL '.join(texts)}) m QUALIFY count(*) OVER (PARTITION BY {group}) = 1 "
+        f"OR min(m.record_no) OVER (PARTITION BY {group}) <> max(m.record_no) OVER (PARTITION BY {group})"
+    )
+    keys = "".join(f", m.k{number}" for number in range(len(state.keys)))
+    found = connection.rows(
+        f"SELECT m.side, EXISTS (SELECT 1 FROM _record_metadata e WHERE e.record_no = m.record_no "
+        f"AND e.timestamp <= ?), {_COLUMNS}{keys} FROM ({differing}) m "
+        f"JOIN _records r ON r.record_no = m.record_no ORDER BY m.variable_name, {_order(state.keys)}, m.side",
+        [query.since, *parameters],
+    )
+    return _paired([(side, was_logged, _row(state, tuple(row))) for side, was_logged, *row in found])
+
+
+def _latest_at(
+    state: State, query: Changes, versions: list[str] | None, instant: str | None
+) -> tuple[str, list[object]]:
+    """Return the statement for the latest entries at an instant."""
+    place = place_conditions(state.keys, query.match, versions)
+    if not state.has_pieces:  # a piece goes also when others are written
+        first = min(query.since, query.match.as_of or query.since)
+        place.add("m.schema_id IN (SELECT schema_id FROM _record_metadata WHERE timestamp > ?)", first)
+    until = Condition()
+    if instant is not None:
+        until.add("m.timestamp <= ?", instant)
+    entries = (
+        f"SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) "
+        f"WHERE {place.text()} AND {until.text()}"
+    )
+    source, kept = _latest_source(state, entries, until.text())
+    entry = entry_conditions(query.match)
+    again = until.parameters if state.has_pieces else []
+    parameters = [*place.parameters, *until.parameters, *again, *entry.parameters]
+    return f"SELECT m.* FROM {source} WHERE {kept} AND {entry.text()}", parameters
+
+
+def _paired(found: list[tuple[int, bool, Row]]) -> list[Change]:
+    sides: dict[tuple[str, int, str], list[Row | None]] = {}
+    logged: dict[str, bool] = {}
+    for side, was_logged, row in found:
+        key = row.record.variable, row.schema_id, row.record.version_keys
+        sides.setdefault(key, [None, None])[side] = row
+        logged[row.record.record_id] = was_logged
+    return [
+        Change(
+            before.record if before else None,
+            after.record if after else None,
+            after is not None and logged[after.record.record_id],
+        )
+        for before, after in sides.values()
+    ]
 
 
 # ------------------------------------------------------------------ the latest at one place, remembered

@@ -27,7 +27,7 @@ _STAMPS: Final = (
     "SELECT max(timestamp) FROM (SELECT max(timestamp) AS timestamp FROM _record_metadata "
     "UNION ALL SELECT max(timestamp) FROM _calls UNION ALL SELECT max(timestamp) FROM _lineage "
     "UNION ALL SELECT max(started) FROM _runs UNION ALL SELECT max(ended) FROM _runs "
-    "UNION ALL SELECT max(timestamp) FROM _failures)"
+    "UNION ALL SELECT max(timestamp) FROM _failures UNION ALL SELECT max(timestamp) FROM _tags)"
 )
 
 

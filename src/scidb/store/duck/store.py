@@ -13,24 +13,28 @@ from scidb.exceptions import (
     UnsupportedOperationError,
 )
 from scidb.store.duck import state as states
+from scidb.store.duck.annotations import find_groups, find_tags
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.events import find_failures, find_runs, find_sources
 from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_texts
-from scidb.store.duck.read import chunks, find_locations, find_rows, is_one_place
+from scidb.store.duck.read import chunks, find_changes, find_locations, find_rows, is_one_place
 from scidb.store.duck.state import Variable
 from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
 from scidb.store.duck.write import Written, write_batch
 from scidb.store.model import (
+    Changes,
     Entries,
     Failures,
+    Groups,
     Latest,
     Locations,
     Records,
     Runs,
     Sources,
     StoreInfo,
+    Tags,
     TypeInfo,
 )
 from scidb.store.names import check_new_name, check_not_renamed, check_same_keys, check_variable_name
@@ -263,13 +267,19 @@ class DuckStore:
         """Return the rows that answer the query, without payloads."""
         return cast("list[T]", self._find(query))
 
-    def _find(self, query: Query[Any]) -> Sequence[object]:
+    def _find(self, query: Query[Any]) -> Sequence[object]:  # noqa: PLR0911 - one return for each kind of query
         self._connection.check_usable()
         match query:
             case Latest() | Records() | Entries():
                 return [row.record for row in self._rows(query)]
             case Locations():
                 return find_locations(self._connection, self._current(), query)
+            case Changes():
+                return find_changes(self._connection, self._current(), query)
+            case Tags():
+                return find_tags(self._connection)
+            case Groups():
+                return find_groups(self._connection)
             case Runs():
                 return find_runs(self._connection, query)
             case Failures():
