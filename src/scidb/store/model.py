@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
 from scidb.exceptions import FilterError
+from scidb.filters import Filter
 from scidb.hashing.inputs import CallInput
 
 if TYPE_CHECKING:
@@ -360,6 +361,10 @@ class Match:
     prefix matches nothing. A schema key that does not exist is a SchemaKeyError, a prefix that is no text
     a FilterError. Everything looks only at entries up to and
     including `as_of`.
+
+    Of the entries that match so far, `where` keeps those at locations for which it holds. Its columns are
+    physical ones: those that `unique_columns` makes of the labels of a chunk's table; the one of a leaf without
+    a column is ``value``. A value is one of the column's own type, numbers of all types being one.
     """
 
     variables: tuple[str, ...] | None = None
@@ -371,6 +376,7 @@ class Match:
     lineage_ids: tuple[str, ...] | None = None
     call_ids: tuple[str, ...] | None = None
     as_of: str | None = None
+    where: Filter | None = None
 
     def __post_init__(self) -> None:
         """Refuse a prefix of another type, which a caller may have from a user."""

@@ -1,0 +1,38 @@
+"""Filters as data: what a value elsewhere has to be, for an entry to be wanted.
+
+A frozen tree with a text that identifies it and a form in JSON. Knows nothing of stores or variable classes.
+"""
+
+from scidb.filters.tree import (
+    ColumnFilter,
+    CompoundFilter,
+    Filter,
+    InFilter,
+    KeyFilter,
+    KeyInFilter,
+    MissingFilter,
+    NotFilter,
+    Op,
+    RawFilter,
+    Reduce,
+    VariableFilter,
+)
+from scidb.filters.values import Kind, Value, kind_of
+
+__all__ = [
+    "ColumnFilter",
+    "CompoundFilter",
+    "Filter",
+    "InFilter",
+    "KeyFilter",
+    "KeyInFilter",
+    "Kind",
+    "MissingFilter",
+    "NotFilter",
+    "Op",
+    "RawFilter",
+    "Reduce",
+    "Value",
+    "VariableFilter",
+    "kind_of",
+]
