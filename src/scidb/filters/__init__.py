@@ -3,6 +3,8 @@
 A frozen tree with a text that identifies it and a form in JSON. Knows nothing of stores or variable classes.
 """
 
+from scidb.filters.operands import Operand, raw_sql, schema_key
+from scidb.filters.selection import ColumnSelection
 from scidb.filters.tree import (
     ColumnFilter,
     CompoundFilter,
@@ -21,6 +23,7 @@ from scidb.filters.values import Kind, Value, kind_of
 
 __all__ = [
     "ColumnFilter",
+    "ColumnSelection",
     "CompoundFilter",
     "Filter",
     "InFilter",
@@ -30,9 +33,12 @@ __all__ = [
     "MissingFilter",
     "NotFilter",
     "Op",
+    "Operand",
     "RawFilter",
     "Reduce",
     "Value",
     "VariableFilter",
     "kind_of",
+    "raw_sql",
+    "schema_key",
 ]

@@ -31,6 +31,7 @@ __all__ = [
     "RawFilter",
     "Reduce",
     "VariableFilter",
+    "comparison",
 ]
 
 Op: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
@@ -180,6 +181,13 @@ class MissingFilter(Filter):
     def to_key(self) -> str:
         """Return the text that identifies the filter."""
         return f"{_subject(self.variable, self.column, None)}.{'isna' if self.missing else 'notna'}()"
+
+
+def comparison(variable: str, column: Label | None, op: Op, value: Any, reduce: Reduce | None = None) -> Filter:
+    """Return the filter for a comparison of a variable, or of a column of it."""
+    if column is None:
+        return VariableFilter(variable, op, value, reduce)
+    return ColumnFilter(variable, column, op, value, reduce)
 
 
 # ------------------------------------------------------------------ comparisons with a schema key

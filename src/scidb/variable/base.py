@@ -16,6 +16,7 @@ from scidb.variable.definition import check_definition
 from scidb.variable.description import Description, describe
 from scidb.variable.facade import database_or_current
 from scidb.variable.migration import is_migrated, restoring_code
+from scidb.variable.operators import VariableMeta
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -49,7 +50,7 @@ class _Save:
         return owner._save_data if instance is None else instance._save_self  # noqa: SLF001 - one class in two parts
 
 
-class BaseVariable:
+class BaseVariable(metaclass=VariableMeta):
     """A kind of value that an analysis keeps: subclass it once per kind.
 
     The docstring of the subclass is the variable's description. Values are stored by their own type;
