@@ -14,14 +14,14 @@ from scidb.filters.tree import (
     KeyInFilter,
     MissingFilter,
     NotFilter,
-    Op,
     RawFilter,
     Reduce,
     VariableFilter,
 )
-from scidb.filters.values import Kind, Value, kind_of
+from scidb.filters.values import COMPARE, Kind, Op, Value, kind_of
 
 __all__ = [
+    "COMPARE",
     "ColumnFilter",
     "ColumnSelection",
     "CompoundFilter",

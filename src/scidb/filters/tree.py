@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 import numpy as np
 
 from scidb.exceptions import FilterError, SerializationError
-from scidb.filters.values import Value, check_text, normal_value, normal_values, value_from_json, value_to_json
+from scidb.filters.values import Op, Value, check_text, normal_value, normal_values, value_from_json, value_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +34,6 @@ __all__ = [
     "comparison",
 ]
 
-Op: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 Reduce: TypeAlias = Literal["any", "all"]
 Label: TypeAlias = str | int
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import operator
 import reprlib
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
@@ -14,10 +15,27 @@ from scidb.exceptions import FilterError, SerializationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Kind", "Value", "kind_of", "normal_value", "normal_values", "value_from_json", "value_to_json"]
+__all__ = [
+    "COMPARE",
+    "Kind",
+    "Op",
+    "Value",
+    "kind_of",
+    "normal_value",
+    "normal_values",
+    "value_from_json",
+    "value_to_json",
+]
 
 Value: TypeAlias = bool | int | float | str | dt.date | dt.datetime | dt.timedelta
 Kind: TypeAlias = Literal["bool", "number", "text", "date", "datetime", "datetime with a time zone", "timedelta"]
+
+Op: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
+
+COMPARE: Final[dict[Op, Callable[[Any, Any], bool]]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+"""What the operators do to Python values, which compare exactly."""
 
 _MOST_BITS: Final = 4_096
 """Of an integer; Python refuses to write the text of a far longer one."""

@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnsupportedOperationError
+from scidb.store.memory_filters import where_it_holds
 from scidb.store.model import Entries, Failures, Latest, Location, Locations, Records, Runs, Sources, Trace
 
 if TYPE_CHECKING:
@@ -25,13 +26,13 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: PLR0911 - one
     """Return the rows that answer the query, in its order."""
     match query:
         case Latest(match=match):
-            found = [entry for entry in _latest(_until(state, match)) if _matches(entry, match)]
+            found = _matching(state, match, _latest(_until(state, match)))
             return sorted(found, key=_natural_order(state))
         case Records(match=match):
-            newest = {entry.record_id: entry for entry in _until(state, match) if _matches(entry, match)}
+            newest = {entry.record_id: entry for entry in _matching(state, match, _until(state, match))}
             return sorted(newest.values(), key=_natural_order(state))
         case Entries(match=match, limit=limit):
-            found = [entry for entry in _until(state, match) if _matches(entry, match)]
+            found = _matching(state, match, _until(state, match))
             return found[::-1][:limit]
         case Locations(keys=keys):
             return _locations(state, keys)
@@ -61,6 +62,13 @@ def _until(state: State, match: Match) -> list[Record]:
     for name in match.schema:
         state.key(name)  # refuses an unknown one, which would match nothing in silence
     return [entry for entry in state.log if match.as_of is None or entry.timestamp <= match.as_of]
+
+
+def _matching(state: State, match: Match, entries: Iterable[Record]) -> list[Record]:
+    found = [entry for entry in entries if _matches(entry, match)]
+    if match.where is None:
+        return found
+    return where_it_holds(state, match.where, found, list(_latest(_until(state, match))))
 
 
 def _latest(log: Iterable[Record]) -> Iterator[Record]:

@@ -379,11 +379,17 @@ class Match:
     where: Filter | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a prefix of another type, which a caller may have from a user."""
+        """Refuse a prefix or a filter of another type, which a caller may have from a user."""
         prefix: object = self.record_prefix
         if prefix is not None and not isinstance(prefix, str):
             raise FilterError(
                 f"A record is named by a text, the beginning of its id; {prefix!r} ({type(prefix).__name__}) is none."
+            )
+        where: object = self.where
+        if where is not None and not isinstance(where, Filter):
+            raise FilterError(
+                f"where= takes a filter, such as V == 3 or schema_key('subject') >= 3; {where!r} "
+                f"({type(where).__name__}) is none."
             )
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from scidb.store.duck.filtering import where_it_holds
 from scidb.store.duck.payloads import Payloads
 from scidb.store.duck.sql import (
+    NEWEST_FIRST,
     Condition,
     check_keys,
     entry_conditions,
-    kept_pieces,
+    latest,
     located,
     place_conditions,
     quote,
-    same_result,
     version_fits,
 )
 from scidb.store.duck.state import Row
@@ -35,7 +37,6 @@ _COLUMNS: Final = (
     "r.nbytes, m.lineage_id, m.call_id, m.output_num, m.piece, m.pieces, m.user_id, m.timestamp, m.seq, "
     "m.record_no, r.layout"
 )
-_NEWEST_FIRST: Final = "m.timestamp DESC, m.seq DESC"
 
 _FEW: Final = 2_000
 
@@ -50,6 +51,18 @@ _WINDOW_BYTES: Final = 64 * 2**20
 def find_rows(connection: Connection, state: State, query: Latest | Records | Entries) -> list[Row]:
     """Return the entries that answer a question, in its order."""
     match = query.match
+    if match.where is None:
+        return _matching_rows(connection, state, query)
+    everywhere = replace(match, where=None)
+    if isinstance(query, Entries):
+        # The limit counts what the filter leaves.
+        rows = _matching_rows(connection, state, Entries(everywhere))
+        return where_it_holds(connection, state, match, rows)[: query.limit]
+    return where_it_holds(connection, state, match, _matching_rows(connection, state, type(query)(everywhere)))
+
+
+def _matching_rows(connection: Connection, state: State, query: Latest | Records | Entries) -> list[Row]:
+    match = query.match
     if isinstance(query, Latest):
         known = _remembered(state, match)
         if known is not None:
@@ -62,35 +75,27 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
     until = Condition()
     if match.as_of is not None:
         until.add("m.timestamp <= ?", match.as_of)
-    conditions = f"{place.text()} AND {until.text()}"
-    entries = (
-        f"SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) WHERE {conditions}"
-    )
-    parameters = [*place.parameters, *until.parameters]
+    place.add(until.text(), *until.parameters)
+    conditions, parameters = place.text(), place.parameters
     if isinstance(query, Latest):
         few = _latest_of_few(connection, state, match, conditions, parameters)
         if few is not None:
             return few
-        newest = (
-            f"({entries} QUALIFY row_number() OVER (PARTITION BY m.variable_name, m.schema_id, m.version_keys "
-            f"ORDER BY {_NEWEST_FIRST}) = 1) m"
-        )
-        kept = "TRUE"
-        if state.has_pieces:
-            newest += f" LEFT JOIN ({kept_pieces(state.keys, until.text())}) c ON {same_result(state.keys)}"
-            kept = "(m.piece IS NULL OR c.pieces IS NULL OR m.piece <= c.pieces)"
-            parameters += until.parameters
+        newest, kept = latest(state.keys, place, until, pieces=state.has_pieces)
         condition = f"{kept} AND {entry.text()}"
         return _rows(connection, state, newest, condition, parameters + entry.parameters, _order(state.keys))
-    parameters += entry.parameters
+    entries = (
+        f"SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) WHERE {conditions}"
+    )
+    parameters = parameters + entry.parameters
     if isinstance(query, Records):
         newest = (
             f"({entries} AND {entry.text()} "
-            f"QUALIFY row_number() OVER (PARTITION BY m.record_no ORDER BY {_NEWEST_FIRST}) = 1) m"
+            f"QUALIFY row_number() OVER (PARTITION BY m.record_no ORDER BY {NEWEST_FIRST}) = 1) m"
         )
         return _rows(connection, state, newest, "TRUE", parameters, _order(state.keys))
     limit = "" if query.limit is None else f" LIMIT {int(query.limit)}"
-    return _rows(connection, state, f"({entries} AND {entry.text()}) m", "TRUE", parameters, _NEWEST_FIRST + limit)
+    return _rows(connection, state, f"({entries} AND {entry.text()}) m", "TRUE", parameters, NEWEST_FIRST + limit)
 
 
 def _latest_of_few(
@@ -151,7 +156,7 @@ def newest_entries(connection: Connection, state: State, record_ids: Iterable[st
     newest = (
         f"(SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) "
         f"WHERE {condition.text()} "
-        f"QUALIFY row_number() OVER (PARTITION BY m.record_id ORDER BY {_NEWEST_FIRST}) = 1) m"
+        f"QUALIFY row_number() OVER (PARTITION BY m.record_id ORDER BY {NEWEST_FIRST}) = 1) m"
     )
     found = _rows(connection, state, newest, "TRUE", condition.parameters, "m.timestamp, m.seq")
     return [row.record for row in found]
