@@ -17,6 +17,7 @@ from scidb.filters.tree import (
     RawFilter,
     Reduce,
     VariableFilter,
+    checked_filter,
 )
 from scidb.filters.values import COMPARE, Kind, Op, Value, kind_of
 
@@ -38,6 +39,7 @@ __all__ = [
     "Reduce",
     "Value",
     "VariableFilter",
+    "checked_filter",
     "kind_of",
     "raw_sql",
     "schema_key",

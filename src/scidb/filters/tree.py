@@ -31,6 +31,7 @@ __all__ = [
     "RawFilter",
     "Reduce",
     "VariableFilter",
+    "checked_filter",
     "comparison",
 ]
 
@@ -101,6 +102,24 @@ class Filter(ABC):
             "and ~ (not), never with and, or, not or a chain such as 1 < V < 2; and put each comparison in brackets: "
             "(V > 1) & (V < 2)."
         )
+
+
+def checked_filter(where: object) -> Filter:
+    """Return what was given as ``where=``, if it is a filter.
+
+    Raises
+    ------
+    FilterError
+        Saying what a filter is.
+
+    """
+    if isinstance(where, Filter):
+        return where
+    hint = " Two variable classes are the same or not, which is no filter." if isinstance(where, bool) else ""
+    raise FilterError(
+        f"where= takes a filter, such as Side == 'L' or schema_key('subject') >= 3; {where!r} "
+        f"({type(where).__name__}) is none.{hint}"
+    )
 
 
 # ------------------------------------------------------------------ comparisons with a variable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnsupportedOperationError
 from scidb.store.memory_filters import where_it_holds
-from scidb.store.model import Entries, Failures, Latest, Location, Locations, Records, Runs, Sources, Trace
+from scidb.store.model import Entries, Failures, Form, Forms, Latest, Location, Locations, Records, Runs, Sources, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,6 +36,8 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: PLR0911 - one
             return found[::-1][:limit]
         case Locations(keys=keys):
             return _locations(state, keys)
+        case Forms(variables=variables):
+            return _forms(state, variables)
         case Runs(limit=limit):
             return list(state.runs.values())[::-1][:limit]
         case Failures(run_id=run_id):
@@ -52,6 +54,15 @@ def _locations(state: State, keys: tuple[str, ...]) -> list[Location]:
     # Values without a zone count as UTC, and come before equal ones that have one.
     ordered = sorted(places, key=lambda values: [(_comparable(value), _is_aware(value)) for value in values])
     return [Location(dict(zip(keys, values, strict=True))) for values in ordered]
+
+
+def _forms(state: State, variables: tuple[str, ...]) -> list[Form]:
+    found = {
+        Form(entry.variable, entry.encoding, entry.schema_version, tuple(entry.schema))
+        for entry in state.log
+        if entry.variable in variables
+    }
+    return sorted(found)
 
 
 # ------------------------------------------------------------------ entries

@@ -32,6 +32,8 @@ __all__ = [
     "Failed",
     "Failure",
     "Failures",
+    "Form",
+    "Forms",
     "KeyAdded",
     "KeyType",
     "KeyTyped",
@@ -348,6 +350,16 @@ class Location:
     schema: Mapping[str, KeyValue]
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Form:
+    """A form that records of a variable have: how their values are stored, and the keys of their locations."""
+
+    variable: str
+    encoding: str
+    schema_version: int
+    keys: tuple[str, ...]  # in schema order
+
+
 # ------------------------------------------------------------------ queries
 
 
@@ -432,6 +444,16 @@ class Locations(Query[Location]):
     """
 
     keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forms(Query[Form]):
+    """The distinct forms of everything that was ever saved of these variables, superseded records included.
+
+    Sorted by all that they say.
+    """
+
+    variables: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

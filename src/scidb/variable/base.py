@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from scidb.filters import Filter
     from scidb.store.model import KeyValue, Record
     from scidb.variable.units import Units
 
@@ -160,6 +161,7 @@ class BaseVariable(metaclass=VariableMeta):
         iloc: Any = None,
         as_table: bool = False,
         *,
+        where: Filter | None = None,
         as_of: Any = None,
         db: object | None = None,
         params: Mapping[str, object] | None = None,
@@ -177,6 +179,9 @@ class BaseVariable(metaclass=VariableMeta):
             Rows of a DataFrame, Series or array, selected after loading as in pandas.
         as_table
             Return a DataFrame of keys, version keys and a column named after the class.
+        where
+            A filter, such as ``Side == "L"``: only what is at locations for which it holds. Of what `for_each`
+            made there, the results under this very filter, or else those under none.
         as_of
             Look at the database as it was then: a timestamp text or a datetime (naive means UTC).
         db, params, **metadata
@@ -185,7 +190,9 @@ class BaseVariable(metaclass=VariableMeta):
         Raises
         ------
         NotFoundError
-            When nothing matches.
+            When nothing matches, or the filter leaves nothing of it.
+        FilterError
+            When the filter does not fit what is to be loaded.
 
         """
         return database_or_current(db).load(
@@ -194,6 +201,7 @@ class BaseVariable(metaclass=VariableMeta):
             loc=loc,
             iloc=iloc,
             as_table=as_table,
+            where=where,
             as_of=as_of,
             params=params,
             **metadata,
@@ -206,6 +214,7 @@ class BaseVariable(metaclass=VariableMeta):
         loc: Any = None,
         iloc: Any = None,
         *,
+        where: Filter | None = None,
         as_of: Any = None,
         db: object | None = None,
         params: Mapping[str, object] | None = None,
@@ -222,7 +231,7 @@ class BaseVariable(metaclass=VariableMeta):
 
         """
         found = database_or_current(db).load_one(
-            cls, version=version, loc=loc, iloc=iloc, as_of=as_of, params=params, **metadata
+            cls, version=version, loc=loc, iloc=iloc, where=where, as_of=as_of, params=params, **metadata
         )
         return cast("Self", found)
 
@@ -241,6 +250,7 @@ class BaseVariable(metaclass=VariableMeta):
         include_record_id: bool = False,
         version_id: str = "latest",
         *,
+        where: Filter | None = None,
         as_of: Any = None,
         db: object | None = None,
         params: Mapping[str, object] | None = None,
@@ -256,7 +266,7 @@ class BaseVariable(metaclass=VariableMeta):
             Add a column ``record_id`` to the DataFrame.
         version_id
             ``"latest"``: the latest record per location and version keys. ``"all"``: each distinct record once.
-        as_of, db, params, **metadata
+        where, as_of, db, params, **metadata
             As in `load`.
 
         """
@@ -265,6 +275,7 @@ class BaseVariable(metaclass=VariableMeta):
             as_df=as_df,
             include_record_id=include_record_id,
             version_id=version_id,
+            where=where,
             as_of=as_of,
             params=params,
             **metadata,

@@ -21,16 +21,16 @@ from scidb.store.duck.sql import (
 )
 from scidb.store.duck.state import Row
 from scidb.store.duck.types import KEY_SQL_TYPES, fitting_text, key_order, key_value
-from scidb.store.model import Chunk, Entries, Latest, Location, Match, Record, Records
+from scidb.store.model import Chunk, Entries, Form, Latest, Location, Match, Record, Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import State
-    from scidb.store.model import Locations, SchemaKey
+    from scidb.store.model import Forms, Locations, SchemaKey
 
-__all__ = ["chunks", "find_locations", "find_rows", "is_one_place", "newest_entries"]
+__all__ = ["chunks", "find_forms", "find_locations", "find_rows", "is_one_place", "newest_entries"]
 
 _COLUMNS: Final = (
     "m.record_id, m.variable_name, m.schema_id, m.version_keys, m.content_hash, m.schema_version, r.encoding, "
@@ -146,6 +146,24 @@ def find_locations(connection: Connection, state: State, query: Locations) -> li
     places = {tuple(key_value(types[name], text) for name, text in zip(query.keys, row, strict=False)) for row in rows}
     ordered = sorted(places, key=lambda values: [key_order(value) for value in values])
     return [Location(dict(zip(query.keys, values, strict=True))) for values in ordered]
+
+
+def find_forms(connection: Connection, state: State, query: Forms) -> list[Form]:
+    """Return the distinct forms of everything that was ever saved of some variables."""
+    named = Condition()
+    named.one_of("m.variable_name", query.variables)
+    given = "".join(f", s.{quote(key.name)} IS NOT NULL" for key in state.keys)
+    rows = connection.rows(
+        f"SELECT DISTINCT m.variable_name, r.encoding, r.schema_version{given} FROM _record_metadata m "
+        f"JOIN _schema s ON s.schema_id = m.schema_id JOIN _records r ON r.record_no = m.record_no "
+        f"WHERE {named.text()}",
+        named.parameters,
+    )
+    names = [key.name for key in state.keys]
+    return sorted(
+        Form(variable, encoding, version, tuple(itertools.compress(names, has)))
+        for variable, encoding, version, *has in rows
+    )
 
 
 def newest_entries(connection: Connection, state: State, record_ids: Iterable[str]) -> list[Record]:

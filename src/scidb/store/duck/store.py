@@ -17,7 +17,7 @@ from scidb.store.duck.connection import Connection
 from scidb.store.duck.events import find_failures, find_runs, find_sources
 from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_texts
-from scidb.store.duck.read import chunks, find_locations, find_rows, is_one_place
+from scidb.store.duck.read import chunks, find_forms, find_locations, find_rows, is_one_place
 from scidb.store.duck.state import Variable
 from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
@@ -25,6 +25,7 @@ from scidb.store.duck.write import Written, write_batch
 from scidb.store.model import (
     Entries,
     Failures,
+    Forms,
     Latest,
     Locations,
     Records,
@@ -270,6 +271,8 @@ class DuckStore:
                 return [row.record for row in self._rows(query)]
             case Locations():
                 return find_locations(self._connection, self._current(), query)
+            case Forms():
+                return find_forms(self._connection, self._current(), query)
             case Runs():
                 return find_runs(self._connection, query)
             case Failures():
