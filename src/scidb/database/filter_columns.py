@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from scidb.codecs import Compared, physical_value
 from scidb.exceptions import FilterError, did_you_mean
-from scidb.filters import ColumnFilter, InFilter, MissingFilter, VariableFilter, kind_of
+from scidb.filters import ColumnFilter, InFilter, MissingFilter, VariableFilter, comparison, kind_of
 from scidb.records import contents_of
 
 if TYPE_CHECKING:
@@ -42,16 +42,19 @@ def resolve_leaf(leaf: VariableLeaf, encodings: Sequence[str]) -> Filter:
     if not encodings:
         return leaf  # nothing was saved; the store says so
     found = _find(leaf, [contents_of(encoding) for encoding in encodings])
+    # By itself, a variable means the column "value".
+    is_plain = found.column == "value" and (isinstance(leaf, VariableFilter) or leaf.column is None)
+    column = None if is_plain else found.column
     match leaf:
         case MissingFilter():
-            return replace(leaf, column=found.column)
+            return replace(leaf, column=column)
         case InFilter(values=values):
             stored = tuple(_value(leaf, value, found.compared) for value in values)
-            return replace(leaf, column=found.column, values=stored)
+            return replace(leaf, column=column, values=stored)
     if leaf.op not in ("==", "!=") and not found.compared.ordered:
         raise undecided(leaf, "the order of categories is not known to a filter; use ==, != or isin([...])")
     value = _value(leaf, leaf.value, found.compared)
-    return ColumnFilter(leaf.variable, found.column, leaf.op, value, leaf.reduce)
+    return comparison(leaf.variable, column, leaf.op, value, leaf.reduce)
 
 
 def _value(leaf: VariableLeaf, value: Value, compared: Compared) -> Value:

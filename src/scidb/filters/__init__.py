@@ -18,6 +18,7 @@ from scidb.filters.tree import (
     Reduce,
     VariableFilter,
     checked_filter,
+    comparison,
 )
 from scidb.filters.values import COMPARE, Kind, Op, Value, kind_of
 
@@ -40,6 +41,7 @@ __all__ = [
     "Value",
     "VariableFilter",
     "checked_filter",
+    "comparison",
     "kind_of",
     "raw_sql",
     "schema_key",
