@@ -240,9 +240,9 @@ def test_the_number_of_look_ups_does_not_depend_on_the_combinations() -> None:
     for people in (2, 40):
         store = _Counting(MemoryStore([SchemaKey("subject"), SchemaKey("trial")]))
         with DatabaseManager(store) as db:
-            for variable, value in ((Signal, 1.0), (Hand, "L")):
-                places = [({"subject": subject, "trial": trial}) for subject in range(people) for trial in (1, 2)]
-                variable.save_many([(value, place) for place in places], db=db)
+            places = [{"subject": subject, "trial": trial} for subject in range(people) for trial in (1, 2)]
+            Signal.save_many([(10.0 * place["subject"] + place["trial"], place) for place in places], db=db)
+            Hand.save_many([("L", place) for place in places], db=db)
             store.asked = 0
             report = for_each(
                 _same, {"signal": Signal}, [Result], where=(Hand == "L") & (Signal > 0), db=db, subject=[], trial=[]
