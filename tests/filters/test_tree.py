@@ -114,7 +114,8 @@ def test_order_of_values(values: list[float], random: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, math.nan, np.nan, pd.NA, pd.NaT, np.datetime64("NaT"), np.timedelta64("NaT", "s"), np.float32("nan")]
+    "value",
+    [None, math.nan, np.nan, pd.NA, pd.NaT, np.datetime64("NaT", "s"), np.timedelta64("NaT", "s"), np.float32("nan")],
 )
 def test_missing_value(value: Any) -> None:
     """Comparing with a missing value is refused, and isna() named instead."""
