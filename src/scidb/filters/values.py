@@ -87,8 +87,8 @@ def normal_value(value: object) -> Value:
             plain = None if math.isnan(plain) else plain + 0.0
         case str():
             check_text("A value", plain)
-        case dt.datetime() if plain.tzinfo is not None:
-            plain = _in_utc(plain)
+        case dt.datetime():
+            plain = plain.replace(fold=0) if plain.tzinfo is None else _in_utc(plain)
     if plain is None:
         raise FilterError(
             f"Nothing equals a missing value, so a filter cannot compare with {value!r}. To find what is missing, or "

@@ -24,7 +24,7 @@ from scidb.filters import (
 from scidb.store.duck.asking import check_condition
 from scidb.store.duck.compare import is_given, test
 from scidb.store.duck.sql import Condition, latest, quote
-from scidb.store.duck.types import key_order
+from scidb.store.duck.types import key_order, key_value
 from scidb.store.filter_checks import (
     check_column,
     check_leaves,
@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 
     from scidb.filters import Filter
     from scidb.store.duck.connection import Connection
-    from scidb.store.duck.state import Layout, Row, State
+    from scidb.store.duck.sql import Question
+    from scidb.store.duck.state import Layout, State
     from scidb.store.duck.types import Column
     from scidb.store.filter_checks import KeyLeaf, VariableLeaf
     from scidb.store.model import KeyValue, Match
@@ -58,15 +59,14 @@ Answers: TypeAlias = "NDArray[np.bool_]"
 """One for each target, in the order of their numbers."""
 
 
-def where_it_holds(connection: Connection, state: State, match: Match, rows: Sequence[Row]) -> list[Row]:
-    """Return those of the rows, which match otherwise, at whose location the filter of a match holds."""
+def where_it_holds(connection: Connection, state: State, match: Match, question: Question) -> list[int] | None:
+    """Return the locations at which the filter of a match holds, of those that the question finds; None for all."""
     if match.where is None:
-        return list(rows)
+        return None
     check_leaves(match.where, state.keys, state.variables, state.renamed)
-    targets = _Targets(connection, state, match, rows)
+    targets = _Targets(connection, state, match, question)
     holds = targets.decide(match.where)
-    holding = set(targets.ids[holds].tolist())
-    return [row for row in rows if row.schema_id in holding]
+    return None if holds.all() else targets.ids[holds].tolist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +83,16 @@ class _Values:
 class _Targets:
     """The locations for which a filter is to be decided."""
 
-    def __init__(self, connection: Connection, state: State, match: Match, rows: Sequence[Row]) -> None:
+    def __init__(self, connection: Connection, state: State, match: Match, question: Question) -> None:
         self._connection = connection
         self._state = state
         self._match = match
-        places = {row.schema_id: row.record.schema for row in rows}
-        self._rows = rows
-        self.ids = np.array(sorted(places), np.int64)
-        self._places: list[Mapping[str, KeyValue]] = [places[number] for number in self.ids.tolist()]
+        self._question = question
+        found = connection.table(
+            f"SELECT DISTINCT m.schema_id FROM {question.source} WHERE {question.condition} ORDER BY ALL",
+            question.parameters,
+        )
+        self.ids: NDArray[np.int64] = found.column(0).to_numpy()
         self._covering: pa.Table | None = None
         self._values: dict[str, _Values] = {}
 
@@ -113,9 +115,16 @@ class _Targets:
     # -------------------------------------------------------------- schema keys
 
     def _decide_key(self, leaf: KeyLeaf) -> Answers:
-        values = [place.get(leaf.key) for place in self._places]
-        known = {value: value is not None and _key_fits(leaf, value) for value in set(values)}
-        return np.array([known[value] for value in values], np.bool_)
+        key = self._state.key(leaf.key)
+        found = self._connection.table(
+            f"SELECT s.{quote(key.name)} FROM targets t JOIN _schema s USING (schema_id) ORDER BY t.schema_id",
+            targets=self._table(),
+        )
+        texts = found.column(0).combine_chunks().dictionary_encode()
+        # A key that is not set is the last.
+        known = [_key_fits(leaf, key_value(key.value_type, text)) for text in texts.dictionary.to_pylist()] + [False]
+        answers: Answers = np.array(known, np.bool_)[texts.indices.fill_null(len(known) - 1).to_numpy()]
+        return answers
 
     # -------------------------------------------------------------- variables
 
@@ -150,7 +159,20 @@ class _Targets:
         return counted.astype(np.int64)
 
     def _where(self, targets: Answers) -> list[Mapping[str, KeyValue]]:
-        return [self._places[number] for number in np.flatnonzero(targets)]
+        return self._places("targets t JOIN _schema s USING (schema_id)", (), self.ids[targets])
+
+    def _places(
+        self, source: str, parameters: Sequence[object], ids: NDArray[np.int64] | None = None
+    ) -> list[Mapping[str, KeyValue]]:
+        keys = "".join(f", s.{quote(key.name)}" for key in self._state.keys)
+        found = self._connection.table(
+            f"SELECT DISTINCT s.schema_id{keys} FROM {source} ORDER BY ALL", parameters, targets=self._table(ids)
+        )
+        columns = [column.to_pylist() for column in found.columns]
+        return [self._state.show(number, tuple(texts)) for number, *texts in zip(*columns, strict=True)]
+
+    def _table(self, ids: NDArray[np.int64] | None = None) -> pa.Table:
+        return pa.table({"schema_id": self.ids if ids is None else ids})
 
     def _load(self, variable: str) -> _Values:
         if self._covering is None:
@@ -210,7 +232,7 @@ class _Targets:
                 "SELECT t.schema_id, s.schema_id FROM targets t JOIN _schema x ON x.schema_id = t.schema_id "
                 f"JOIN _schema s ON {_mask('s', names)} = {int(mask)}{same} WHERE {_mask('x', names)} <> {int(mask)}"
             )
-        return self._connection.table(" UNION ALL ".join(parts), targets=pa.table({"schema_id": self.ids}))
+        return self._connection.table(" UNION ALL ".join(parts), targets=self._table())
 
     def _until(self) -> Condition:
         until = Condition()
@@ -225,13 +247,8 @@ class _Targets:
 
     def _all_places(self, variable: str) -> list[Mapping[str, KeyValue]]:
         condition = self._entries_of(variable)
-        keys = "".join(f", s.{quote(key.name)}" for key in self._state.keys)
-        found = self._connection.rows(
-            f"SELECT DISTINCT m.schema_id{keys} FROM _record_metadata m JOIN _schema s USING (schema_id) "
-            f"WHERE {condition.text()} ORDER BY ALL",
-            condition.parameters,
-        )
-        return [self._state.show(number, tuple(texts)) for number, *texts in found]
+        source = f"_record_metadata m JOIN _schema s USING (schema_id) WHERE {condition.text()}"
+        return self._places(source, condition.parameters)
 
     # -------------------------------------------------------------- SQL
 
@@ -239,18 +256,22 @@ class _Targets:
         """Decide by the rows of the view that are among those asked for; what it does not show is undecided."""
         variable = self._variable_of(leaf)
         check_condition(leaf.sql)
-        wanted = {row.record.record_id: row.schema_id for row in self._rows}
+        asked = self._connection.rows(
+            f"SELECT m.record_id, m.schema_id FROM {self._question.source} WHERE {self._question.condition}",
+            self._question.parameters,
+        )
+        places = np.searchsorted(self.ids, [number for _, number in asked]).tolist()
+        wanted = {record_id: place for (record_id, _), place in zip(asked, places, strict=True)}
         seen, passed = (np.zeros(len(self.ids), np.int64) for _ in range(2))
         if self._state.variables[variable].layouts:
             # A line of its own, so that a comment in the condition ends.
             found = self._connection.select(
                 f"SELECT record_id, CAST(({leaf.sql}\n) AS BOOLEAN) AS holds FROM {quote(variable)}", ()
             )
-            positions = {number: position for position, number in enumerate(self.ids.tolist())}
             for record_id, holds in zip(*(column.to_pylist() for column in found.columns), strict=True):
                 if record_id in wanted:
-                    seen[positions[wanted[record_id]]] += 1
-                    passed[positions[wanted[record_id]]] += holds is True
+                    seen[wanted[record_id]] += 1
+                    passed[wanted[record_id]] += holds is True
         if (mixed := (seen == 0) | ((passed > 0) & (passed < seen))).any():
             raise raw_undecided(leaf, self._where(mixed), is_seen=bool(seen[np.argmax(mixed)]))
         return passed > 0

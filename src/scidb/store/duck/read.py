@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.store.duck.filtering import where_it_holds
@@ -11,6 +10,7 @@ from scidb.store.duck.payloads import Payloads
 from scidb.store.duck.sql import (
     NEWEST_FIRST,
     Condition,
+    Question,
     check_keys,
     entry_conditions,
     latest,
@@ -51,56 +51,62 @@ _WINDOW_BYTES: Final = 64 * 2**20
 def find_rows(connection: Connection, state: State, query: Latest | Records | Entries) -> list[Row]:
     """Return the entries that answer a question, in its order."""
     match = query.match
-    if match.where is None:
-        return _matching_rows(connection, state, query)
-    everywhere = replace(match, where=None)
-    if isinstance(query, Entries):
-        # The limit counts what the filter leaves.
-        rows = _matching_rows(connection, state, Entries(everywhere))
-        return where_it_holds(connection, state, match, rows)[: query.limit]
-    return where_it_holds(connection, state, match, _matching_rows(connection, state, type(query)(everywhere)))
+    if match.where is not None:
+        return _filtered_rows(connection, state, query)
+    if isinstance(query, Latest) and (known := _remembered(state, match)) is not None:
+        return known
+    place, until = _place(connection, state, match)
+    if isinstance(query, Latest) and (few := _latest_of_few(connection, state, match, place)) is not None:
+        return few
+    return _rows(connection, state, _question(state, query, place, until))
 
 
-def _matching_rows(connection: Connection, state: State, query: Latest | Records | Entries) -> list[Row]:
+def _filtered_rows(connection: Connection, state: State, query: Latest | Records | Entries) -> list[Row]:
+    """Ask first where something is, then whether the filter holds there, and then for what is at those locations."""
     match = query.match
-    if isinstance(query, Latest):
-        known = _remembered(state, match)
-        if known is not None:
-            return known
+    everywhere = Entries(match) if isinstance(query, Entries) else query  # the limit counts what the filter leaves
+    holding = where_it_holds(connection, state, match, _question(state, everywhere, *_place(connection, state, match)))
+    place, until = _place(connection, state, match)
+    if holding is not None:
+        place.one_of("m.schema_id", holding)
+    return _rows(connection, state, _question(state, query, place, until))
+
+
+def _place(connection: Connection, state: State, match: Match) -> tuple[Condition, Condition]:
+    """Return what is asked of variable, location, version keys and time, and the part on the time."""
     place = place_conditions(state.keys, match, _versions(connection, match))
     schema_id = _one_place(state, match)
     if schema_id is not None:
         place.one_of("m.schema_id", [schema_id])
-    entry = entry_conditions(match)
     until = Condition()
     if match.as_of is not None:
         until.add("m.timestamp <= ?", match.as_of)
-    place.add(until.text(), *until.parameters)
-    conditions, parameters = place.text(), place.parameters
+        place.add("m.timestamp <= ?", match.as_of)
+    return place, until
+
+
+def _question(state: State, query: Latest | Records | Entries, place: Condition, until: Condition) -> Question:
+    entry = entry_conditions(query.match)
     if isinstance(query, Latest):
-        few = _latest_of_few(connection, state, match, conditions, parameters)
-        if few is not None:
-            return few
-        newest, kept = latest(state.keys, place, until, pieces=state.has_pieces)
-        condition = f"{kept} AND {entry.text()}"
-        return _rows(connection, state, newest, condition, parameters + entry.parameters, _order(state.keys))
-    entries = (
-        f"SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) WHERE {conditions}"
-    )
-    parameters = parameters + entry.parameters
+        source, kept = latest(state.keys, place, until, pieces=state.has_pieces)
+        place.add(entry.text(), *entry.parameters)
+        return Question(source, f"{kept} AND {entry.text()}", place.parameters, _order(state.keys))
+    place.add(entry.text(), *entry.parameters)
+    newest = ""
+    order, limit = NEWEST_FIRST, ""
     if isinstance(query, Records):
-        newest = (
-            f"({entries} AND {entry.text()} "
-            f"QUALIFY row_number() OVER (PARTITION BY m.record_no ORDER BY {NEWEST_FIRST}) = 1) m"
-        )
-        return _rows(connection, state, newest, "TRUE", parameters, _order(state.keys))
-    limit = "" if query.limit is None else f" LIMIT {int(query.limit)}"
-    return _rows(connection, state, f"({entries} AND {entry.text()}) m", "TRUE", parameters, NEWEST_FIRST + limit)
+        newest = f" QUALIFY row_number() OVER (PARTITION BY m.record_no ORDER BY {NEWEST_FIRST}) = 1"
+        order = _order(state.keys)
+    elif query.limit is not None:
+        limit = f" LIMIT {int(query.limit)}"
+    source = (
+        f"(SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) "
+        f"WHERE {place.text()}{newest}) m"
+    )
+    return Question(source, "TRUE", place.parameters, order + limit)
 
 
-def _latest_of_few(
-    connection: Connection, state: State, match: Match, conditions: str, parameters: Sequence[object]
-) -> list[Row] | None:
+def _latest_of_few(connection: Connection, state: State, match: Match, place: Condition) -> list[Row] | None:
     """Pick the newest of few entries here, since planning that in SQL takes longer than all the rest.
 
     None when they are many, or when the question needs more than the newest.
@@ -113,8 +119,8 @@ def _latest_of_few(
     columns = ", ".join([_COLUMNS, *(f"s.{quote(key.name)}" for key in state.keys)])
     found = connection.rows(
         f"SELECT {columns} FROM _record_metadata m JOIN _schema s ON s.schema_id = m.schema_id "
-        f"JOIN _records r ON r.record_no = m.record_no WHERE {conditions} LIMIT {_FEW + 1}",
-        parameters,
+        f"JOIN _records r ON r.record_no = m.record_no WHERE {place.text()} LIMIT {_FEW + 1}",
+        place.parameters,
     )
     if len(found) > _FEW:
         return None
@@ -176,19 +182,17 @@ def newest_entries(connection: Connection, state: State, record_ids: Iterable[st
         f"WHERE {condition.text()} "
         f"QUALIFY row_number() OVER (PARTITION BY m.record_id ORDER BY {NEWEST_FIRST}) = 1) m"
     )
-    found = _rows(connection, state, newest, "TRUE", condition.parameters, "m.timestamp, m.seq")
+    found = _rows(connection, state, Question(newest, "TRUE", condition.parameters, "m.timestamp, m.seq"))
     return [row.record for row in found]
 
 
-def _rows(
-    connection: Connection, state: State, source: str, condition: str, parameters: Sequence[object], order: str
-) -> list[Row]:
+def _rows(connection: Connection, state: State, question: Question) -> list[Row]:
     keys = "".join(f", m.k{number}" for number in range(len(state.keys)))
     query = (
-        f"SELECT {_COLUMNS}{keys} FROM {source} JOIN _records r ON r.record_no = m.record_no "
-        f"WHERE {condition}{f' ORDER BY {order}' if order else ''}"
+        f"SELECT {_COLUMNS}{keys} FROM {question.source} JOIN _records r ON r.record_no = m.record_no "
+        f"WHERE {question.condition} ORDER BY {question.order}"
     )
-    return [_row(state, row) for row in connection.rows(query, parameters)]
+    return [_row(state, row) for row in connection.rows(query, question.parameters)]
 
 
 def _row(state: State, row: tuple[Any, ...]) -> Row:

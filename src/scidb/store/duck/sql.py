@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NEWEST_FIRST",
     "Condition",
+    "Question",
     "check_keys",
     "entry_conditions",
     "kept_pieces",
@@ -74,6 +75,16 @@ class Condition:
     def text(self) -> str:
         """Return the conditions as one expression."""
         return " AND ".join(self.parts) or "TRUE"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which entries ``m`` are asked for: where they come from, on what condition, in which order."""
+
+    source: str
+    condition: str
+    parameters: Sequence[object]
+    order: str
 
 
 def check_keys(keys: Sequence[SchemaKey], names: Iterable[str]) -> None:
