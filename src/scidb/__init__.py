@@ -4,6 +4,7 @@ from scidb._version import __version__
 from scidb.addressing import any_of
 from scidb.database import DatabaseManager
 from scidb.exceptions import *  # noqa: F403 - every error is also reachable as scidb.X
+from scidb.filters import ColumnSelection, raw_sql, schema_key
 from scidb.foreach import Fixed, ForEachConfig, ForEachReport, PathInput, for_each
 from scidb.hashing import canonical_hash
 from scidb.session import configure_database, get_database, open_database
@@ -14,6 +15,7 @@ open = open_database  # noqa: A001 - as in h5py or xarray, and left out of __all
 
 __all__ = [
     "BaseVariable",
+    "ColumnSelection",
     "DatabaseManager",
     "Fixed",
     "ForEachConfig",
@@ -29,5 +31,7 @@ __all__ = [
     "configure_database",
     "for_each",
     "get_database",
+    "raw_sql",
+    "schema_key",
     "thunk",
 ]

@@ -27,6 +27,7 @@ __all__ = [
     "ambiguous",
     "class_named",
     "column_of",
+    "contents_of",
     "encode_stored",
     "instances",
     "instant",
@@ -81,6 +82,11 @@ def values_of(chunk: Chunk, cls: type[BaseVariable]) -> list[Any]:
     encoding, custom = _unmark_custom(chunk.records[0].encoding)
     values = codecs.decode(encoding, chunk.table, given=chunk.given)
     return values if cls is BaseVariable else present_values(cls, values, chunk.records, custom=custom)
+
+
+def contents_of(encoding: str) -> codecs.Contents:
+    """Return what filters can compare in the values of a record: of what ``to_db`` made, its table."""
+    return codecs.contents(_unmark_custom(encoding)[0])
 
 
 def is_recallable(record: Record) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from scidb.codecs.base import Codec, Parameters, canonical_json
+from scidb.codecs.contents import Contents, dtype_compared, items, single
 from scidb.codecs.primitive import (
     as_numpy,
     can_be_kept,
@@ -123,6 +124,15 @@ class ArrayCodec(Codec):
             return self.decode(table, parameters)
         flat = [kept(cell, dtype) for cell in cells(table.column("value"))]
         return [restore_class(arrange(value, parameters), parameters) for value in flat]
+
+    def contents(self, parameters: Parameters) -> Contents:
+        """Return the one column of a 1-D array; of other ranks, nothing."""
+        dtype = dtype_from_text(parameters["dtype"])
+        if parameters.get("shape") == []:
+            return single(dtype_compared(dtype))
+        if parameters.keys() & {"columns", "trailing", "shape"} or dtype.kind == "c":
+            return Contents("other")
+        return items(dtype_compared(dtype))
 
     def nbytes(self, values: Sequence[NDArray[Any]], table: pa.Table) -> tuple[int, ...]:  # noqa: ARG002
         """Return the bytes of the samples."""

@@ -10,6 +10,7 @@ durations in them as integers. The Arrow schema, with its metadata, is in the pa
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scidb.codecs.base import Codec, Parameters, unsupported
+from scidb.codecs.contents import Compared, Contents, StoredColumn, items, single
 from scidb.codecs.primitive import cells, lists
 from scidb.codecs.tagged import from_json, from_text, path_text, to_json, to_text
 from scidb.exceptions import SerializationError
@@ -25,7 +27,9 @@ from scidb.store.names import unique_columns
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["ArrowCodec", "column_from_arrow", "column_to_arrow", "describe_column"]
+    from scidb.filters import Kind
+
+__all__ = ["ArrowCodec", "column_from_arrow", "column_to_arrow", "compared_with", "describe_column"]
 
 types = pa.types
 
@@ -84,7 +88,7 @@ class ArrowCodec(Codec):
 
     def decode(self, table: pa.Table, parameters: Parameters) -> list[Any]:
         """Return values of exactly that schema, each in one chunk."""
-        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(parameters["schema"])))
+        schema = _schema_of(parameters)
         by_column = [cells(table.column(name)) for name in parameters["physical"]]
         restored = []
         for row in zip(*by_column, strict=True):
@@ -97,6 +101,14 @@ class ArrowCodec(Codec):
             ]
             restored.append(_RESTORE[parameters["type"]](arrays, schema))
         return restored
+
+    def contents(self, parameters: Parameters) -> Contents:
+        """Return the columns of a table, or the one of an array."""
+        schema = _schema_of(parameters)
+        compared = [compared_with(field.type, said) for field, said in zip(schema, parameters["columns"], strict=True)]
+        if parameters["type"] not in ("table", "batch"):
+            return (single if parameters["type"] == "scalar" else items)(compared[0], parameters["physical"][0])
+        return Contents("table", tuple(map(StoredColumn, schema.names, parameters["physical"], compared)))
 
     def nbytes(self, values: Sequence[Any], table: pa.Table) -> tuple[int, ...]:
         """Return the size of each row of the table."""
@@ -117,6 +129,10 @@ def _schema(value: Any) -> pa.Schema:
     if isinstance(value, pa.Table | pa.RecordBatch):
         return value.schema
     return pa.schema([("value", value.type)])
+
+
+def _schema_of(parameters: Parameters) -> pa.Schema:
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(parameters["schema"])))
 
 
 def _columns(value: Any) -> list[Any]:
@@ -186,6 +202,30 @@ def column_from_arrow(cell: pa.Array, kind: pa.DataType, described: Parameters) 
     if restored.type != kind or len(restored) != len(cell):
         raise SerializationError(f"A column of Arrow type {kind} cannot be restored from {cell.type}.")
     return restored
+
+
+def compared_with(kind: pa.DataType, described: Parameters) -> Compared | None:
+    """Return what a filter compares items of this type with, as they are stored."""
+    if described["as"] == _JSON:
+        return None
+    if types.is_dictionary(kind):
+        found = compared_with(kind.value_type, described)
+        return replace(found, ordered=not kind.ordered) if found else None
+    if types.is_timestamp(kind):
+        return Compared("datetime with a time zone" if kind.tz else "datetime")
+    if types.is_duration(kind):
+        return Compared("timedelta", kind.unit)
+    return next((Compared(word) for matches, word in _KINDS if matches(kind)), None)
+
+
+_KINDS: Final[tuple[tuple[Callable[[pa.DataType], bool], Kind | None], ...]] = (
+    (types.is_boolean, "bool"),
+    (types.is_integer, "number"),
+    (types.is_floating, "number"),
+    (types.is_date32, "date"),
+    (types.is_null, None),
+    *((matches, "text") for matches in _TEXT),
+)
 
 
 # ------------------------------------------------------------------ what a column is

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import pyarrow as pa
 
+from scidb.codecs.contents import Contents
 from scidb.exceptions import SciDBWarning, SerializationError, UnsupportedValueError
 from scidb.extras import require
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.metadata import EntryPoint
 
-__all__ = ["Codec", "Encoded", "Parameters", "canonical_json", "decode", "encode", "unsupported"]
+__all__ = ["Codec", "Encoded", "Parameters", "canonical_json", "contents", "decode", "encode", "unsupported"]
 
 Parameters: TypeAlias = dict[str, Any]
 """What restores a value besides its table; JSON types only."""
@@ -96,6 +97,10 @@ class Codec(ABC):
     @abstractmethod
     def nbytes(self, values: Sequence[Any], table: pa.Table) -> tuple[int, ...]:
         """Return the size of each value, which is also a row of the table."""
+
+    def contents(self, parameters: Parameters) -> Contents:  # noqa: ARG002 - used where it is overridden
+        """Return what filters can compare in values of these parameters; overridden where that is something."""
+        return Contents("other")
 
     def partition(self, values: Sequence[object]) -> list[tuple[Parameters, Sequence[int]]]:
         """Group the values by equal parameters; overridden where that needs no look at each of them."""
@@ -177,6 +182,29 @@ def decode(encoding: str, table: pa.Table, *, given: bool = False) -> list[objec
             "were written by a newer version of SciDB or of a library.",
             encoding=encoding,
         ) from error
+
+
+def contents(encoding: str) -> Contents:
+    """Return what filters can compare in the values of an encoding: columns and what they compare with.
+
+    Examples
+    --------
+    >>> (part,) = encode([1.5])
+    >>> contents(part.encoding).columns
+    (StoredColumn(label=None, name='value', compared=Compared(kind='number', unit='', ordered=True)),)
+
+    Raises
+    ------
+    SerializationError
+        When the codec is unknown, or the encoding is none.
+
+    """
+    name, parameters = _parse(encoding)
+    codec = _codec_named(name)
+    try:
+        return codec.contents(parameters)
+    except _MISFITS as error:
+        raise SerializationError(f"Not an encoding: {encoding[:200]!r}: {error}.", encoding=encoding) from error
 
 
 def canonical_json(value: object) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scidb.codecs.base import Parameters
+    from scidb.codecs.contents import Compared
 
 __all__ = ["ArrowColumn"]
 
@@ -33,6 +34,10 @@ class ArrowColumn(ColumnKind):
         shown = str(whole.type)
         return {"type": shown, "schema": base64.b64encode(schema).decode(), **arrow.describe_column(whole, *keys)}
 
+    def compared(self, parameters: Parameters) -> Compared | None:
+        """Return what the values of the Arrow type are compared with."""
+        return arrow.compared_with(_type(parameters), parameters)
+
     def store(self, arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> list[pa.Array]:  # noqa: ARG002
         """Return the values in the nearest type that a store has."""
         wholes = [pa.array(array) for array in arrays]
@@ -43,6 +48,8 @@ class ArrowColumn(ColumnKind):
 
     def restore(self, parts: Sequence[pa.Array], parameters: Parameters) -> Any:
         """Return the values in exactly that type."""
-        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(parameters["schema"])))
-        kind = schema.field(0).type
-        return pd.arrays.ArrowExtensionArray(arrow.column_from_arrow(parts[0], kind, parameters))
+        return pd.arrays.ArrowExtensionArray(arrow.column_from_arrow(parts[0], _type(parameters), parameters))
+
+
+def _type(parameters: Parameters) -> pa.DataType:
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(parameters["schema"]))).field(0).type

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from scidb.codecs import base
 from scidb.codecs.base import Parameters, unsupported
 from scidb.codecs.columns import ColumnKind, end_to_end
+from scidb.codecs.contents import Compared
 from scidb.codecs.tagged import from_text, is_utf8, path_text, to_text
 from scidb.exceptions import SerializationError, UnsupportedValueError
 
@@ -55,6 +56,10 @@ class TextColumn(ColumnKind):
         words = cells if kinds == {str} else [cell for cell in cells if type(cell) is str]
         return {"missing": "nan" if float in kinds else "None"} if is_utf8("".join(words)) else None
 
+    def compared(self, parameters: Parameters) -> Compared | None:  # noqa: ARG002
+        """Return that it is text."""
+        return Compared("text")
+
     def store(self, arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> list[pa.Array]:  # noqa: ARG002
         """Return the texts."""
         return [end_to_end([pa.array(array, pa.large_string(), from_pandas=True) for array in arrays])]
@@ -82,6 +87,10 @@ class StringColumn(ColumnKind):
         if dtype.storage == "python" and not is_utf8("".join(filter(None, _objects(array)))):
             described["tagged"] = True
         return described
+
+    def compared(self, parameters: Parameters) -> Compared | None:
+        """Return that it is text, unless that is beyond UTF-8."""
+        return None if parameters.get("tagged") else Compared("text")
 
     def store(self, arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> list[pa.Array]:  # noqa: ARG002
         """Return the texts."""

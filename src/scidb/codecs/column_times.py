@@ -16,6 +16,7 @@ from scidb.codecs.columns import (
     end_to_end,
     values_of,
 )
+from scidb.codecs.contents import Compared
 from scidb.codecs.primitive import as_numpy, to_arrow
 from scidb.codecs.tagged import path_text
 from scidb.codecs.zones import pandas_zone_from_json, pandas_zone_to_json
@@ -39,6 +40,10 @@ class ZonedColumn(ColumnKind):
         if not isinstance(dtype, pd.DatetimeTZDtype):
             return None
         return {"unit": dtype.unit, "zone": pandas_zone_to_json(dtype.tz, path_text(*keys))}
+
+    def compared(self, parameters: Parameters) -> Compared | None:  # noqa: ARG002
+        """Return that it is instants."""
+        return Compared("datetime with a time zone")
 
     def store(self, arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> list[pa.Array]:  # noqa: ARG002
         """Return the instants, in UTC."""

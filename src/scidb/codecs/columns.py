@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from scidb.codecs.base import Parameters, unsupported
+from scidb.codecs.contents import Compared, dtype_compared
 from scidb.codecs.primitive import as_numpy, can_be_kept, check_dtype, dtype_from_text, dtype_text, kept, to_arrow
 from scidb.codecs.tagged import from_json, path_text, to_json
 
@@ -29,6 +30,7 @@ __all__ = [
     "column_from_arrow",
     "column_kept",
     "column_to_arrow",
+    "compared_with",
     "describe_column",
     "end_to_end",
     "suffixes",
@@ -52,6 +54,10 @@ class ColumnKind(ABC):
     def suffixes(self, parameters: Parameters) -> tuple[str, ...]:  # noqa: ARG002
         """Return one ending per physical column; a column that has only one has its own name."""
         return ("",)
+
+    def compared(self, parameters: Parameters) -> Compared | None:  # noqa: ARG002
+        """Return what a filter compares the physical column with; None if with nothing."""
+        return None
 
     @abstractmethod
     def store(self, arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> list[pa.Array]:
@@ -77,6 +83,11 @@ def describe_column(array: Any, *keys: object) -> Parameters:
 def suffixes(parameters: Parameters) -> tuple[str, ...]:
     """Return the endings of the physical columns' names."""
     return _KINDS[parameters["kind"]].suffixes(parameters)
+
+
+def compared_with(parameters: Parameters) -> Compared | None:
+    """Return what a filter compares a column of this description with; None if with nothing."""
+    return _KINDS[parameters["kind"]].compared(parameters)
 
 
 def column_to_arrow(arrays: Sequence[Any], parameters: Parameters, *keys: object) -> list[pa.Array]:
@@ -125,6 +136,10 @@ class NumpyColumn(ColumnKind):
             return None
         check_dtype(array.dtype, path_text(*keys))
         return {"dtype": dtype_text(array.dtype)}
+
+    def compared(self, parameters: Parameters) -> Compared | None:
+        """Return what numpy's values are compared with."""
+        return dtype_compared(dtype_from_text(parameters["dtype"]))
 
     def store(self, arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> list[pa.Array]:  # noqa: ARG002
         """Return the values; a single contiguous array is not copied."""
@@ -184,6 +199,10 @@ class MaskedColumn(ColumnKind):
         dtype = array.dtype
         return {"dtype": dtype.name} if dtype.name in _MASKED and dtype == _MASKED[dtype.name] else None
 
+    def compared(self, parameters: Parameters) -> Compared | None:
+        """Return what the values that are not missing are compared with."""
+        return dtype_compared(_MASKED[parameters["dtype"]].numpy_dtype)
+
     def store(self, arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> list[pa.Array]:  # noqa: ARG002
         """Return the values with their validity."""
         return [end_to_end([pa.array(array) for array in arrays])]
@@ -222,6 +241,10 @@ class SparseColumn(ColumnKind):
     def suffixes(self, parameters: Parameters) -> tuple[str, ...]:
         """Return those of the dense column."""
         return suffixes(parameters["dense"])
+
+    def compared(self, parameters: Parameters) -> Compared | None:
+        """Return what the dense values are compared with."""
+        return compared_with(parameters["dense"])
 
     def store(self, arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> list[pa.Array]:
         """Return the dense values."""

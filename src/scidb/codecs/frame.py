@@ -6,15 +6,26 @@ Frames with the same columns, dtypes and kind of index share an encoding whateve
 from __future__ import annotations
 
 import base64
+import functools
+import json
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pandas as pd
 import pyarrow as pa
 
 from scidb.codecs import column_arrow, column_text, column_times  # noqa: F401 - importing them registers their kinds
-from scidb.codecs.base import Codec, Parameters
+from scidb.codecs.base import Codec, Parameters, canonical_json
 from scidb.codecs.column_text import from_stream, to_stream
-from scidb.codecs.columns import column_from_arrow, column_kept, column_to_arrow, describe_column, suffixes, values_of
+from scidb.codecs.columns import (
+    column_from_arrow,
+    column_kept,
+    column_to_arrow,
+    compared_with,
+    describe_column,
+    suffixes,
+    values_of,
+)
+from scidb.codecs.contents import Contents, StoredColumn, items, plain_label
 from scidb.codecs.labels import (
     describe_levels,
     frequency,
@@ -107,6 +118,25 @@ class FrameCodec(Codec):
         by_column = [cells(table.column(name)) for name in parameters["physical"]]
         return [_restore(row, parameters, column_kept) for row in zip(*by_column, strict=True)]
 
+    def contents(self, parameters: Parameters) -> Contents:
+        """Return the columns of a frame, or the one of a Series, an array or an index."""
+        described, keyed = parameters["columns"], parameters["type"] == "frame"
+        if parameters["type"] == "index":
+            described = _index_columns(parameters)
+            if len(described) != 1:
+                return Contents("other")
+        names = list(parameters["physical"])
+        columns = []
+        for label, column in zip(
+            _labels(canonical_json(parameters["labels"])) if keyed else [None], described, strict=True
+        ):
+            width = len(suffixes(column))
+            columns.append(StoredColumn(label, names[0], compared_with(column) if width == 1 else None))
+            del names[:width]
+        if keyed:
+            return Contents("table", tuple(columns), tuple(names))
+        return items(columns[0].compared, columns[0].name, tuple(names))
+
     def nbytes(self, values: Sequence[Any], table: pa.Table) -> tuple[int, ...]:
         """Return the size of each row of the table."""
         if len(values) == 1:
@@ -166,6 +196,12 @@ def _restore(
     if "unique" in parameters:
         value.flags.allows_duplicate_labels = False
     return value
+
+
+@functools.lru_cache(maxsize=256)
+def _labels(said: str) -> tuple[object, ...]:
+    """Return the labels of columns; many frames differ in everything else."""
+    return tuple(map(plain_label, restore_inline_index(json.loads(said))))
 
 
 def _all_columns(parameters: Parameters) -> list[Parameters]:

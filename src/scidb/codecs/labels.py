@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -9,7 +10,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scidb.codecs.columns import ColumnKind, column_from_arrow, column_to_arrow, describe_column, values_of
+from scidb.codecs.columns import (
+    ColumnKind,
+    column_from_arrow,
+    column_to_arrow,
+    compared_with,
+    describe_column,
+    values_of,
+)
+from scidb.codecs.contents import Compared
 from scidb.codecs.tagged import from_json, to_json
 from scidb.exceptions import SerializationError, UnsupportedValueError
 
@@ -199,6 +208,14 @@ class CategoricalColumn(ColumnKind):
         if "range" not in categories and categories["column"]["kind"] not in _NATURAL:
             described["labels"] = _labels(dtype.categories)
         return described
+
+    def compared(self, parameters: Parameters) -> Compared | None:
+        """Return what the labels are compared with; the order of categories is not the one of their labels."""
+        categories = parameters["categories"]
+        if "labels" in parameters:
+            return Compared("text", ordered=False)
+        labels = Compared("number") if "range" in categories else compared_with(categories["column"])
+        return replace(labels, ordered=False) if labels else None
 
     def store(self, arrays: Sequence[Any], parameters: Parameters, keys: tuple[object, ...]) -> list[pa.Array]:  # noqa: ARG002
         """Return the label of each row."""

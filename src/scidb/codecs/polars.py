@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from scidb.codecs.arrow import column_from_arrow, column_to_arrow, describe_column
 from scidb.codecs.base import Codec, Parameters, unsupported
+from scidb.codecs.contents import Compared, Contents, StoredColumn, items
 from scidb.codecs.primitive import cells, lists
 from scidb.codecs.tagged import path_text
 from scidb.exceptions import SerializationError, UnsupportedValueError
@@ -81,6 +82,15 @@ class PolarsCodec(Codec):
             restored.append(columns[0] if parameters["type"] == "series" else _frame(columns))
         return restored
 
+    def contents(self, parameters: Parameters) -> Contents:
+        """Return the columns of a frame, or the one of a Series."""
+        compared = [_compared(said["dtype"]) for said in parameters["columns"]]
+        if parameters["type"] == "series":
+            return items(compared[0], parameters["physical"][0])
+        # A frame without columns has a physical one all the same.
+        named = zip(parameters["names"], parameters["physical"], compared, strict=False)
+        return Contents("table", tuple(StoredColumn(*one) for one in named))
+
     def nbytes(self, values: Sequence[Any], table: pa.Table) -> tuple[int, ...]:
         """Return the size of each row of the table."""
         if len(values) == 1:
@@ -98,6 +108,30 @@ def _describe(column: pl.Series, *keys: object) -> Parameters:
     except Refusal:
         raise unsupported(f"a polars column of dtype {column.dtype}", path_text(*keys)) from None
     return {"dtype": dtype, **describe_column(as_arrow(column), *keys)}
+
+
+def _compared(form: Any) -> Compared | None:
+    match form:
+        case [("Categorical" | "Enum") as name, *_]:
+            return Compared("text", ordered=name == "Categorical")
+        case ["Datetime", _, zone]:
+            return Compared("datetime with a time zone" if zone else "datetime")
+        case ["Duration", str(unit)]:
+            return Compared("timedelta", unit)
+        case str(name):
+            return _COMPARED.get(name)
+    return None
+
+
+_WIDTHS: Final = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
+_COMPARED: Final = {
+    "Boolean": Compared("bool"),
+    "Categorical": Compared("text"),
+    "Date": Compared("date"),
+    "Null": Compared(None),
+    "String": Compared("text"),
+    **dict.fromkeys((*_WIDTHS, "Float16", "Float32", "Float64"), Compared("number")),
+}
 
 
 def _restore(name: str, cell: pa.Array, dtype: Any, described: Parameters) -> pl.Series:

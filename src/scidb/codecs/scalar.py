@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scidb.codecs.base import Codec, Parameters
+from scidb.codecs.contents import Compared, Contents, dtype_compared, single
 from scidb.codecs.literals import PATHS, is_int64, is_utf8
 from scidb.codecs.primitive import as_numpy, dtype_from_text, dtype_text, to_arrow
 from scidb.codecs.tagged import from_text, to_text
@@ -117,6 +118,15 @@ _TAGGED: Final = (
     type(pd.NA),
     type(np.ma.masked),
 )
+_COMPARED: Final = {
+    "NoneType": Compared(None),
+    "bool": Compared("bool"),
+    "int": Compared("number"),
+    "float": Compared("number"),
+    "str": Compared("text"),
+    "date": Compared("date"),
+    "timedelta": Compared("timedelta", "us"),
+}
 _JSON: Final[Parameters] = {"type": "json"}
 
 
@@ -140,6 +150,14 @@ class ScalarCodec(Codec):
         if form is None or not form.fits([value]):
             return _JSON
         return {"type": type(value).__name__}
+
+    def contents(self, parameters: Parameters) -> Contents:
+        """Return the one column, if its type has values to compare with."""
+        if parameters["type"] == "numpy":
+            return single(dtype_compared(dtype_from_text(parameters["dtype"])))
+        if parameters["type"] == "datetime":
+            return single(Compared("datetime with a time zone" if "zone" in parameters else "datetime"))
+        return single(_COMPARED.get(parameters["type"]))
 
     def partition(self, values: Sequence[object]) -> list[tuple[Parameters, Sequence[int]]]:
         """Group by type where all values of one type fit its column."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from scidb.addressing import Address
+    from scidb.filters import Filter
     from scidb.store.model import Record, SchemaKey, StoreInfo
     from scidb.store.protocol import Store
     from scidb.variable.units import Units
@@ -284,6 +285,7 @@ class Core:
         params: Mapping[str, Any] | None = None,
         as_of: object = None,
         record_prefix: str | None = None,
+        where: Filter | None = None,
     ) -> Match:
         wanted = read_address(self._keys, metadata, lambda: self._known_version_keys(name), params)
         return Match(
@@ -292,6 +294,7 @@ class Core:
             version=wanted.version,
             record_prefix=record_prefix,
             as_of=self._instant(as_of),
+            where=where,
         )
 
     def _match_any(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from scidb.database.saving import Saving
+from scidb.database.filtering import Filtering
 from scidb.exceptions import NotFoundError, SciDBError
 from scidb.records import ambiguous, place, version_keys_of
 from scidb.store.model import Entries, Latest, Match, Records, TraceQuery
@@ -13,12 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scidb.database.core import VariableLike
+    from scidb.filters import Filter
     from scidb.store.model import Record
 
 __all__ = ["Finding"]
 
 
-class Finding(Saving):
+class Finding(Filtering):
     """find_record, log and their kin."""
 
     def find_record(
@@ -27,6 +29,7 @@ class Finding(Saving):
         /,
         version: str = "latest",
         *,
+        where: Filter | None = None,
         as_of: Any = None,
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
@@ -45,10 +48,11 @@ class Finding(Saving):
         if type(version) is not str or not version:
             raise SciDBError(f"version={version!r}: use 'latest', or a record_id or the beginning of one.")
         latest = version == "latest"
-        match = self._match(name, metadata, params, as_of, record_prefix=None if latest else version)
+        match = self._match(name, metadata, params, as_of, None if latest else version, self._resolved(where, as_of))
         found = self._store.find(Latest(match) if latest else Records(match))
+        found = self._chosen(found, where) if latest else found
         if not found:
-            raise self._not_found(name, metadata, params, version, as_of)
+            raise self._not_found(name, metadata, params, version, match, where, as_of)
         if len(found) > 1:
             raise ambiguous(name, found)
         return found[0]
@@ -93,14 +97,22 @@ class Finding(Saving):
         names = {call.call_id: call.computation.function_name for call in calls}
         return [names.get(record.call_id, "") if record.call_id else None for record in records]
 
+    def _without_filter(self, match: Match, version: str) -> list[Record]:
+        everywhere = replace(match, where=None)
+        return self._store.find(Latest(everywhere) if version == "latest" else Records(everywhere))
+
     def _not_found(
         self,
         name: str,
         metadata: Mapping[str, Any],
         params: Mapping[str, Any] | None,
         version: str = "latest",
+        match: Match | None = None,
+        where: Filter | None = None,
         as_of: Any = None,
     ) -> NotFoundError:
+        if match is not None and where is not None and (without := self._without_filter(match, version)):
+            return _left_nothing(name, where, without)
         wanted = place({**metadata, **(params or {})})
         which = "" if version == "latest" else f" with a record id that begins with {version!r}"
         if as_of is not None:
@@ -117,3 +129,15 @@ class Finding(Saving):
         known = "; ".join(place({**record.schema, **version_keys_of(record)}) for record in near)
         hint = f" The database has {name} at {known}{', ...' if len(near) == 5 else ''}." if near else ""
         return NotFoundError(f"No {name} at {wanted}{which}.{hint}", variable=name)
+
+
+def _left_nothing(name: str, where: Filter, without: Sequence[Record]) -> NotFoundError:
+    """Say that there is something, of which the filter leaves nothing."""
+    count = "the one value" if len(without) == 1 else f"the {len(without):,} values"
+    near = "; ".join(place({**record.schema, **version_keys_of(record)}) for record in without[:5])
+    return NotFoundError(
+        f"The filter {where.to_key()} leaves nothing of {count} of {name} that match otherwise, at {near}"
+        f"{', ...' if len(without) > 5 else ''}. What for_each made under another filter counts as nothing here.",
+        variable=name,
+        filter=where.to_key(),
+    )

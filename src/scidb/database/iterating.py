@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scidb.database.saving import Target
+    from scidb.filters import Filter
     from scidb.foreach.protocols import Done, Entry, Loadable, Problem, RunInfo, Totals
     from scidb.store.model import Event
     from scidb.thunk import PipelineThunk
@@ -71,6 +72,15 @@ class Iterating(Loading):
         texts = {name: (_wanted_text(name, value),) for name, value in version.items()}
         whole = {name: (text,) for name, text in version_keys.items()}
         return self._store.find(Latest(Match(names, _tuples(schema), texts, whole)))
+
+    def of_filter(self, entries: Sequence[Entry], where: Filter) -> Sequence[Record]:
+        """Return, of the variants at each location, those made under this filter, or else those under none."""
+        return self._chosen(cast("Sequence[Record]", entries), where)
+
+    def passing(self, variable: Loadable, schema: Mapping[str, Sequence[Any]], where: Filter) -> Sequence[Record]:
+        """Return the latest entries of a variable at such key values, where the filter holds."""
+        match = Match((variable.__name__,), _tuples(schema), where=self._resolved(where))
+        return self._store.find(Latest(match))
 
     def known(self, lineage_ids: Sequence[str]) -> Sequence[Record]:
         """Return the newest entry of each record that one of these computations made."""

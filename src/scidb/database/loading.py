@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scidb.database.core import VariableLike
+    from scidb.filters import Filter
     from scidb.store.model import Chunk, Record
 
 __all__ = ["Loading"]
@@ -34,6 +35,7 @@ class Loading(Querying):
         loc: Any = None,
         iloc: Any = None,
         as_table: bool = False,
+        where: Filter | None = None,
         as_of: Any = None,
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
@@ -48,7 +50,7 @@ class Loading(Querying):
             When nothing matches.
 
         """
-        found = self._found(variable, version, metadata, params, as_of)
+        found = self._found(variable, version, metadata, params, as_of, where)
         found = [_select(instance, loc, iloc) for instance in found]
         if as_table:
             return self._as_table(variable, found)
@@ -62,6 +64,7 @@ class Loading(Querying):
         version: str = "latest",
         loc: Any = None,
         iloc: Any = None,
+        where: Filter | None = None,
         as_of: Any = None,
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
@@ -76,7 +79,7 @@ class Loading(Querying):
             When several records match.
 
         """
-        record = self.find_record(variable, version, as_of=as_of, params=params, **metadata)
+        record = self.find_record(variable, version, where=where, as_of=as_of, params=params, **metadata)
         return _select(self._load_record(record), loc, iloc)
 
     @overload
@@ -95,6 +98,7 @@ class Loading(Querying):
         as_df: bool = False,
         include_record_id: bool = False,
         version_id: Literal["latest", "all"] = "latest",
+        where: Filter | None = None,
         as_of: Any = None,
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
@@ -106,9 +110,10 @@ class Loading(Querying):
         name, cls = self._stored(variable)
         if version_id not in ("latest", "all"):
             raise SciDBError(f"version_id={version_id!r}: use 'latest' or 'all'.")
-        match = self._match(name, metadata, params, as_of)
+        match = self._match(name, metadata, params, as_of, where=self._resolved(where, as_of))
         query = Latest(match) if version_id == "latest" else Records(match)
-        found = (instance for chunk in self._store.fetch(query) for instance in self._instances(chunk, cls))
+        chunks = self._chosen_chunks(self._store.fetch(query), where)
+        found = (instance for chunk in chunks for instance in self._instances(chunk, cls))
         return self._as_table(variable, list(found), record_ids=include_record_id) if as_df else found
 
     def load_by_record_id(self, record_id: str) -> BaseVariable:
@@ -146,14 +151,17 @@ class Loading(Querying):
         metadata: Mapping[str, Any],
         params: Mapping[str, Any] | None,
         as_of: Any,
+        where: Filter | None,
     ) -> list[BaseVariable]:
         name, cls = self._stored(variable)
         if version != "latest":
-            return [self._load_record(self.find_record(variable, version, as_of=as_of, params=params, **metadata))]
-        query = Latest(self._match(name, metadata, params, as_of))
-        found = [instance for chunk in self._store.fetch(query) for instance in self._instances(chunk, cls)]
+            record = self.find_record(variable, version, where=where, as_of=as_of, params=params, **metadata)
+            return [self._load_record(record)]
+        match = self._match(name, metadata, params, as_of, where=self._resolved(where, as_of))
+        chunks = self._chosen_chunks(self._store.fetch(Latest(match)), where)
+        found = [instance for chunk in chunks for instance in self._instances(chunk, cls)]
         if not found:
-            raise self._not_found(name, metadata, params, as_of=as_of)
+            raise self._not_found(name, metadata, params, match=match, where=where, as_of=as_of)
         return found
 
     def _load_record(self, record: Record) -> BaseVariable:

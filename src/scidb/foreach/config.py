@@ -17,6 +17,7 @@ from scidb.hashing.ids import content_hash
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from scidb.filters import Filter
     from scidb.hashing.inputs import Input
 
 __all__ = ["ForEachConfig", "Parameters", "VariableInput", "bind_parameters"]
@@ -56,7 +57,7 @@ class ForEachConfig:
         The function.
     inputs
         As given to `for_each`.
-    as_table, pass_metadata
+    as_table, pass_metadata, where
         As given to `for_each`.
 
     Examples
@@ -73,11 +74,13 @@ class ForEachConfig:
         inputs: Mapping[str, Any],
         as_table: bool | Sequence[str] | None = None,
         pass_metadata: bool | None = None,
+        where: Filter | None = None,
     ) -> None:
         self.fn = fn
         self.inputs = inputs
         self.as_table = as_table
         self.pass_metadata = pass_metadata
+        self.where = where
 
     def to_version_keys(self) -> dict[str, Any]:
         """Return the version keys; their names begin with two underscores, so that no parameter collides."""
@@ -86,6 +89,8 @@ class ForEachConfig:
             keys["__as_table"] = True if self.as_table is True else sorted(self.as_table)
         if self.pass_metadata is not None:
             keys["__pass_metadata"] = self.pass_metadata
+        if self.where is not None:
+            keys["__where"] = self.where.to_key()
         return keys
 
     def _inputs(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from scidb.current import current
 from scidb.exceptions import DatabaseNotConfiguredError, PipelineError, UncacheableWarning
+from scidb.filters import Filter, Operand, checked_filter
 from scidb.foreach.combos import combinations_of
 from scidb.foreach.config import (
     ForEachConfig,
@@ -52,6 +53,7 @@ def for_each(
     force: bool = False,
     on_error: Literal["continue", "raise"] = "continue",
     progress: bool | None = None,
+    where: Filter | None = None,
     **metadata_iterables: Any,
 ) -> ForEachReport:
     """Call a function for every combination of key values and save what it returns.
@@ -83,6 +85,11 @@ def for_each(
         With ``skip_computed=False`` or ``force=True`` everything is computed and logged again.
     on_error
         ``"continue"`` notes a failure and goes on; ``"raise"`` saves what is done and stops.
+    where
+        A filter, such as ``Side == "L"``. Each variable input is taken only where it holds; combinations for which
+        it leaves nothing of an input are not visited, and aggregation gets only what is left. `Fixed` inputs stay
+        as they are, and so do inputs that are coarser than everything the filter looks at. Results under another
+        filter are another variant.
     progress
         Show a progress bar; None shows it on a terminal when the work takes longer than a second.
     **metadata_iterables
@@ -99,6 +106,8 @@ def for_each(
         When the call cannot be run as written; nothing has run then.
     AmbiguousVersionError
         When an input matches several variants of a value.
+    FilterError
+        When the filter does not fit the inputs.
 
     Examples
     --------
@@ -133,7 +142,8 @@ def for_each(
     for name in parameters.constants:
         recorder.check_constant(name)
     function, parameters = _identify(fn, parameters)
-    config = ForEachConfig(fn, inputs, as_table, pass_metadata)
+    named = None if where is None else recorder.first_named(checked_filter(where))
+    config = ForEachConfig(fn, inputs, as_table, pass_metadata, named)
     run = RunInfo(
         run_id=ids.new_run_id(),
         function=function,
@@ -151,8 +161,13 @@ def for_each(
         )
     all_of = {key for key, values in metadata_iterables.items() if isinstance(values, Sized) and not len(values)}
     reuse = save and skip_computed and not force
-    tasks = plan_tasks(recorder, parameters, run, combinations, metadata_keys=metadata_keys, all_of=all_of, reuse=reuse)
+    tasks = plan_tasks(
+        recorder, parameters, run, combinations,
+        metadata_keys=metadata_keys, all_of=all_of, reuse=reuse, where=where,
+    )  # fmt: skip
+    run = replace(run, total=len(tasks))
     report = ForEachReport(function_name(fn), [task.report for task in tasks], dry_run=dry_run)
+    report.left_out = len(combinations) - len(tasks)
     if not dry_run:
         report.run_id = run.run_id
         Execution(recorder, parameters, run, report, metadata_keys, save=save, reuse=reuse, on_error=on_error).run(
@@ -179,6 +194,10 @@ def _inputs(inputs: Any, recorder: Recorder) -> dict[str, Any]:
             "inputs= takes a dict of parameter names and what they get, such as {'signal': RawEMG}; "
             f"got {preview(inputs)}."
         )
+    for name, spec in inputs.items():
+        if isinstance(spec, Filter | Operand) and not isinstance(spec, type):
+            what = "a filter, which goes into where=" if isinstance(spec, Filter) else "no input yet; give the variable"
+            raise PipelineError(f"inputs={{{name!r}: {spec!r}}}: this is {what}.")
     return {name: spec.converted(recorder) if isinstance(spec, Fixed) else spec for name, spec in inputs.items()}
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from scidb.exceptions import AmbiguousVersionError, PipelineError
 from scidb.foreach.inputs import MatchIndex, file_input, file_state
+from scidb.foreach.left import leave_out
 from scidb.foreach.report import CombinationReport
 from scidb.hashing import ids
 from scidb.hashing.inputs import Input, identify_input
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from scidb.filters import Filter
     from scidb.foreach.config import Parameters, VariableInput
     from scidb.foreach.protocols import Entry, Recorder, RunInfo
     from scidb.hashing.inputs import CallInput
@@ -78,6 +80,7 @@ class Task:
     entries: dict[str, list[Entry]] = field(default_factory=dict)
     together: set[str] = field(default_factory=set)  # inputs that are given as a list of all their entries
     files: dict[str, FileSeen] = field(default_factory=dict)
+    is_left_out: bool = False  # the filter leaves nothing of an input
     problem: Exception | None = None  # why it cannot run, although its inputs are there
     origins: tuple[CallInput, ...] = ()
     lineage_id: str = ""
@@ -99,19 +102,24 @@ def plan_tasks(
     metadata_keys: Sequence[str],
     all_of: Collection[str],
     reuse: bool,
+    where: Filter | None = None,
 ) -> list[Task]:
     """Find the inputs and the state of every combination.
 
-    `all_of` are the keys of which every value is visited, so that no look-up needs to name the values.
+    `all_of` are the keys of which every value is visited, so that no look-up needs to name the values. A
+    combination for which the filter leaves nothing of an input is no task.
 
     Raises
     ------
     AmbiguousVersionError
         When an input matches several variants at one location.
+    FilterError
+        When the filter does not fit the inputs.
 
     """
     tasks = [Task(CombinationReport(combination)) for combination in combinations]
-    standing = _find_entries(recorder, parameters.variables, run, tasks, all_of)
+    standing = _find_entries(recorder, parameters.variables, run, tasks, all_of, where)
+    tasks = [task for task in tasks if not task.is_left_out]
     _find_files(parameters, tasks)
     present = [task for task in tasks if task.report.state != "skipped"]
     _identify(parameters, run, present, metadata_keys)
@@ -142,7 +150,12 @@ class _Search:
 
 
 def _find_entries(
-    recorder: Recorder, specs: Sequence[VariableInput], run: RunInfo, tasks: list[Task], all_of: Collection[str]
+    recorder: Recorder,
+    specs: Sequence[VariableInput],
+    run: RunInfo,
+    tasks: list[Task],
+    all_of: Collection[str],
+    where: Filter | None,
 ) -> Standing:
     """Give every task the entries of its inputs, and return what stands where the tasks would put their results.
 
@@ -158,19 +171,25 @@ def _find_entries(
     found: dict[str, list[Entry]] = defaultdict(list)
     for entry in recorder.latest(variables, search.schema, {}, written):
         found[entry.variable].append(entry)
-    for spec in specs:
-        if spec.fixed:
-            search = _search(recorder, spec.fixed, tasks, all_of)
-            entries = recorder.latest([spec.variable], search.schema, search.version, {})
-            _hand_out(spec, search, entries, tasks)
-        else:
-            _hand_out(spec, search, found[spec.variable.__name__], tasks)
-    return {
+    standing = {
         (entry.variable, _at(entry.schema)): entry
         for output in run.outputs
         for entry in found[output.__name__]
         if entry.version_keys == run.version_keys
     }
+    for spec in specs:
+        own, entries = search, found[spec.variable.__name__]
+        if spec.fixed:
+            own = _search(recorder, spec.fixed, tasks, all_of)
+            entries = list(recorder.latest([spec.variable], own.schema, own.version, {}))
+        elif where is not None:
+            entries = list(recorder.of_filter(entries, where))
+        _hand_out(spec, own, entries, tasks)
+    if where is not None:
+        leave_out(recorder, free, tasks, where)
+    for spec in specs:
+        _check_matches(spec, [task for task in tasks if not task.is_left_out])
+    return standing
 
 
 def _search(
@@ -192,21 +211,26 @@ def _search(
 
 def _hand_out(spec: VariableInput, search: _Search, entries: Sequence[Entry], tasks: Sequence[Task]) -> None:
     index = MatchIndex(spec.variable.__name__, entries, search.keys)
-    shapes = set()
     for task in tasks:
         place = {key: value for key, value in {**task.combination, **search.at}.items() if key in search.keys}
         found, together = index.find(place)
         if together or spec.as_table:
             task.together.add(spec.name)
-        if found:
-            shapes.add(together)
-        else:
+        if not found:
             task.report.state = "skipped"
             wanted = _place({**place, **search.version})
             task.report.reason = task.report.reason or f"no {spec.variable.__name__} at {wanted}"
-        _check_one_variant(spec, found, place)
         task.entries[spec.name] = found
-    if len(shapes) > 1 and not spec.as_table:
+
+
+def _check_matches(spec: VariableInput, tasks: Sequence[Task]) -> None:
+    """Refuse what would be a list where nobody meant one."""
+    shapes = set()
+    for task in tasks:
+        if found := task.entries[spec.name]:
+            shapes.add(spec.name in task.together)
+            _check_one_variant(spec, found)
+    if len(shapes) > 1:
         raise AmbiguousVersionError(
             f"The input {spec.name!r} would be a list of {spec.variable.__name__} for some combinations and a single "
             "value for others, because it is stored at finer levels in one place and not in another. Use as_table, or "
@@ -219,7 +243,7 @@ def _place(place: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={value!r}" for key, value in place.items()) or "any location"
 
 
-def _check_one_variant(spec: VariableInput, found: Iterable[Entry], place: Mapping[str, Any]) -> None:
+def _check_one_variant(spec: VariableInput, found: Iterable[Entry]) -> None:
     """Refuse matches that differ only in version keys: a list of variants is never what was meant."""
     variants: dict[tuple[tuple[str, Any], ...], list[Entry]] = defaultdict(list)
     for entry in found:
@@ -229,9 +253,9 @@ def _check_one_variant(spec: VariableInput, found: Iterable[Entry], place: Mappi
             name = spec.variable.__name__
             # The newest comes first, as the one that is most likely meant.
             key, values = _difference(sorted(entries, key=lambda entry: entry.timestamp, reverse=True))
-            choice = f"Fixed({name}, {key}={values[0]!r})"
+            choice, place = f"Fixed({name}, {key}={values[0]!r})", _place(entries[0].schema)
             raise AmbiguousVersionError(
-                f"The input {spec.name!r} matches {len(entries)} variants of {name} at {_place(place)}, which differ "
+                f"The input {spec.name!r} matches {len(entries)} variants of {name} at {place}, which differ "
                 f"in {key}: {', '.join(repr(value) for value in values)}. Choose one, for example {choice}, or run "
                 "for_each once for each of them.",
                 variable=name,

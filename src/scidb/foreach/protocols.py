@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     import pandas as pd
 
+    from scidb.filters import Filter
     from scidb.hashing.fingerprint import Fingerprint
     from scidb.hashing.inputs import CallInput, Input
 
@@ -198,6 +199,22 @@ class Recorder(Protocol):
 
         `version_keys` names the variables of which only one variant counts, by the whole of its version keys.
         """
+        ...
+
+    def first_named(self, where: Filter) -> Filter:
+        """Return a filter that names each variable as when it was first stored, so that a renaming changes no text."""
+        ...
+
+    def filter_levels(self, where: Filter) -> Sequence[Collection[str]]:
+        """Return the levels of the variables that a filter looks at, each by its keys."""
+        ...
+
+    def of_filter(self, entries: Sequence[Entry], where: Filter) -> Sequence[Entry]:
+        """Return, of the variants at each location, those made under this filter, or else those under none."""
+        ...
+
+    def passing(self, variable: Loadable, schema: Mapping[str, Sequence[Any]], where: Filter) -> Sequence[Entry]:
+        """Return the latest entries of a variable at such key values, where the filter holds."""
         ...
 
     def known(self, lineage_ids: Sequence[str]) -> Sequence[Entry]:

@@ -51,6 +51,8 @@ class ForEachReport:
     completed, recalled, up_to_date, skipped, failed
         Numbers of combinations: computed; known from an earlier computation and logged again; unchanged;
         without an input; failed.
+    left_out
+        Number of combinations that ``where=`` left out; they are not among the others.
     failures
         The failed combinations with error and traceback.
     seconds
@@ -83,6 +85,7 @@ class ForEachReport:
     dry_run: bool = False
     run_id: str | None = None
     values: list[tuple[Any, ...] | None] = field(default_factory=list)  # with save=False only
+    left_out: int = 0
 
     def _count(self, state: State) -> int:
         return sum(item.state == state for item in self.combinations)
@@ -132,6 +135,7 @@ class ForEachReport:
             (self.skipped, "skipped: an input is missing"),
             (self.failed, "failed"),
             (self._count("not_run"), "not run"),
+            (self.left_out, "left out by the filter"),
         ]
         shown = ", ".join(f"{count} {word}" for count, word in parts if count) or "no combination matched"
         return f"{self.function_name}: {shown} ({self.seconds:.2f} s)"
@@ -171,6 +175,12 @@ def log_outcome(report: ForEachReport) -> None:
             _keys_text(first.combination),
             type(first.error).__name__,
             _reason_of_first_failure(report),
+        )
+    elif not total and report.left_out:
+        logger.warning(
+            "%s(): the filter left out ALL %d combinations, so nothing was done. Is it the filter that you meant?",
+            report.function_name,
+            report.left_out,
         )
     elif not total:
         logger.warning(

@@ -11,11 +11,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnsupportedOperationError
+from scidb.store.memory_filters import where_it_holds
 from scidb.store.model import (
     Change,
     Changes,
     Entries,
     Failures,
+    Form,
+    Forms,
     Group,
     Groups,
     Latest,
@@ -41,16 +44,18 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
     """Return the rows that answer the query, in its order."""
     match query:
         case Latest(match=match):
-            found = [entry for entry in _latest(_until(state, match)) if _matches(entry, match)]
+            found = _matching(state, match, _latest(_until(state, match)))
             return sorted(found, key=_natural_order(state))
         case Records(match=match):
-            newest = {entry.record_id: entry for entry in _until(state, match) if _matches(entry, match)}
+            newest = {entry.record_id: entry for entry in _matching(state, match, _until(state, match))}
             return sorted(newest.values(), key=_natural_order(state))
         case Entries(match=match, limit=limit):
-            found = [entry for entry in _until(state, match) if _matches(entry, match)]
+            found = _matching(state, match, _until(state, match))
             return found[::-1][:limit]
         case Locations(keys=keys, as_of=as_of):
             return _locations(state, keys, as_of)
+        case Forms(variables=variables):
+            return _forms(state, variables)
         case Changes():
             return _changes(state, query)
         case Tags():
@@ -103,6 +108,15 @@ def _changes(state: State, query: Changes) -> list[Change]:
     return sorted(changed, key=by_variable)
 
 
+def _forms(state: State, variables: tuple[str, ...]) -> list[Form]:
+    found = {
+        Form(entry.variable, entry.encoding, entry.schema_version, tuple(entry.schema))
+        for entry in state.log
+        if entry.variable in variables
+    }
+    return sorted(found)
+
+
 # ------------------------------------------------------------------ entries
 
 
@@ -111,6 +125,13 @@ def _until(state: State, match: Match) -> list[Record]:
     for name in match.schema:
         state.key(name)  # refuses an unknown one, which would match nothing in silence
     return [entry for entry in state.log if match.as_of is None or entry.timestamp <= match.as_of]
+
+
+def _matching(state: State, match: Match, entries: Iterable[Record]) -> list[Record]:
+    found = [entry for entry in entries if _matches(entry, match)]
+    if match.where is None:
+        return found
+    return where_it_holds(state, match.where, found, list(_latest(_until(state, match))))
 
 
 def _latest(log: Iterable[Record]) -> Iterator[Record]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
 from scidb.exceptions import FilterError
+from scidb.filters import Filter
 from scidb.hashing.inputs import CallInput
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ __all__ = [
     "Failed",
     "Failure",
     "Failures",
+    "Form",
+    "Forms",
     "Group",
     "Grouped",
     "Groups",
@@ -422,6 +425,16 @@ class Location:
     schema: Mapping[str, KeyValue]
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Form:
+    """A form that records of a variable have: how their values are stored, and the keys of their locations."""
+
+    variable: str
+    encoding: str
+    schema_version: int
+    keys: tuple[str, ...]  # in schema order
+
+
 # ------------------------------------------------------------------ queries
 
 
@@ -435,6 +448,10 @@ class Match:
     prefix matches nothing. A schema key that does not exist is a SchemaKeyError, a prefix that is no text
     a FilterError. Everything looks only at entries up to and
     including `as_of`.
+
+    Of the entries that match so far, `where` keeps those at locations for which it holds. Its columns are
+    physical ones: those that `unique_columns` makes of the labels of a chunk's table; the one of a leaf without
+    a column is ``value``. A value is one of the column's own type, numbers of all types being one.
     """
 
     variables: tuple[str, ...] | None = None
@@ -446,13 +463,20 @@ class Match:
     lineage_ids: tuple[str, ...] | None = None
     call_ids: tuple[str, ...] | None = None
     as_of: str | None = None
+    where: Filter | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a prefix of another type, which a caller may have from a user."""
+        """Refuse a prefix or a filter of another type, which a caller may have from a user."""
         prefix: object = self.record_prefix
         if prefix is not None and not isinstance(prefix, str):
             raise FilterError(
                 f"A record is named by a text, the beginning of its id; {prefix!r} ({type(prefix).__name__}) is none."
+            )
+        where: object = self.where
+        if where is not None and not isinstance(where, Filter):
+            raise FilterError(
+                f"where= takes a filter, such as V == 3 or schema_key('subject') >= 3; {where!r} "
+                f"({type(where).__name__}) is none."
             )
 
 
@@ -517,6 +541,16 @@ class Tags(Query[Tag]):
 @dataclass(frozen=True, slots=True)
 class Groups(Query[Group]):
     """Every group of variables that has one, by name; the variables by name, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forms(Query[Form]):
+    """The distinct forms of everything that was ever saved of these variables, superseded records included.
+
+    Sorted by all that they say.
+    """
+
+    variables: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ A store is one when a test class that inherits from `StoreTests` passes::
 from __future__ import annotations
 
 from scidb.testing.store_suite.describing import DescribingCases
+from scidb.testing.store_suite.filtering import FilteringCases, FilterRefusalCases
 from scidb.testing.store_suite.keying import KeyCases
 from scidb.testing.store_suite.labelling import ChangingCases, GroupCases, TagCases
 from scidb.testing.store_suite.matching import MatchingCases, OrderCases
@@ -33,6 +34,8 @@ class StoreTests(
     PayloadCases,
     MatchingCases,
     OrderCases,
+    FilteringCases,
+    FilterRefusalCases,
     KeyCases,
     RefusingCases,
     RenamingCases,

@@ -16,12 +16,14 @@ from scidb.variable.definition import check_definition
 from scidb.variable.description import Description, describe
 from scidb.variable.facade import database_or_current
 from scidb.variable.migration import is_migrated, restoring_code
+from scidb.variable.operators import VariableMeta
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import pandas as pd
 
+    from scidb.filters import Filter
     from scidb.store.model import KeyValue, Record
     from scidb.variable.units import Units
 
@@ -49,7 +51,7 @@ class _Save:
         return owner._save_data if instance is None else instance._save_self  # noqa: SLF001 - one class in two parts
 
 
-class BaseVariable:
+class BaseVariable(metaclass=VariableMeta):
     """A kind of value that an analysis keeps: subclass it once per kind.
 
     The docstring of the subclass is the variable's description. Values are stored by their own type;
@@ -159,6 +161,7 @@ class BaseVariable:
         iloc: Any = None,
         as_table: bool = False,
         *,
+        where: Filter | None = None,
         as_of: Any = None,
         db: object | None = None,
         params: Mapping[str, object] | None = None,
@@ -176,6 +179,9 @@ class BaseVariable:
             Rows of a DataFrame, Series or array, selected after loading as in pandas.
         as_table
             Return a DataFrame of keys, version keys and a column named after the class.
+        where
+            A filter, such as ``Side == "L"``: only what is at locations for which it holds. Of what `for_each`
+            made there, the results under this very filter, or else those under none.
         as_of
             Look at the database as it was then: a tag, a timestamp text or a datetime (naive means UTC).
         db, params, **metadata
@@ -184,7 +190,9 @@ class BaseVariable:
         Raises
         ------
         NotFoundError
-            When nothing matches.
+            When nothing matches, or the filter leaves nothing of it.
+        FilterError
+            When the filter does not fit what is to be loaded.
 
         """
         return database_or_current(db).load(
@@ -193,6 +201,7 @@ class BaseVariable:
             loc=loc,
             iloc=iloc,
             as_table=as_table,
+            where=where,
             as_of=as_of,
             params=params,
             **metadata,
@@ -205,6 +214,7 @@ class BaseVariable:
         loc: Any = None,
         iloc: Any = None,
         *,
+        where: Filter | None = None,
         as_of: Any = None,
         db: object | None = None,
         params: Mapping[str, object] | None = None,
@@ -221,7 +231,7 @@ class BaseVariable:
 
         """
         found = database_or_current(db).load_one(
-            cls, version=version, loc=loc, iloc=iloc, as_of=as_of, params=params, **metadata
+            cls, version=version, loc=loc, iloc=iloc, where=where, as_of=as_of, params=params, **metadata
         )
         return cast("Self", found)
 
@@ -240,6 +250,7 @@ class BaseVariable:
         include_record_id: bool = False,
         version_id: str = "latest",
         *,
+        where: Filter | None = None,
         as_of: Any = None,
         db: object | None = None,
         params: Mapping[str, object] | None = None,
@@ -255,7 +266,7 @@ class BaseVariable:
             Add a column ``record_id`` to the DataFrame.
         version_id
             ``"latest"``: the latest record per location and version keys. ``"all"``: each distinct record once.
-        as_of, db, params, **metadata
+        where, as_of, db, params, **metadata
             As in `load`.
 
         """
@@ -264,6 +275,7 @@ class BaseVariable:
             as_df=as_df,
             include_record_id=include_record_id,
             version_id=version_id,
+            where=where,
             as_of=as_of,
             params=params,
             **metadata,

@@ -23,7 +23,7 @@ from scidb.store.texts import is_unicode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Parameters", "answer", "check_query", "explained", "plain_parameters"]
+__all__ = ["Parameters", "answer", "check_condition", "check_query", "explained", "plain_parameters"]
 
 Parameters = Sequence[object] | Mapping[str, object]
 
@@ -90,6 +90,24 @@ def check_query(cursor: duckdb.DuckDBPyConnection, query: str, parameters: Param
         raise _refused(f"begins with {first.upper()!r}" if first else "is incomplete", query)
     _check_functions(words, query)
     _check_statements(cursor, query, parameters, is_pivot=any(word.startswith("pivot") for word in words))
+
+
+def check_condition(condition: str) -> None:
+    """Refuse a condition whose brackets close what it did not open, and which so becomes part of something else.
+
+    Raises
+    ------
+    QueryError
+        Saying so.
+
+    """
+    depth = 0
+    for word in _words(condition):
+        depth += (word == "(") - (word == ")")
+        if depth < 0:
+            break
+    if depth or not condition.strip():
+        raise QueryError(f"The brackets of the condition {condition[:200]!r} do not match, or it is empty.")
 
 
 def _words(query: str) -> Iterator[str]:

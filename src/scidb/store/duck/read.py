@@ -5,37 +5,38 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, Final
 
+from scidb.store.duck.filtering import where_it_holds
 from scidb.store.duck.payloads import Payloads
 from scidb.store.duck.sql import (
+    NEWEST_FIRST,
     Condition,
+    Question,
     check_keys,
     entry_conditions,
-    kept_pieces,
+    latest,
     located,
     place_conditions,
     quote,
-    same_result,
     version_fits,
 )
 from scidb.store.duck.state import Row
 from scidb.store.duck.types import KEY_SQL_TYPES, fitting_text, key_order, key_value
-from scidb.store.model import Change, Chunk, Entries, Latest, Location, Match, Record, Records
+from scidb.store.model import Change, Chunk, Entries, Form, Latest, Location, Match, Record, Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import State
-    from scidb.store.model import Changes, Locations, SchemaKey
+    from scidb.store.model import Changes, Forms, Locations, SchemaKey
 
-__all__ = ["chunks", "find_changes", "find_locations", "find_rows", "is_one_place", "newest_entries"]
+__all__ = ["chunks", "find_changes", "find_forms", "find_locations", "find_rows", "is_one_place", "newest_entries"]
 
 _COLUMNS: Final = (
     "m.record_id, m.variable_name, m.schema_id, m.version_keys, m.content_hash, m.schema_version, r.encoding, "
     "r.nbytes, m.lineage_id, m.call_id, m.output_num, m.piece, m.pieces, m.user_id, m.timestamp, m.seq, "
     "m.record_no, r.layout"
 )
-_NEWEST_FIRST: Final = "m.timestamp DESC, m.seq DESC"
 
 _FEW: Final = 2_000
 
@@ -50,61 +51,62 @@ _WINDOW_BYTES: Final = 64 * 2**20
 def find_rows(connection: Connection, state: State, query: Latest | Records | Entries) -> list[Row]:
     """Return the entries that answer a question, in its order."""
     match = query.match
-    if isinstance(query, Latest):
-        known = _remembered(state, match)
-        if known is not None:
-            return known
+    if match.where is not None:
+        return _filtered_rows(connection, state, query)
+    if isinstance(query, Latest) and (known := _remembered(state, match)) is not None:
+        return known
+    place, until = _place(connection, state, match)
+    if isinstance(query, Latest) and (few := _latest_of_few(connection, state, match, place)) is not None:
+        return few
+    return _rows(connection, state, _question(state, query, place, until))
+
+
+def _filtered_rows(connection: Connection, state: State, query: Latest | Records | Entries) -> list[Row]:
+    """Ask first where something is, then whether the filter holds there, and then for what is at those locations."""
+    match = query.match
+    everywhere = Entries(match) if isinstance(query, Entries) else query  # the limit counts what the filter leaves
+    holding = where_it_holds(connection, state, match, _question(state, everywhere, *_place(connection, state, match)))
+    place, until = _place(connection, state, match)
+    if holding is not None:
+        place.one_of("m.schema_id", holding)
+    return _rows(connection, state, _question(state, query, place, until))
+
+
+def _place(connection: Connection, state: State, match: Match) -> tuple[Condition, Condition]:
+    """Return what is asked of variable, location, version keys and time, and the part on the time."""
     place = place_conditions(state.keys, match, _versions(connection, match))
     schema_id = _one_place(state, match)
     if schema_id is not None:
         place.one_of("m.schema_id", [schema_id])
-    entry = entry_conditions(match)
     until = Condition()
     if match.as_of is not None:
         until.add("m.timestamp <= ?", match.as_of)
-    conditions = f"{place.text()} AND {until.text()}"
-    entries = (
-        f"SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) WHERE {conditions}"
-    )
-    parameters = [*place.parameters, *until.parameters]
+        place.add("m.timestamp <= ?", match.as_of)
+    return place, until
+
+
+def _question(state: State, query: Latest | Records | Entries, place: Condition, until: Condition) -> Question:
+    entry = entry_conditions(query.match)
     if isinstance(query, Latest):
-        few = _latest_of_few(connection, state, match, conditions, parameters)
-        if few is not None:
-            return few
-        newest, kept = _latest_source(state, entries, until.text())
-        if state.has_pieces:
-            parameters += until.parameters
-        condition = f"{kept} AND {entry.text()}"
-        return _rows(connection, state, newest, condition, parameters + entry.parameters, _order(state.keys))
-    parameters += entry.parameters
+        source, kept = latest(state.keys, place, until, pieces=state.has_pieces)
+        place.add(entry.text(), *entry.parameters)
+        return Question(source, f"{kept} AND {entry.text()}", place.parameters, _order(state.keys))
+    place.add(entry.text(), *entry.parameters)
+    newest = ""
+    order, limit = NEWEST_FIRST, ""
     if isinstance(query, Records):
-        newest = (
-            f"({entries} AND {entry.text()} "
-            f"QUALIFY row_number() OVER (PARTITION BY m.record_no ORDER BY {_NEWEST_FIRST}) = 1) m"
-        )
-        return _rows(connection, state, newest, "TRUE", parameters, _order(state.keys))
-    limit = "" if query.limit is None else f" LIMIT {int(query.limit)}"
-    return _rows(connection, state, f"({entries} AND {entry.text()}) m", "TRUE", parameters, _NEWEST_FIRST + limit)
-
-
-def _latest_source(state: State, entries: str, until: str) -> tuple[str, str]:
-    """Return the latest of some located entries as a source named ``m``, and the condition that they be kept.
-
-    `until` says of any entry whether it counts. Where there are pieces, its parameters are needed once more.
-    """
-    newest = (
-        f"({entries} QUALIFY row_number() OVER (PARTITION BY m.variable_name, m.schema_id, m.version_keys "
-        f"ORDER BY {_NEWEST_FIRST}) = 1) m"
+        newest = f" QUALIFY row_number() OVER (PARTITION BY m.record_no ORDER BY {NEWEST_FIRST}) = 1"
+        order = _order(state.keys)
+    elif query.limit is not None:
+        limit = f" LIMIT {int(query.limit)}"
+    source = (
+        f"(SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) "
+        f"WHERE {place.text()}{newest}) m"
     )
-    if not state.has_pieces:
-        return newest, "TRUE"
-    newest += f" LEFT JOIN ({kept_pieces(state.keys, until)}) c ON {same_result(state.keys)}"
-    return newest, "(m.piece IS NULL OR c.pieces IS NULL OR m.piece <= c.pieces)"
+    return Question(source, "TRUE", place.parameters, order + limit)
 
 
-def _latest_of_few(
-    connection: Connection, state: State, match: Match, conditions: str, parameters: Sequence[object]
-) -> list[Row] | None:
+def _latest_of_few(connection: Connection, state: State, match: Match, place: Condition) -> list[Row] | None:
     """Pick the newest of few entries here, since planning that in SQL takes longer than all the rest.
 
     None when they are many, or when the question needs more than the newest.
@@ -117,8 +119,8 @@ def _latest_of_few(
     columns = ", ".join([_COLUMNS, *(f"s.{quote(key.name)}" for key in state.keys)])
     found = connection.rows(
         f"SELECT {columns} FROM _record_metadata m JOIN _schema s ON s.schema_id = m.schema_id "
-        f"JOIN _records r ON r.record_no = m.record_no WHERE {conditions} LIMIT {_FEW + 1}",
-        parameters,
+        f"JOIN _records r ON r.record_no = m.record_no WHERE {place.text()} LIMIT {_FEW + 1}",
+        place.parameters,
     )
     if len(found) > _FEW:
         return None
@@ -156,6 +158,24 @@ def find_locations(connection: Connection, state: State, query: Locations) -> li
     return [Location(dict(zip(query.keys, values, strict=True))) for values in ordered]
 
 
+def find_forms(connection: Connection, state: State, query: Forms) -> list[Form]:
+    """Return the distinct forms of everything that was ever saved of some variables."""
+    named = Condition()
+    named.one_of("m.variable_name", query.variables)
+    given = "".join(f", s.{quote(key.name)} IS NOT NULL" for key in state.keys)
+    rows = connection.rows(
+        f"SELECT DISTINCT m.variable_name, r.encoding, r.schema_version{given} FROM _record_metadata m "
+        f"JOIN _schema s ON s.schema_id = m.schema_id JOIN _records r ON r.record_no = m.record_no "
+        f"WHERE {named.text()}",
+        named.parameters,
+    )
+    names = [key.name for key in state.keys]
+    return sorted(
+        Form(variable, encoding, version, tuple(itertools.compress(names, has)))
+        for variable, encoding, version, *has in rows
+    )
+
+
 def newest_entries(connection: Connection, state: State, record_ids: Iterable[str]) -> list[Record]:
     """Return the newest entry of each of these records, in the order of saving."""
     wanted = list(dict.fromkeys(record_ids))
@@ -164,21 +184,19 @@ def newest_entries(connection: Connection, state: State, record_ids: Iterable[st
     newest = (
         f"(SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) "
         f"WHERE {condition.text()} "
-        f"QUALIFY row_number() OVER (PARTITION BY m.record_id ORDER BY {_NEWEST_FIRST}) = 1) m"
+        f"QUALIFY row_number() OVER (PARTITION BY m.record_id ORDER BY {NEWEST_FIRST}) = 1) m"
     )
-    found = _rows(connection, state, newest, "TRUE", condition.parameters, "m.timestamp, m.seq")
+    found = _rows(connection, state, Question(newest, "TRUE", condition.parameters, "m.timestamp, m.seq"))
     return [row.record for row in found]
 
 
-def _rows(
-    connection: Connection, state: State, source: str, condition: str, parameters: Sequence[object], order: str
-) -> list[Row]:
+def _rows(connection: Connection, state: State, question: Question) -> list[Row]:
     keys = "".join(f", m.k{number}" for number in range(len(state.keys)))
     query = (
-        f"SELECT {_COLUMNS}{keys} FROM {source} JOIN _records r ON r.record_no = m.record_no "
-        f"WHERE {condition}{f' ORDER BY {order}' if order else ''}"
+        f"SELECT {_COLUMNS}{keys} FROM {question.source} JOIN _records r ON r.record_no = m.record_no "
+        f"WHERE {question.condition} ORDER BY {question.order}"
     )
-    return [_row(state, row) for row in connection.rows(query, parameters)]
+    return [_row(state, row) for row in connection.rows(query, question.parameters)]
 
 
 def _row(state: State, row: tuple[Any, ...]) -> Row:
@@ -252,15 +270,10 @@ def _latest_at(
     until = Condition()
     if instant is not None:
         until.add("m.timestamp <= ?", instant)
-    entries = (
-        f"SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) "
-        f"WHERE {place.text()} AND {until.text()}"
-    )
-    source, kept = _latest_source(state, entries, until.text())
+        place.add("m.timestamp <= ?", instant)
+    source, kept = latest(state.keys, place, until, pieces=state.has_pieces)
     entry = entry_conditions(query.match)
-    again = until.parameters if state.has_pieces else []
-    parameters = [*place.parameters, *until.parameters, *again, *entry.parameters]
-    return f"SELECT m.* FROM {source} WHERE {kept} AND {entry.text()}", parameters
+    return f"SELECT m.* FROM {source} WHERE {kept} AND {entry.text()}", [*place.parameters, *entry.parameters]
 
 
 def _paired(found: list[tuple[int, bool, Row]]) -> list[Change]:

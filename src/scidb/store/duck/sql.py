@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import SchemaKeyError, did_you_mean
 from scidb.store.duck.types import fitting_text
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from scidb.store.model import KeyValue, Match, SchemaKey
 
 __all__ = [
+    "NEWEST_FIRST",
     "Condition",
+    "Question",
     "check_keys",
     "entry_conditions",
     "kept_pieces",
+    "latest",
     "literal",
     "located",
     "place_conditions",
@@ -28,6 +31,9 @@ __all__ = [
     "same_result",
     "version_fits",
 ]
+
+
+NEWEST_FIRST: Final = "m.timestamp DESC, m.seq DESC"
 
 
 def quote(identifier: str) -> str:
@@ -69,6 +75,16 @@ class Condition:
     def text(self) -> str:
         """Return the conditions as one expression."""
         return " AND ".join(self.parts) or "TRUE"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which entries ``m`` are asked for: where they come from, on what condition, in which order."""
+
+    source: str
+    condition: str
+    parameters: Sequence[object]
+    order: str
 
 
 def check_keys(keys: Sequence[SchemaKey], names: Iterable[str]) -> None:
@@ -162,6 +178,23 @@ def located(keys: Sequence[SchemaKey]) -> str:
     # Under names of our own, since a key may be named like a column of the log.
     places = "".join(f", s.{quote(key.name)} AS k{number}" for number, key in enumerate(keys))
     return f"m.*, s.schema_level AS level{places}"
+
+
+def latest(keys: Sequence[SchemaKey], condition: Condition, until: Condition, *, pieces: bool) -> tuple[str, str]:
+    """Return a source ``m`` of the newest entries among some, and a condition that it needs.
+
+    `condition` says which they are, and gets the parameters of the source; `until` is its part on the time.
+    """
+    newest = (
+        f"(SELECT {located(keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) WHERE {condition.text()} "
+        "QUALIFY row_number() OVER (PARTITION BY m.variable_name, m.schema_id, m.version_keys "
+        f"ORDER BY {NEWEST_FIRST}) = 1) m"
+    )
+    if not pieces:
+        return newest, "TRUE"
+    condition.parameters.extend(until.parameters)
+    newest += f" LEFT JOIN ({kept_pieces(keys, until.text())}) c ON {same_result(keys)}"
+    return newest, "(m.piece IS NULL OR c.pieces IS NULL OR m.piece <= c.pieces)"
 
 
 def kept_pieces(keys: Sequence[SchemaKey], until: str) -> str:

@@ -18,7 +18,7 @@ from scidb.store.duck.connection import Connection
 from scidb.store.duck.events import find_failures, find_runs, find_sources
 from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_texts
-from scidb.store.duck.read import chunks, find_changes, find_locations, find_rows, is_one_place
+from scidb.store.duck.read import chunks, find_changes, find_forms, find_locations, find_rows, is_one_place
 from scidb.store.duck.state import Variable
 from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
@@ -27,6 +27,7 @@ from scidb.store.model import (
     Changes,
     Entries,
     Failures,
+    Forms,
     Groups,
     Latest,
     Locations,
@@ -280,6 +281,8 @@ class DuckStore:
                 return find_tags(self._connection)
             case Groups():
                 return find_groups(self._connection)
+            case Forms():
+                return find_forms(self._connection, self._current(), query)
             case Runs():
                 return find_runs(self._connection, query)
             case Failures():

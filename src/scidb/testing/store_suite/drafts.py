@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from scidb.filters import CompoundFilter, InFilter, KeyFilter, MissingFilter, NotFilter, VariableFilter
 from scidb.store.model import Chunk, Match
 from scidb.testing.store_suite.samples import record
 
 if TYPE_CHECKING:
+    from scidb.filters import Filter
     from scidb.store.model import Call, KeyValue, Record
 
-__all__ = ["VARIABLES", "Draft", "chunks_of", "drafts", "matches"]
+__all__ = ["VARIABLES", "Draft", "chunks_of", "drafts", "filters", "matches"]
 
 VARIABLES: Final = ("Force", "Emg")
 _VERSIONS: Final = ("{}", '{"gain":1}', '{"gain":1.0}', '{"gain":0.5,"order":"x"}')
@@ -85,6 +87,29 @@ def matches() -> st.SearchStrategy[Match]:
         ]
     )
     return st.lists(conditions, max_size=2).flatmap(lambda chosen: st.builds(Match, **dict(chosen)))
+
+
+def filters() -> st.SearchStrategy[Filter]:
+    """Draw a filter, mostly one that can be decided."""
+    names = st.sampled_from([*VARIABLES, *VARIABLES, "Other"])
+    ops: st.SearchStrategy[Any] = st.sampled_from(["==", "!=", "<", ">="])
+    reduced: st.SearchStrategy[Any] = st.sampled_from(["any", "all", None])
+    values = st.sampled_from([1, 1.5, 2.5, 2.5, "a"])
+    leaves: st.SearchStrategy[Filter] = st.one_of(
+        st.builds(VariableFilter, names, ops, values, reduced),
+        st.builds(InFilter, names, st.none(), st.sampled_from([(1, 2.5), ("a",), ()]), reduced),
+        st.builds(MissingFilter, names, st.none(), missing=st.booleans()),
+        st.builds(
+            KeyFilter, st.sampled_from(["subject", "subject", "trial", "lab"]), ops, st.sampled_from([1, 2, 9.5])
+        ),
+    )
+    return st.recursive(
+        leaves,
+        lambda inner: (
+            st.builds(NotFilter, inner) | st.builds(CompoundFilter, st.sampled_from(["AND", "OR"]), inner, inner)
+        ),
+        max_leaves=3,
+    )
 
 
 def chunks_of(drafts: list[Draft], made: Call | None) -> list[Chunk]:
