@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from scidb.database.saving import Saving
-from scidb.exceptions import NotFoundError, SciDBError
-from scidb.records import ambiguous, place, version_keys_of
+from scidb.exceptions import NotFoundError, SciDBError, SciDBWarning, did_you_mean
+from scidb.records import ambiguous, ambiguous_prefix, place, version_keys_of
 from scidb.store.model import Entries, Latest, Match, Records, TraceQuery
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Finding(Saving):
         if not found:
             raise self._not_found(name, metadata, params, version)
         if len(found) > 1:
-            raise ambiguous(name, found)
+            raise ambiguous(name, found) if latest else ambiguous_prefix(name, version, found)
         return found[0]
 
     def find_record_by_id(self, record_id: str) -> Record:
@@ -66,7 +67,7 @@ class Finding(Saving):
         if not found:
             raise NotFoundError(f"No record has an id that begins with {record_id!r}.", record_id=record_id)
         if len(found) > 1:
-            raise ambiguous(f"an id that begins with {record_id!r}", found)
+            raise ambiguous_prefix("this database", record_id, found)
         return found[0]
 
     def log(
@@ -104,4 +105,24 @@ class Finding(Saving):
         near = self._closest(name)
         known = "; ".join(place({**record.schema, **version_keys_of(record)}) for record in near)
         hint = f" The database has {name} at {known}{', ...' if len(near) == 5 else ''}." if near else ""
-        return NotFoundError(f"No {name} at {wanted}{which}.{hint}", variable=name)
+        unknown = self._unknown_keys(name, metadata, params)
+        return NotFoundError(f"No {name} at {wanted}{which}.{unknown}{hint}", variable=name)
+
+    def _say_if_misspelt(self, name: str, metadata: Mapping[str, Any], params: Mapping[str, Any] | None) -> None:
+        """Warn when nothing can have matched, because a key is none of this variable at all."""
+        if unknown := self._unknown_keys(name, metadata, params):
+            warnings.warn(f"No {name} matches.{unknown}", SciDBWarning, stacklevel=3)
+
+    def _unknown_keys(self, name: str, metadata: Mapping[str, Any], params: Mapping[str, Any] | None) -> str:
+        asked = {**metadata, **(params or {})}
+        asked = {key: value for key, value in asked.items() if key not in self.schema_keys and value is not None}
+        if not asked:
+            return ""
+        known = self._known_version_keys(name)
+        return "".join(
+            f" It was never saved with a key {key!r}: {name} has "
+            f"{', '.join(sorted(key for key in known if not key.startswith('__'))) or 'no version keys'}, and the "
+            f"schema keys are {', '.join(self.schema_keys)}.{did_you_mean(key, (*self.schema_keys, *known))}"
+            for key in asked
+            if key not in known
+        )

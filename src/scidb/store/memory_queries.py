@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnsupportedOperationError
-from scidb.store.model import Entries, Failures, Latest, Location, Locations, Records, Runs, Sources, Trace
+from scidb.store.model import Entries, Exports, Failures, Latest, Location, Locations, Records, Runs, Sources, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,9 +24,9 @@ __all__ = ["answer", "walk"]
 def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: PLR0911 - one return for each kind of query
     """Return the rows that answer the query, in its order."""
     match query:
-        case Latest(match=match):
+        case Latest(match=match, limit=limit):
             found = [entry for entry in _latest(_until(state, match)) if _matches(entry, match)]
-            return sorted(found, key=_natural_order(state))
+            return sorted(found, key=_natural_order(state))[:limit]
         case Records(match=match):
             newest = {entry.record_id: entry for entry in _until(state, match) if _matches(entry, match)}
             return sorted(newest.values(), key=_natural_order(state))
@@ -39,6 +39,8 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: PLR0911 - one
             return list(state.runs.values())[::-1][:limit]
         case Failures(run_id=run_id):
             return [failure for failure in state.failures if run_id in {None, failure.run_id}]
+        case Exports():
+            return list(state.exports)
         case Sources(function_hashes=hashes):
             return [state.sources[name] for name in dict.fromkeys(hashes) if name in state.sources]
     raise UnsupportedOperationError(f"The memory store cannot answer a {type(query).__name__}.")

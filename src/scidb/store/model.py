@@ -28,6 +28,9 @@ __all__ = [
     "Entries",
     "EnvironmentSeen",
     "Event",
+    "Export",
+    "Exported",
+    "Exports",
     "Failed",
     "Failure",
     "Failures",
@@ -198,7 +201,11 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class KeyAdded:
-    """A schema key joins the database, behind `after` (None: in front)."""
+    """A schema key joins the database, behind `after` (None: in front).
+
+    Records of before do not have it. A name that some of them have as a version key is a SchemaKeyError, since
+    it would say from then on where a value belongs, and those would not be found by it.
+    """
 
     key: SchemaKey
     after: str | None = None
@@ -280,7 +287,19 @@ class EnvironmentSeen:
     description: str
 
 
-Event: TypeAlias = KeyAdded | KeyTyped | Renamed | RunStarted | RunEnded | Failed | SourceSeen | EnvironmentSeen
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Records were written into a file outside of the database."""
+
+    path: str
+    sha256: str  # of the file
+    record_ids: tuple[str, ...]
+    user_id: str | None = None
+
+
+Event: TypeAlias = (
+    KeyAdded | KeyTyped | Renamed | RunStarted | RunEnded | Failed | SourceSeen | EnvironmentSeen | Exported
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +360,17 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Export:
+    """A file into which records were written, as stored."""
+
+    path: str
+    sha256: str
+    timestamp: str
+    user_id: str | None
+    record_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Location:
     """Values of some schema keys that occur together."""
 
@@ -391,10 +421,11 @@ class Latest(Query[Record]):
     """The newest entry per variable, location and version keys, if it matches.
 
     Newest first, match second: a condition on a record id, a lineage id or a call never brings a
-    superseded entry back. In natural key order, then by version keys, then by time.
+    superseded entry back. In natural key order, then by version keys, then by time; of these the first `limit`.
     """
 
     match: Match = field(default_factory=Match)
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,6 +465,11 @@ class Failures(Query[Failure]):
     """Failed combinations in the order of failing, of one run or of all."""
 
     run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exports(Query[Export]):
+    """Files into which records were written, in the order of writing."""
 
 
 @dataclass(frozen=True, slots=True)

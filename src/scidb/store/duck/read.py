@@ -53,7 +53,7 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
     if isinstance(query, Latest):
         known = _remembered(state, match)
         if known is not None:
-            return known
+            return known[: query.limit]
     place = place_conditions(state.keys, match, _versions(connection, match))
     schema_id = _one_place(state, match)
     if schema_id is not None:
@@ -70,7 +70,7 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
     if isinstance(query, Latest):
         few = _latest_of_few(connection, state, match, conditions, parameters)
         if few is not None:
-            return few
+            return few[: query.limit]
         newest = (
             f"({entries} QUALIFY row_number() OVER (PARTITION BY m.variable_name, m.schema_id, m.version_keys "
             f"ORDER BY {_NEWEST_FIRST}) = 1) m"
@@ -81,7 +81,8 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
             kept = "(m.piece IS NULL OR c.pieces IS NULL OR m.piece <= c.pieces)"
             parameters += until.parameters
         condition = f"{kept} AND {entry.text()}"
-        return _rows(connection, state, newest, condition, parameters + entry.parameters, _order(state.keys))
+        order = _order(state.keys) + _limit(query.limit)
+        return _rows(connection, state, newest, condition, parameters + entry.parameters, order)
     parameters += entry.parameters
     if isinstance(query, Records):
         newest = (
@@ -89,8 +90,12 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
             f"QUALIFY row_number() OVER (PARTITION BY m.record_no ORDER BY {_NEWEST_FIRST}) = 1) m"
         )
         return _rows(connection, state, newest, "TRUE", parameters, _order(state.keys))
-    limit = "" if query.limit is None else f" LIMIT {int(query.limit)}"
-    return _rows(connection, state, f"({entries} AND {entry.text()}) m", "TRUE", parameters, _NEWEST_FIRST + limit)
+    order = _NEWEST_FIRST + _limit(query.limit)
+    return _rows(connection, state, f"({entries} AND {entry.text()}) m", "TRUE", parameters, order)
+
+
+def _limit(count: int | None) -> str:
+    return "" if count is None else f" LIMIT {int(count)}"
 
 
 def _latest_of_few(
@@ -246,7 +251,7 @@ def _one_place(state: State, match: Match) -> int | None:
 
 def is_one_place(state: State, query: object) -> bool:
     """Say whether a question is for everything that is the latest of one variable at one complete location."""
-    if not isinstance(query, Latest) or state.has_pieces:
+    if not isinstance(query, Latest) or query.limit is not None or state.has_pieces:
         return False
     match = query.match
     plain = Match(variables=match.variables, schema=match.schema)

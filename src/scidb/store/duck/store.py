@@ -14,7 +14,7 @@ from scidb.exceptions import (
 )
 from scidb.store.duck import state as states
 from scidb.store.duck.connection import Connection
-from scidb.store.duck.events import find_failures, find_runs, find_sources
+from scidb.store.duck.events import find_exports, find_failures, find_runs, find_sources
 from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_texts
 from scidb.store.duck.read import chunks, find_locations, find_rows, is_one_place
@@ -24,6 +24,7 @@ from scidb.store.duck.trace import walk
 from scidb.store.duck.write import Written, write_batch
 from scidb.store.model import (
     Entries,
+    Exports,
     Failures,
     Latest,
     Locations,
@@ -274,6 +275,8 @@ class DuckStore:
                 return find_runs(self._connection, query)
             case Failures():
                 return find_failures(self._connection, query)
+            case Exports():
+                return find_exports(self._connection)
             case Sources():
                 return find_sources(self._connection, query)
         raise UnsupportedOperationError(f"A DuckDB store cannot answer a {type(query).__name__}.")
