@@ -13,11 +13,12 @@ from scidb import codecs
 from scidb.exceptions import AmbiguousVersionError, SciDBError
 from scidb.hashing.ids import canonical_json
 from scidb.registry import variable_class
+from scidb.store.columns import column_of, places_of
 from scidb.variable import BaseVariable
 from scidb.variable.migration import present_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
@@ -110,27 +111,47 @@ def instances(chunk: Chunk, cls: type[BaseVariable]) -> list[BaseVariable]:
 
 def version_keys_of(record: Record) -> dict[str, Any]:
     """Return a record's own version keys, without those of for_each."""
-    return {k: v for k, v in json.loads(record.version_keys).items() if not k.startswith("__")}
+    return _own_version_keys(record.version_keys)
+
+
+def _own_version_keys(text: str) -> dict[str, Any]:
+    return {k: v for k, v in json.loads(text).items() if not k.startswith("__")}
 
 
 def records_table(
-    name: str, keys: Sequence[str], records: Sequence[Record], values: Sequence[Any], *, record_ids: bool = False
+    name: str,
+    keys: Sequence[str],
+    parts: Sequence[Sequence[Record]],
+    values: Sequence[Any],
+    *,
+    record_ids: bool = False,
 ) -> pd.DataFrame:
-    """Return one row per record: those `keys` that occur, version keys, a column named after the variable."""
+    """Return one row per record: those `keys` that occur, version keys, a column named after the variable.
+
+    The records come in parts, as from a store, since some hold them by column.
+    """
     import pandas as pd
 
-    versions = [version_keys_of(record) for record in records]
-    present = {key for record in records for key in record.schema}
-    keys = [key for key in keys if key in present]
-    params = list(dict.fromkeys(key for version in versions for key in version))
-    columns: dict[str, Any] = {key: _column([record.schema.get(key) for record in records]) for key in keys}
-    columns.update({key: _column([version.get(key) for version in versions]) for key in params})
+    texts = _joined(parts, lambda records: column_of(records, "version_keys"))
+    versions = {text: _own_version_keys(text) for text in dict.fromkeys(texts)}
+    params = list(dict.fromkeys(key for version in versions.values() for key in version))
+    located = [(places_of(records), records) for records in parts]
+    present = {key for at, _ in located for key, cells in at.items() if any(cell is not None for cell in cells)}
+    columns: dict[str, Any] = {}
+    for key in keys:
+        if key in present:
+            columns[key] = _column([cell for at, records in located for cell in at.get(key) or [None] * len(records)])
+    columns.update({key: _column([versions[text].get(key) for text in texts]) for key in params})
     while name in columns:  # a variable may be called like a key
         name = f"{name}_value"
     columns[name] = _column(values)
     if record_ids:
-        columns["record_id"] = [record.record_id for record in records]
+        columns["record_id"] = _joined(parts, lambda records: column_of(records, "record_id"))
     return pd.DataFrame(columns)
+
+
+def _joined(parts: Sequence[Sequence[Record]], column: Callable[[Sequence[Record]], Sequence[Any]]) -> list[Any]:
+    return [cell for records in parts for cell in column(records)]
 
 
 def _column(values: Sequence[Any]) -> Any:

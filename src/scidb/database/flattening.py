@@ -68,7 +68,7 @@ def cell_text(value: Any) -> str | None:
             raise _refused(value, f"as a document it would have to be JSON: {error}") from error
     if isinstance(value, _NESTED) or (hasattr(value, "__len__") and not isinstance(value, str)):
         raise _refused(value, "it has no form of rows and columns")
-    if value is None or value is pd.NaT or value is pd.NA:
+    if value is None or (np.ndim(value) == 0 and pd.isna(value)):
         return None
     if isinstance(value, np.floating) and not isinstance(value, np.longdouble):
         value = float(value)

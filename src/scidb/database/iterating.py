@@ -92,7 +92,7 @@ class Iterating(Exporting):
     def table(self, variable: Loadable, entries: Sequence[Entry], values: Sequence[Any]) -> pd.DataFrame:
         """Return keys, version keys and values as a table."""
         raw = [getattr(value, "data", value) if hasattr(value, "type_name") else value for value in values]
-        return records_table(variable.__name__, self.schema_keys, cast("Sequence[Record]", entries), raw)
+        return records_table(variable.__name__, self.schema_keys, [cast("Sequence[Record]", entries)], raw)
 
     # -------------------------------------------------------------- recording
 

@@ -196,12 +196,12 @@ class Loading(Querying):
         self, name: str, cls: type[BaseVariable], query: Latest | Records, *, record_ids: bool = False
     ) -> pd.DataFrame:
         """Return keys and values as a table, straight from what is stored."""
-        records: list[Record] = []
+        parts: list[Sequence[Record]] = []
         values: list[Any] = []
         for chunk in self._store.fetch(query):
-            records += chunk.records
+            parts.append(chunk.records)
             values += values_of(chunk, cls)
-        return records_table(name, self.schema_keys, records, values, record_ids=record_ids)
+        return records_table(name, self.schema_keys, parts, values, record_ids=record_ids)
 
     def _load_record(self, record: Record) -> BaseVariable:
         _, cls = self._named(record.variable)
@@ -223,7 +223,7 @@ class Loading(Querying):
         name, _ = self._named(variable)
         records = [instance._record for instance in found]  # noqa: SLF001 - loaded instances have one
         values = [instance.data for instance in found]
-        return records_table(name, self.schema_keys, [r for r in records if r], values)
+        return records_table(name, self.schema_keys, [[r for r in records if r]], values)
 
 
 def _version(entry: Record) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from scidb.exceptions import FilterError
 from scidb.hashing.inputs import CallInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -150,7 +150,7 @@ class Chunk:
     a table that is `given` is held by nobody else, so that a value may keep its memory instead of copying it.
     """
 
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     table: pa.Table | None
     given: bool = False
 

@@ -107,10 +107,10 @@ class Connection:
             # DuckDB 2 runs a statement to its end only when its result is fetched.
             self._run(query, lambda cursor: cursor.execute(query, list(parameters)).fetchall())
 
-    def table(self, query: str, **tables: pa.Table) -> pa.Table:
+    def table(self, query: str, parameters: Sequence[object] = (), **tables: pa.Table) -> pa.Table:
         """Run a query, which may name the given Arrow tables, and return its rows as Arrow."""
         with _translated(self.path), self._registered(tables) as cursor:
-            return self._run(query, lambda _: cursor.sql(query).to_arrow_table())
+            return self._run(query, lambda _: cursor.sql(query, params=list(parameters) or None).to_arrow_table())
 
     def stream(self, query: str, take: Callable[[pa.RecordBatch], None], **tables: pa.Table) -> None:
         """Run such a query and hand over its rows in batches; `take` runs no statement."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, Final
 
+from scidb.store.columns import column_of
+from scidb.store.duck.found import COLUMNS, Found, newest_of
 from scidb.store.duck.payloads import Payloads
 from scidb.store.duck.sql import (
     Condition,
@@ -30,14 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["chunks", "find_locations", "find_rows", "is_one_place", "newest_entries"]
 
-_COLUMNS: Final = (
-    "m.record_id, m.variable_name, m.schema_id, m.version_keys, m.content_hash, m.schema_version, r.encoding, "
-    "r.nbytes, m.lineage_id, m.call_id, m.output_num, m.piece, m.pieces, m.user_id, m.timestamp, m.seq, "
-    "m.record_no, r.layout"
-)
 _NEWEST_FIRST: Final = "m.timestamp DESC, m.seq DESC"
 
 _FEW: Final = 2_000
+_MANY: Final = 100_000
 
 # A window of records is read with one statement per layout; so much of it is in memory at once.
 _WINDOW_RECORDS: Final = 16_384
@@ -47,13 +45,13 @@ _WINDOW_BYTES: Final = 64 * 2**20
 # ------------------------------------------------------------------ rows
 
 
-def find_rows(connection: Connection, state: State, query: Latest | Records | Entries) -> list[Row]:
+def find_rows(connection: Connection, state: State, query: Latest | Records | Entries) -> Found:
     """Return the entries that answer a question, in its order."""
     match = query.match
     if isinstance(query, Latest):
         known = _remembered(state, match)
         if known is not None:
-            return known[: query.limit]
+            return Found.of(known[: query.limit])
     place = place_conditions(state.keys, match, _versions(connection, match))
     schema_id = _one_place(state, match)
     if schema_id is not None:
@@ -68,9 +66,9 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
     )
     parameters = [*place.parameters, *until.parameters]
     if isinstance(query, Latest):
-        few = _latest_of_few(connection, state, match, conditions, parameters)
-        if few is not None:
-            return few[: query.limit]
+        picked = _picked(connection, state, query, conditions, parameters)
+        if picked is not None:
+            return picked
         newest = (
             f"({entries} QUALIFY row_number() OVER (PARTITION BY m.variable_name, m.schema_id, m.version_keys "
             f"ORDER BY {_NEWEST_FIRST}) = 1) m"
@@ -82,35 +80,54 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
             parameters += until.parameters
         condition = f"{kept} AND {entry.text()}"
         order = _order(state.keys) + _limit(query.limit)
-        return _rows(connection, state, newest, condition, parameters + entry.parameters, order)
+        return Found.of(_rows(connection, state, newest, condition, parameters + entry.parameters, order))
     parameters += entry.parameters
     if isinstance(query, Records):
         newest = (
             f"({entries} AND {entry.text()} "
             f"QUALIFY row_number() OVER (PARTITION BY m.record_no ORDER BY {_NEWEST_FIRST}) = 1) m"
         )
-        return _rows(connection, state, newest, "TRUE", parameters, _order(state.keys))
+        return Found.of(_rows(connection, state, newest, "TRUE", parameters, _order(state.keys)))
     order = _NEWEST_FIRST + _limit(query.limit)
-    return _rows(connection, state, f"({entries} AND {entry.text()}) m", "TRUE", parameters, order)
+    return Found.of(_rows(connection, state, f"({entries} AND {entry.text()}) m", "TRUE", parameters, order))
 
 
 def _limit(count: int | None) -> str:
     return "" if count is None else f" LIMIT {int(count)}"
 
 
-def _latest_of_few(
-    connection: Connection, state: State, match: Match, conditions: str, parameters: Sequence[object]
-) -> list[Row] | None:
-    """Pick the newest of few entries here, since planning that in SQL takes longer than all the rest.
+def _picked(
+    connection: Connection, state: State, query: Latest, conditions: str, parameters: Sequence[object]
+) -> Found | None:
+    """Find what may be the latest, and pick the newest here, where that is faster than in SQL.
 
-    None when they are many, or when the question needs more than the newest.
+    None when they are too many to be had at once, or when the question needs more than the newest.
     """
+    match = query.match
     asks_entry = match.record_ids, match.record_prefix, match.lineage_ids, match.call_ids
-    typed = {key.value_type for key in state.keys}
-    if state.has_pieces or "datetime" in typed or any(part is not None for part in asks_entry):
+    if state.has_pieces or any(part is not None for part in asks_entry):
+        return None
+    if match.schema:
+        few = _latest_of_few(connection, state, conditions, parameters)
+        if few is not None:
+            return Found.of(few[: query.limit])
+    columns = ", ".join([COLUMNS, *(f"s.{quote(key.name)}" for key in state.keys)])
+    found = connection.table(
+        f"SELECT {columns} FROM _record_metadata m JOIN _schema s ON s.schema_id = m.schema_id "
+        f"JOIN _records r ON r.record_no = m.record_no WHERE {conditions} LIMIT {_MANY + 1}",
+        parameters,
+    )
+    return None if found.num_rows > _MANY else newest_of(state, found, query.limit)
+
+
+def _latest_of_few(
+    connection: Connection, state: State, conditions: str, parameters: Sequence[object]
+) -> list[Row] | None:
+    """Pick the newest of few entries, since planning that in SQL takes longer than all the rest."""
+    if "datetime" in {key.value_type for key in state.keys}:
         return None
     # A join as flat as this is planned in two thirds of the time that the one around a subquery takes.
-    columns = ", ".join([_COLUMNS, *(f"s.{quote(key.name)}" for key in state.keys)])
+    columns = ", ".join([COLUMNS, *(f"s.{quote(key.name)}" for key in state.keys)])
     found = connection.rows(
         f"SELECT {columns} FROM _record_metadata m JOIN _schema s ON s.schema_id = m.schema_id "
         f"JOIN _records r ON r.record_no = m.record_no WHERE {conditions} LIMIT {_FEW + 1}",
@@ -167,16 +184,15 @@ def _rows(
 ) -> list[Row]:
     keys = "".join(f", m.k{number}" for number in range(len(state.keys)))
     query = (
-        f"SELECT {_COLUMNS}{keys} FROM {source} JOIN _records r ON r.record_no = m.record_no "
+        f"SELECT {COLUMNS}{keys} FROM {source} JOIN _records r ON r.record_no = m.record_no "
         f"WHERE {condition}{f' ORDER BY {order}' if order else ''}"
     )
     return [_row(state, row) for row in connection.rows(query, parameters)]
 
 
 def _row(state: State, row: tuple[Any, ...]) -> Row:
-    place = state.show(row[2], row[18:])
-    record = Record(row[0], row[1], place, *row[3:16])
-    return Row(record, row[2], row[16], row[17])
+    place = state.show(row[15], row[18:])
+    return Row(Record(row[0], row[1], place, *row[2:15]), *row[15:18])
 
 
 def _order(keys: Sequence[SchemaKey]) -> str:
@@ -267,25 +283,37 @@ def is_one_place(state: State, query: object) -> bool:
 # ------------------------------------------------------------------ payloads
 
 
-def chunks(connection: Connection, state: State, rows: Sequence[Row]) -> Iterator[Chunk]:
-    """Stream rows with their payloads; those that follow each other with one encoding come together."""
-    for window in _windows(rows):
+def chunks(connection: Connection, state: State, found: Found) -> Iterator[Chunk]:
+    """Stream entries with their payloads; those that follow each other with one encoding come together."""
+    for window in _windows(found):
         payloads = Payloads(connection, state, window)
-        for (_, encoding, _), group in itertools.groupby(
-            window, key=lambda row: (row.layout, row.record.encoding, row.record.variable)
-        ):
-            del encoding
-            members = list(group)
+        columns = [*(column_of(window.records, name) for name in ("encoding", "variable")), window.layouts]
+        starts = [0, *_changes(columns), len(window)]
+        # Columns are for records that come together; cut into pieces they cost more.
+        records = window.records if len(starts) < 3 + len(window) // 16 else tuple(window.records)
+        for start, stop in itertools.pairwise(starts):
             # A value that kept its part of a table with others in it would keep all of it.
-            yield Chunk(tuple(row.record for row in members), payloads.of(members), given=len(window) == 1)
+            yield Chunk(records[start:stop], payloads.of(window[start:stop]), given=len(window) == 1)
 
 
-def _windows(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+def _changes(columns: Sequence[Sequence[str]]) -> list[int]:
+    """Return where a row is not as the one before."""
+    if all(len(set(column)) == 1 for column in columns):
+        return []
+    rows = list(zip(*columns, strict=True))
+    return [at for at in range(1, len(rows)) if rows[at] != rows[at - 1]]
+
+
+def _windows(found: Found) -> Iterator[Found]:
+    sizes = column_of(found.records, "nbytes")
+    if 0 < len(found) <= _WINDOW_RECORDS and sum(sizes) <= _WINDOW_BYTES:
+        yield found
+        return
     start = size = 0
-    for position, row in enumerate(rows):
-        if position > start and (position - start >= _WINDOW_RECORDS or size + row.record.nbytes > _WINDOW_BYTES):
-            yield rows[start:position]
+    for position, nbytes in enumerate(sizes):
+        if position > start and (position - start >= _WINDOW_RECORDS or size + nbytes > _WINDOW_BYTES):
+            yield found[start:position]
             start, size = position, 0
-        size += row.record.nbytes
-    if start < len(rows):
-        yield rows[start:]
+        size += nbytes
+    if start < len(found):
+        yield found[start:]

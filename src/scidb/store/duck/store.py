@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scidb.store.duck.state import Row, State
+    from scidb.store.duck.found import Found
+    from scidb.store.duck.state import State
     from scidb.store.model import Batch, Chunk, Query, Record, SchemaKey, Trace, TraceQuery
 
 __all__ = ["DuckStore"]
@@ -268,7 +269,7 @@ class DuckStore:
         self._connection.check_usable()
         match query:
             case Latest() | Records() | Entries():
-                return [row.record for row in self._rows(query)]
+                return list(self._found(query).records)
             case Locations():
                 return find_locations(self._connection, self._current(), query)
             case Runs():
@@ -286,12 +287,13 @@ class DuckStore:
         self._connection.check_usable()
         if not isinstance(query, Latest | Records | Entries):
             raise UnsupportedOperationError(f"Records cannot be fetched by a {type(query).__name__}.")
-        return chunks(self._connection, self._current(), self._rows(query))
+        return chunks(self._connection, self._current(), self._found(query))
 
-    def _rows(self, query: Latest | Records | Entries) -> list[Row]:
+    def _found(self, query: Latest | Records | Entries) -> Found:
         state = self._current()
-        rows = find_rows(self._connection, state, query)
-        if rows and is_one_place(state, query):
+        found = find_rows(self._connection, state, query)
+        if len(found) and is_one_place(state, query):
+            rows = list(found.rows())
             with self._publishing:
                 # After a write meanwhile, what was found may be out of date.
                 if self._state is state:
@@ -299,7 +301,7 @@ class DuckStore:
                     state.memory.latest[key] = {row.record.version_keys: row for row in rows}
                     texts = tuple(place_texts(state.keys, rows[0].record.schema))
                     state.memory.places[texts] = rows[0].schema_id
-        return rows
+        return found
 
     def trace(self, query: TraceQuery) -> Trace:
         """Walk the provenance up- or downstream."""
