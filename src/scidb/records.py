@@ -183,9 +183,8 @@ def ambiguous(name: str, records: Sequence[Record]) -> AmbiguousVersionError:
     shown = [f"{_described(key)}: {_listed(distinct)}" for key, distinct in telling.items()]
     if telling:
         key, values = next(iter(telling.items()))
-        choice = (
-            f"params={{{key!r}: {_choice(values[-1])}}}" if key.startswith("__") else f"{key}={_choice(values[-1])}"
-        )
+        value = _choice(next(value for value in reversed(values) if value is not _UNSET))
+        choice = f"params={{{key!r}: {value}}}" if key.startswith("__") else f"{key}={value}"
         advice = f"Give one of these, for example {choice}, or load all of them with load_all."
     else:
         advice = f"Choose one by its id: version={records[0].record_id[:12]!r}."

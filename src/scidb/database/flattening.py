@@ -70,7 +70,7 @@ def cell_text(value: Any) -> str | None:
         raise _refused(value, "it has no form of rows and columns")
     if value is None or (np.ndim(value) == 0 and pd.isna(value)):
         return None
-    if isinstance(value, np.floating) and not isinstance(value, np.longdouble):
+    if isinstance(value, np.floating) and value.itemsize <= 8:
         value = float(value)
     if isinstance(value, float):
         return None if math.isnan(value) else repr(value)

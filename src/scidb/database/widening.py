@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -54,7 +55,7 @@ class Widening(Tabling):
         as_of
             Look at the database as it was then.
         params, **metadata
-            Which locations and versions. A version key narrows those of the variables that have it.
+            Which rows and versions. A schema key narrows the rows, and a version key those variables that have it.
 
         Returns
         -------
@@ -76,7 +77,9 @@ class Widening(Tabling):
         match = self._wide_match(tuple(named), metadata, params, as_of)
         found: dict[str, dict[_Level, dict[_Place, Any]]] = {name: defaultdict(dict) for name in named}
         seen: dict[tuple[str, _Level, _Place], Record] = {}
-        for chunk in self._store.fetch(Latest(match)):
+        # Coarser values belong to the wanted rows too, though they have not all the keys that are asked for.
+        coarser = {key: (*wanted, None) for key, wanted in match.schema.items()}
+        for chunk in self._store.fetch(Latest(replace(match, schema=coarser))):
             values = values_of(chunk, named[chunk.records[0].variable])
             for record, value in zip(chunk.records, values, strict=True):
                 _check_single(record, value)
@@ -88,7 +91,8 @@ class Widening(Tabling):
             for name in named:
                 self._say_if_misspelt(name, metadata, params)
         rows = self._rows_of({level for levels in found.values() for level in levels}, found)
-        return self._wide(rows, found)
+        wanted = [row for row in rows if all(row.get(key) in values for key, values in match.schema.items())]
+        return self._wide(wanted, found)
 
     def _several(self, variables: Sequence[VariableLike]) -> dict[str, type[BaseVariable]]:
         if isinstance(variables, str | type) or not hasattr(variables, "__iter__"):
@@ -110,7 +114,7 @@ class Widening(Tabling):
         everything = self._match_all(names, metadata, params, as_of)
         if not everything.version:
             return everything
-        located = Match(names, everything.schema, as_of=everything.as_of)
+        located = Match(names, as_of=everything.as_of)
         texts: dict[str, dict[str, None]] = {name: {} for name in names}
         for record in self._store.find(Latest(located)):
             texts[record.variable].setdefault(record.version_keys)
