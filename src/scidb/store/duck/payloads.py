@@ -39,11 +39,14 @@ class Payloads:
     def __init__(self, connection: Connection, state: State, found: Found) -> None:
         self._connection = connection
         variables, sizes = (column_of(found.records, name) for name in ("variable", "nbytes"))
-        keys = list(zip(variables, found.layouts, strict=True))
         numbers, nbytes = np.array(found.numbers, np.int64), np.array(sizes, np.int64)
+        kinds = [set(column) for column in (variables, found.layouts)]
+        # Mostly there is one; to compare each row with it takes longer than to load them.
+        only = len(kinds[0]) == len(kinds[1]) == 1
+        keys = [] if only else list(zip(variables, found.layouts, strict=True))
         self._loaded = {}
-        for key in dict.fromkeys(keys):
-            own = slice(None) if keys.count(key) == len(keys) else [at for at, one in enumerate(keys) if one == key]
+        for key in [(variables[0], found.layouts[0])] if only else dict.fromkeys(keys):
+            own = slice(None) if only else [at for at, one in enumerate(keys) if one == key]
             distinct, first = np.unique(numbers[own], return_index=True)
             self._loaded[key] = self._load(state.layout(*key), distinct, int(nbytes[own][first].sum()))
 
