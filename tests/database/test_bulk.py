@@ -208,3 +208,12 @@ def test_the_labels_of_an_array_are_its_positions(db: DatabaseManager) -> None:
     assert Bulk.load_one(loc=slice(1, 3)).data.tolist() == [1, 2, 3]
     assert Bulk.load_one(iloc=slice(1, 3)).data.tolist() == [1, 2]
     assert Bulk.load_one(loc=2).data == Bulk.load_one(iloc=-3).data == 2
+
+
+def test_the_newest_of_all_is_picked(db: DatabaseManager) -> None:
+    """A4, A5: without keys, too, the latest is what was saved last at each place, a revert included."""
+    for value in (1, 2, 1):
+        Bulk.save_many([(value, {"subject": 2, "gain": 1}), (value + 10, {"subject": 1})])
+    Bulk.save(3, subject=2, gain=2)
+
+    assert Bulk.load_all(as_df=True)["Bulk"].tolist() == [11, 1, 3]
