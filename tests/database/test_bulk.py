@@ -212,8 +212,8 @@ def test_the_labels_of_an_array_are_its_positions(db: DatabaseManager) -> None:
 
 def test_the_newest_of_all_is_picked(db: DatabaseManager) -> None:
     """A4, A5: without keys, too, the latest is what was saved last at each place, a revert included."""
-    for value in (1, 2, 1):
+    for value in (1, 2, 4, 2):
         Bulk.save_many([(value, {"subject": 2, "gain": 1}), (value + 10, {"subject": 1})])
     Bulk.save(3, subject=2, gain=2)
 
-    assert Bulk.load_all(as_df=True)["Bulk"].tolist() == [11, 1, 3]
+    assert Bulk.load_all(as_df=True)["Bulk"].tolist() == [12, 2, 3]
