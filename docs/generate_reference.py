@@ -39,6 +39,7 @@ from scidb import *
 GROUPS: Final = {
     "Databases": ("configure_database", "get_database", "DatabaseManager"),
     "Variables": ("BaseVariable", "any_of"),
+    "Filters": ("schema_key", "raw_sql", "ColumnSelection"),
     "Running over combinations": ("for_each", "Fixed", "PathInput", "ForEachReport", "ForEachConfig"),
     "Thunks": ("thunk", "Thunk", "ThunkOutput", "OutputThunk", "PipelineThunk"),
     "Identity": ("canonical_hash", "scidb.hashing.register"),

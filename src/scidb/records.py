@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -13,11 +13,12 @@ from scidb import codecs
 from scidb.exceptions import AmbiguousVersionError, SciDBError
 from scidb.hashing.ids import canonical_json
 from scidb.registry import variable_class
+from scidb.store.columns import column_of, places_of
 from scidb.variable import BaseVariable
 from scidb.variable.migration import present_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ambiguous",
+    "ambiguous_prefix",
+    "as_column",
     "class_named",
-    "column_of",
     "contents_of",
     "encode_stored",
     "instances",
@@ -116,29 +118,50 @@ def instances(chunk: Chunk, cls: type[BaseVariable]) -> list[BaseVariable]:
 
 def version_keys_of(record: Record) -> dict[str, Any]:
     """Return a record's own version keys, without those of for_each."""
-    return {k: v for k, v in json.loads(record.version_keys).items() if not k.startswith("__")}
+    return _own_version_keys(record.version_keys)
+
+
+def _own_version_keys(text: str) -> dict[str, Any]:
+    return {k: v for k, v in json.loads(text).items() if not k.startswith("__")}
 
 
 def records_table(
-    name: str, records: Sequence[Record], values: Sequence[Any], *, record_ids: bool = False
+    name: str,
+    keys: Sequence[str],
+    parts: Sequence[Sequence[Record]],
+    values: Sequence[Any],
+    *,
+    record_ids: bool = False,
 ) -> pd.DataFrame:
-    """Return one row per record: schema keys, version keys, a column named after the variable."""
+    """Return one row per record: those `keys` that occur, version keys, a column named after the variable.
+
+    The records come in parts, as from a store, since some hold them by column.
+    """
     import pandas as pd
 
-    versions = [version_keys_of(record) for record in records]
-    keys = list(dict.fromkeys(key for record in records for key in record.schema))
-    params = list(dict.fromkeys(key for version in versions for key in version))
-    columns: dict[str, Any] = {key: column_of([record.schema.get(key) for record in records]) for key in keys}
-    columns.update({key: column_of([version.get(key) for version in versions]) for key in params})
+    texts = _joined(parts, lambda records: column_of(records, "version_keys"))
+    versions = {text: _own_version_keys(text) for text in dict.fromkeys(texts)}
+    params = list(dict.fromkeys(key for version in versions.values() for key in version))
+    located = [(places_of(records), records) for records in parts]
+    present = {key for at, _ in located for key, cells in at.items() if any(cell is not None for cell in cells)}
+    columns: dict[str, Any] = {}
+    for key in keys:
+        if key in present:
+            columns[key] = as_column([cell for at, records in located for cell in at.get(key) or [None] * len(records)])
+    columns.update({key: as_column([versions[text].get(key) for text in texts]) for key in params})
     while name in columns:  # a variable may be called like a key
         name = f"{name}_value"
-    columns[name] = column_of(values)
+    columns[name] = as_column(values)
     if record_ids:
-        columns["record_id"] = [record.record_id for record in records]
+        columns["record_id"] = _joined(parts, lambda records: column_of(records, "record_id"))
     return pd.DataFrame(columns)
 
 
-def column_of(values: Sequence[Any]) -> Any:
+def _joined(parts: Sequence[Sequence[Record]], column: Callable[[Sequence[Record]], Sequence[Any]]) -> list[Any]:
+    return [cell for records in parts for cell in column(records)]
+
+
+def as_column(values: Sequence[Any]) -> Any:
     """Return a column that changes no value: of one plain type, of whole numbers with gaps, or of objects."""
     kinds = {type(value) for value in values}
     if len(kinds) == 1 and issubclass(next(iter(kinds)), bool | int | float | str | np.generic):
@@ -162,30 +185,79 @@ def place(schema: Mapping[str, Any]) -> str:
 
 
 def ambiguous(name: str, records: Sequence[Record]) -> AmbiguousVersionError:
-    """Return the error for several matches, listing what distinguishes them."""
-    rows = [{**record.schema, **json.loads(record.version_keys)} for record in records]
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    telling = {key: distinct for key in keys if len(distinct := _distinct(row.get(key) for row in rows)) > 1}
-    shown = [f"{key}: {', '.join(map(repr, distinct[:6]))}" for key, distinct in telling.items()]
-    if any(len(distinct) > 6 for distinct in telling.values()):
-        shown.append("...")
-    hidden = telling and all(key.startswith("__") for key in telling)
-    way = f"as in params={{{next(iter(telling))!r}: ...}}" if hidden else "as a keyword"
-    advice = f"Give one of these {way}, or load all of them with load_all."
+    """Return the error for several matches, listing what distinguishes them and how to choose."""
+    telling = _telling(records)
+    shown = [f"{_described(key)}: {_listed(distinct)}" for key, distinct in telling.items()]
+    if telling:
+        key, values = next(iter(telling.items()))
+        value = _choice(next(value for value in reversed(values) if value is not _UNSET))
+        choice = f"params={{{key!r}: {value}}}" if key.startswith("__") else f"{key}={value}"
+        advice = f"Give one of these, for example {choice}, or load all of them with load_all."
+    else:
+        advice = f"Choose one by its id: version={records[0].record_id[:12]!r}."
     return AmbiguousVersionError(
         f"{len(records)} records of {name} match where one was asked for. They differ in "
         f"{'; '.join(shown) or 'nothing but their value'}. {advice}",
         variable=name,
         record_ids=[record.record_id for record in records[:20]],
+        differ_in={key: [_choice(value) for value in distinct] for key, distinct in telling.items()},
     )
 
 
-def _distinct(values: Iterable[Any]) -> list[Any]:
-    found: list[Any] = []
-    for value in values:
-        if value not in found:
-            found.append(value)
-    return found
+def ambiguous_prefix(name: str, prefix: str, records: Sequence[Record]) -> AmbiguousVersionError:
+    """Return the error for an id of which too little was given, listing the records that it may mean."""
+    length = 12
+    while length < 64 and len({record.record_id[:length] for record in records}) < len(records):
+        length += 4
+    shown = [f"{record.record_id[:length]} ({record.variable} at {_whole_place(record)})" for record in records[:6]]
+    more = f" and {len(records) - 6} more" if len(records) > 6 else ""
+    return AmbiguousVersionError(
+        f"{len(records)} records of {name} have an id that begins with {prefix!r}: {'; '.join(shown)}{more}. Give more "
+        "of the id.",
+        variable=name,
+        record_ids=[record.record_id for record in records[:20]],
+    )
+
+
+_UNSET: Final = object()
+# What for_each notes under keys of its own, in words.
+_CONFIGURATION: Final = {
+    "__fn": "the function that made it (__fn)",
+    "__inputs": "the inputs of for_each (__inputs)",
+    "__where": "the filter of for_each (__where)",
+}
+
+
+def _telling(records: Sequence[Record]) -> dict[str, list[Any]]:
+    """Return the keys whose values are not the same in all records, schema keys first, with their values."""
+    rows = [{**record.schema, **json.loads(record.version_keys)} for record in records]
+    keys = dict.fromkeys(key for record in records for key in record.schema)
+    keys.update(dict.fromkeys(sorted({key for row in rows for key in row} - keys.keys(), key=_own_first)))
+    # Told apart by their texts, since 1, 1.0 and True are equal and are different values.
+    found = {key: {_choice(row.get(key, _UNSET)): row.get(key, _UNSET) for row in rows} for key in keys}
+    return {key: list(distinct.values()) for key, distinct in found.items() if len(distinct) > 1}
+
+
+def _own_first(key: str) -> tuple[bool, str]:
+    return key.startswith("__"), key
+
+
+def _described(key: str) -> str:
+    return _CONFIGURATION.get(key, key)
+
+
+def _choice(value: Any) -> str:
+    """Write a value as it is asked for; a key that is not set is asked for by None."""
+    return "None" if value is _UNSET else repr(value)
+
+
+def _listed(values: Sequence[Any]) -> str:
+    shown = ["not set (None)" if value is _UNSET else repr(value) for value in values[:6]]
+    return ", ".join(shown) + (", ..." if len(values) > 6 else "")
+
+
+def _whole_place(record: Record) -> str:
+    return place({**record.schema, **version_keys_of(record)})
 
 
 def instant(moment: object) -> str | None:

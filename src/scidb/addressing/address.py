@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from scidb.addressing.names import check_key_name, near_miss
-from scidb.addressing.values import convert_key, infer_key_type, version_value
+from scidb.addressing.values import convert_key, infer_key_type, key_values_within, version_value
 from scidb.exceptions import SchemaKeyError
 from scidb.hashing.ids import canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable
 
     from scidb.store.model import KeyType, KeyValue, SchemaKey
 
@@ -32,7 +31,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """Several wanted values of one version key; made by `any_of`."""
+    """Several wanted values of one key; made by `any_of`."""
 
     values: tuple[object, ...]
 
@@ -95,11 +94,13 @@ def read_address(
     metadata: Mapping[str, object],
     known_version_keys: Callable[[], Collection[str]],
     params: Mapping[str, object] | None = None,
+    values_of: Callable[[str], Iterable[KeyValue]] = lambda _: (),
 ) -> Wanted:
     """Turn the metadata of a read into what is wanted of each key.
 
-    For a schema key a list means any of; None means "not set". A version key matches its exact value. Through
-    `params` a read may also name the keys of for_each's own configuration, such as ``__inputs``.
+    For a schema key whatever holds several values means any of them, and a slice the ones from its start up to
+    and including its stop, among `values_of` the key; None means "not set". A version key matches its exact value.
+    Through `params` a read may also name the keys of for_each's own configuration, such as ``__inputs``.
 
     Raises
     ------
@@ -111,18 +112,32 @@ def read_address(
     remaining = dict(metadata)
     for key in keys:
         if key.name in remaining:
-            value = remaining.pop(key.name)
-            values = value if isinstance(value, list | tuple | set | frozenset | range | np.ndarray) else [value]
-            schema[key.name] = tuple(
-                None if item is None else convert_key(key.name, item, key.value_type) for item in values
-            )
+            schema[key.name] = _wanted_values(key, remaining.pop(key.name), values_of)
     own = {name: value for name, value in (params or {}).items() if name.startswith("__")}
     named = {name: value for name, value in (params or {}).items() if name not in own}
     version = {**_version_keys(keys, remaining, named, known_version_keys), **own}
     return Wanted(schema, {name: tuple(_texts(name, value)) for name, value in version.items()})
 
 
+def _wanted_values(
+    key: SchemaKey, value: object, values_of: Callable[[str], Iterable[KeyValue]]
+) -> tuple[KeyValue | None, ...]:
+    if isinstance(value, slice):
+        return key_values_within(key.name, value, key.value_type, values_of(key.name))
+    if isinstance(value, AnyOf):
+        value = value.values
+    is_one = isinstance(value, str | bytes | Mapping) or getattr(value, "ndim", 1) != 1
+    items: Iterable[object] = [value] if is_one or not hasattr(value, "__iter__") else value
+    return tuple(None if item is None else convert_key(key.name, item, key.value_type) for item in items)
+
+
 def _texts(name: str, value: object) -> Iterable[str | None]:
+    if isinstance(value, slice):
+        raise SchemaKeyError(
+            f"{name}={value!r}: a slice takes a range of a schema key, and {name!r} is a version key. Name the "
+            f"values: {name}=any_of(...).",
+            key=name,
+        )
     for item in value.values if isinstance(value, AnyOf) else (value,):
         yield None if item is None else canonical_json(version_value(name, item))
 

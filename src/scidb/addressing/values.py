@@ -15,11 +15,11 @@ from scidb.hashing.ids import canonical_json, content_hash
 from scidb.hashing.inputs import preview
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from scidb.store.model import KeyType, KeyValue
 
-__all__ = ["constant_key", "convert_key", "infer_key_type", "version_value"]
+__all__ = ["constant_key", "convert_key", "infer_key_type", "key_values_within", "version_value"]
 
 _INTEGER_TEXT: Final = re.compile(r"0|-?[1-9][0-9]*")
 
@@ -77,13 +77,49 @@ def convert_key(key: str, value: object, kind: KeyType | None) -> KeyValue:
     return converted
 
 
+def key_values_within(key: str, span: slice, kind: KeyType | None, values: Iterable[KeyValue]) -> tuple[KeyValue, ...]:
+    """Return the values of a key from the start of a slice up to and including its stop, as ``.loc`` does.
+
+    Either end may be open. Numbers go by size, texts by their characters, and a time without a zone counts as UTC.
+
+    Raises
+    ------
+    SchemaKeyError
+        When the slice has a step, or an end that is no value of the key.
+
+    Examples
+    --------
+    >>> key_values_within("subject", slice(2, 5), "int", [1, 2, 5, 10])
+    (2, 5)
+
+    """
+    if span.step is not None:
+        raise SchemaKeyError(
+            f"{key}={span!r}: a slice of key values has no step; name the values in a list, for example "
+            f"{key}=range(0, 10, 2).",
+            key=key,
+        )
+    first, last = (None if end is None else _order(convert_key(key, end, kind)) for end in (span.start, span.stop))
+    return tuple(
+        value
+        for value in values
+        if (first is None or first <= _order(value)) and (last is None or _order(value) <= last)
+    )
+
+
+def _order(value: KeyValue) -> Any:
+    return value.replace(tzinfo=dt.UTC) if isinstance(value, dt.datetime) and value.tzinfo is None else value
+
+
 def _plain(key: str, value: object) -> KeyValue:
     """Reduce numpy and pandas scalars to Python's, and refuse what no key can hold."""
     if isinstance(value, np.datetime64) and not np.isnat(value):
-        value = value.item() if np.datetime_data(value)[0] in ("D", "us", "ms", "s", "m", "h") else None
+        value = _moment(key, value)
     elif isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, dt.datetime) and value == value:  # noqa: PLR0124 - NaT is a datetime that is not itself
+        if getattr(value, "nanosecond", 0):
+            raise _too_fine(key, value)
         return value if type(value) is dt.datetime else dt.datetime.fromisoformat(value.isoformat())
     if isinstance(value, float) and math.isfinite(value):
         return value
@@ -100,6 +136,25 @@ def _plain(key: str, value: object) -> KeyValue:
         "use a number, a text or a date.",
         key=key,
         value=preview(value),
+    )
+
+
+def _moment(key: str, value: np.datetime64) -> object:
+    """Return a numpy time as Python's, which counts days or microseconds."""
+    if np.datetime_data(value)[0] in ("Y", "M", "W", "D"):
+        return value.astype("datetime64[D]").item()
+    plain = value.astype("datetime64[us]")
+    if plain != value:
+        raise _too_fine(key, value)
+    return plain.item()
+
+
+def _too_fine(key: str, value: object) -> SchemaKeyError:
+    return SchemaKeyError(
+        f"{key}={value!s}: times of schema keys go down to microseconds. Round it, for example with "
+        "Timestamp.round('us').",
+        key=key,
+        value=str(value),
     )
 
 

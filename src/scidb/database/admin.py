@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scidb.exceptions import SciDBError
-from scidb.store.model import Batch, Renamed
+from scidb.addressing import schema_keys_from
+from scidb.exceptions import SchemaKeyError, SciDBError, did_you_mean
+from scidb.store.model import Batch, KeyAdded, Renamed
 from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
     from scidb.database.core import VariableLike
-    from scidb.store.model import TypeInfo
+    from scidb.store.model import KeyType, TypeInfo
     from scidb.store.protocol import Store
 
 __all__ = ["Admin"]
@@ -69,8 +70,73 @@ class Admin:
         self._store.write(Batch(events=(Renamed(_name(old), name),)))
         return next(info for info in self._store.types() if info.name == name)
 
+    def add_schema_key(
+        self,
+        name: str,
+        after: str | None = None,
+        value_type: type | KeyType | None = None,
+        *,
+        before: str | None = None,
+    ) -> tuple[str, ...]:
+        """Give locations one key more. What is stored keeps its place: there, the new key is not set.
+
+        Ids, lineage and versions stay as they are, and other handles on the database see the key at once.
+
+        Parameters
+        ----------
+        name
+            The new key.
+        after, before
+            The key behind or in front of which it belongs, since keys go from coarse to fine. With neither it is
+            the last, the finest one.
+        value_type
+            int, float, str, ``datetime.date`` or ``datetime.datetime``; without one, the type of the first value.
+
+        Returns
+        -------
+        tuple of str
+            The keys as they are now.
+
+        Raises
+        ------
+        SchemaKeyError
+            When the name is reserved, differs from a key at most in case, or is a version key of stored records; or
+            when there is no key `after` or `before`.
+        StorageError
+            When the database is read-only.
+
+        Examples
+        --------
+        >>> import scidb
+        >>> with scidb.open("memory:", ["subject", "trial"]) as db:
+        ...     db.admin.add_schema_key("session", after="subject", value_type=str)
+        ('subject', 'session', 'trial')
+
+        """
+        (key,) = schema_keys_from([name] if value_type is None else {name: value_type})
+        if after is not None and before is not None:
+            raise SchemaKeyError(f"Say after={after!r} or before={before!r}, not both.")
+        keys = self._key_names()
+        if before is not None and before not in keys:
+            raise SchemaKeyError(
+                f"There is no schema key {before!r} to put {name!r} before; the keys are {', '.join(keys)}."
+                f"{did_you_mean(before, keys)}",
+                name=before,
+            )
+        # What each key stands behind; the first one behind nothing.
+        previous = dict(zip((*keys, None), (None, *keys), strict=True))
+        place = previous[before] if after is None else after
+        self._store.write(Batch(events=(KeyAdded(key, place),)))
+        return self._key_names()
+
+    def _key_names(self) -> tuple[str, ...]:
+        return tuple(key.name for key in self._store.describe().schema_keys)
+
     def __repr__(self) -> str:
-        return f"<administration of {self._store.describe().target}: rename_variable(old, new)>"
+        return (
+            f"<administration of {self._store.describe().target}: add_schema_key(name, after), "
+            "rename_variable(old, new)>"
+        )
 
 
 def _name(variable: object) -> str:

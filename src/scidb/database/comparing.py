@@ -63,12 +63,12 @@ class Comparing(Labelling):
         if until is not None and since > until:
             raise SciDBError(f"{a} ({since}) is later than {b} ({until}). Give the earlier one first: db.diff(b, a).")
         names = None if variable is None else self._names(variable)
-        match = self._match_any(names, metadata, params, until)
+        match = self._match_all(names, metadata, params, until)
         changes = self._store.find(Changes(since, match))
         span = f"since {_moment(a, since)}" if until is None else f"from {_moment(a, since)} to {_moment(b, until)}"
-        return Diff(span, changes, self._rows_of)
+        return Diff(span, changes, self._differences)
 
-    def _rows_of(self, changes: Sequence[Change]) -> list[DiffRow]:
+    def _differences(self, changes: Sequence[Change]) -> list[DiffRow]:
         """Return changes with their differences, and with what made the new values."""
         amounts = self._amounts(changes)
         functions = iter(self.functions_of([change.after for change in changes if change.after]))

@@ -9,9 +9,18 @@ import json
 import os
 import re
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from scidb.addressing import RESERVED_KEYS, constant_key, convert_key, infer_key_type, read_address, write_address
+from scidb.addressing import (
+    RESERVED_KEYS,
+    constant_key,
+    convert_key,
+    infer_key_type,
+    key_values_within,
+    read_address,
+    write_address,
+)
 from scidb.database.environment import describe_environment
 from scidb.exceptions import (
     NotRegisteredError,
@@ -26,7 +35,7 @@ from scidb.hashing import ids
 from scidb.records import class_named, instant
 from scidb.registry import known_classes
 from scidb.store.labels import listed, looks_like_an_instant
-from scidb.store.model import Entries, EnvironmentSeen, Latest, Match, Tags, TypeInfo
+from scidb.store.model import Entries, EnvironmentSeen, Latest, Locations, Match, Tags, TypeInfo
 from scidb.store.names import check_not_renamed
 from scidb.variable import BaseVariable
 from scidb.variable.units import same_units, units_text
@@ -219,9 +228,14 @@ class Core:
         """
         return convert_key(key, value, self._key(key).value_type)
 
-    def key_values(self, key: str, values: Sequence[object]) -> list[Any]:
-        """Convert several values to one type: that of their key, or that of the first where it has none yet."""
+    def key_values(self, key: str, values: Sequence[object] | slice) -> list[Any]:
+        """Convert several values to one type: that of their key, or that of the first where it has none yet.
+
+        A slice stands for those that occur in the database from its start up to and including its stop.
+        """
         kind = self._key(key).value_type
+        if isinstance(values, slice):
+            return list(key_values_within(key, values, kind, self._values_of(key)))
         if kind is None and values:
             kind = infer_key_type(key, values[0])
         return [convert_key(key, value, kind) for value in values]
@@ -235,6 +249,10 @@ class Core:
             f"{did_you_mean(name, self.schema_keys)}",
             key=name,
         )
+
+    def _values_of(self, key: str, as_of: str | None = None) -> list[Any]:
+        """Return the values of a schema key that occur in the database (until `as_of`), in natural order."""
+        return [found.schema[key] for found in self._store.find(Locations((key,), as_of))]
 
     def version_text(self, version_keys: Mapping[str, Any]) -> str:
         """Return version keys as the canonical JSON under which they are stored.
@@ -287,30 +305,22 @@ class Core:
         record_prefix: str | None = None,
         where: Filter | None = None,
     ) -> Match:
-        wanted = read_address(self._keys, metadata, lambda: self._known_version_keys(name), params)
-        return Match(
-            variables=(name,),
-            schema=wanted.schema,
-            version=wanted.version,
-            record_prefix=record_prefix,
-            as_of=self._instant(as_of),
-            where=where,
-        )
+        return replace(self._match_all((name,), metadata, params, as_of), record_prefix=record_prefix, where=where)
 
-    def _match_any(
+    def _match_all(
         self,
         names: tuple[str, ...] | None,
         metadata: Mapping[str, Any],
-        params: Mapping[str, Any] | None,
-        as_of: str | None,
+        params: Mapping[str, Any] | None = None,
+        as_of: object = None,
     ) -> Match:
-        """Return what several variables, or all, must match; `as_of` as the store writes it."""
+        """Return what several variables, or all, must each match."""
 
         def known() -> set[str]:
             return {key for name in names or tuple(self._types) for key in self._known_version_keys(name)}
 
-        wanted = read_address(self._keys, metadata, known, params)
-        return Match(variables=names, schema=wanted.schema, version=wanted.version, as_of=as_of)
+        wanted = read_address(self._keys, metadata, known, params, self._values_of)
+        return Match(variables=names, schema=wanted.schema, version=wanted.version, as_of=self._instant(as_of))
 
     def _instant(self, moment: object) -> str | None:
         """Return a moment as the store writes it: an instant, or the one that a tag names; None is now.

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from scidb.records import column_of, place, version_keys_of
+from scidb.records import as_column, place, version_keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -119,10 +119,10 @@ class Diff:
         columns: dict[str, Any] = {"variable": [row.variable for row in rows]}
         for key in keys:
             name = f"{key}_key" if key in _OWN else key
-            columns[name] = column_of([row.schema.get(key, row.version_keys.get(key)) for row in rows])
+            columns[name] = as_column([row.schema.get(key, row.version_keys.get(key)) for row in rows])
         for name in _OWN[1:]:
             cells = [getattr(row, name) for row in rows]
-            columns[name] = column_of(cells) if name == "difference" else pd.Series(cells, dtype=object)
+            columns[name] = as_column(cells) if name == "difference" else pd.Series(cells, dtype=object)
         return pd.DataFrame(columns)
 
     # -------------------------------------------------------------- looks

@@ -23,7 +23,6 @@ from scidb.filters import (
     VariableFilter,
     checked_filter,
 )
-from scidb.records import instant
 from scidb.store.model import Chunk, Forms, Latest, Match
 from scidb.variable.migration import is_migrated
 
@@ -78,7 +77,7 @@ class Filtering(Saving):
                 case KeyInFilter(key=key, values=values):
                     return replace(leaf, values=tuple(self.key_value(key, value) for value in values))
                 case VariableFilter() | ColumnFilter() | InFilter() | MissingFilter():
-                    return self._resolve_variable(leaf, forms[leaf.variable], instant(as_of))
+                    return self._resolve_variable(leaf, forms[leaf.variable], self._instant(as_of))
             return leaf
 
         return _with_leaves(where, resolve)
@@ -124,7 +123,7 @@ class Filtering(Saving):
         key = self._where_key(where)
         groups: dict[object, list[Record]] = defaultdict(list)
         for record in records:
-            groups[_place(record)].append(record)
+            groups[record.variable, _place(record)].append(record)
         kept = {id(record) for group in groups.values() for record in _of_filter(group, key)}
         return [record for record in records if id(record) in kept]
 
@@ -133,13 +132,12 @@ class Filtering(Saving):
         if where is None:
             yield from chunks
             return
-        key = self._where_key(where)
         rows = ((chunk, row, record) for chunk in chunks for row, record in enumerate(chunk.records))
         current: Chunk | None = None
         kept: list[int] = []
         for _, found in groupby(rows, key=lambda row: _place(row[2])):
             group = list(found)
-            wanted = {id(record) for record in _of_filter([record for *_, record in group], key)}
+            wanted = set(map(id, self._chosen([record for *_, record in group], where)))
             for chunk, row, record in group:
                 if chunk is not current:
                     yield from _rows_of(current, kept)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scidb.database.filtering import Filtering
-from scidb.exceptions import NotFoundError, SciDBError
-from scidb.records import ambiguous, place, version_keys_of
+from scidb.exceptions import NotFoundError, SciDBError, SciDBWarning, did_you_mean
+from scidb.records import ambiguous, ambiguous_prefix, place, version_keys_of
 from scidb.store.model import Entries, Latest, Match, Records, TraceQuery
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Finding(Filtering):
         if not found:
             raise self._not_found(name, metadata, params, version, match, where, as_of)
         if len(found) > 1:
-            raise ambiguous(name, found)
+            raise ambiguous(name, found) if latest else ambiguous_prefix(name, version, found)
         return found[0]
 
     def find_record_by_id(self, record_id: str, *, as_of: Any = None) -> Record:
@@ -71,7 +72,7 @@ class Finding(Filtering):
             then = "" if as_of is None else f" as of {as_of}"
             raise NotFoundError(f"No record has an id that begins with {record_id!r}{then}.", record_id=record_id)
         if len(found) > 1:
-            raise ambiguous(f"an id that begins with {record_id!r}", found)
+            raise ambiguous_prefix("this database", record_id, found)
         return found[0]
 
     def log(
@@ -86,7 +87,7 @@ class Finding(Filtering):
     ) -> list[Record]:
         """Return the lines of the log, newest first: of one variable, or of all; until `as_of`."""
         if variable is None:
-            return self._store.find(Entries(self._match_any(None, metadata, params, self._instant(as_of)), limit))
+            return self._store.find(Entries(self._match_all(None, metadata, params, as_of), limit))
         name, _ = self._stored(variable)
         return self._store.find(Entries(self._match(name, metadata, params, as_of), limit))
 
@@ -128,7 +129,27 @@ class Finding(Filtering):
         near = self._closest(name)
         known = "; ".join(place({**record.schema, **version_keys_of(record)}) for record in near)
         hint = f" The database has {name} at {known}{', ...' if len(near) == 5 else ''}." if near else ""
-        return NotFoundError(f"No {name} at {wanted}{which}.{hint}", variable=name)
+        unknown = self._unknown_keys(name, metadata, params)
+        return NotFoundError(f"No {name} at {wanted}{which}.{unknown}{hint}", variable=name)
+
+    def _say_if_misspelt(self, name: str, metadata: Mapping[str, Any], params: Mapping[str, Any] | None) -> None:
+        """Warn when nothing can have matched, because a key is none of this variable at all."""
+        if unknown := self._unknown_keys(name, metadata, params):
+            warnings.warn(f"No {name} matches.{unknown}", SciDBWarning, stacklevel=3)
+
+    def _unknown_keys(self, name: str, metadata: Mapping[str, Any], params: Mapping[str, Any] | None) -> str:
+        asked = {**metadata, **(params or {})}
+        asked = {key: value for key, value in asked.items() if key not in self.schema_keys and value is not None}
+        if not asked:
+            return ""
+        known = self._known_version_keys(name)
+        return "".join(
+            f" It was never saved with a key {key!r}: {name} has "
+            f"{', '.join(sorted(key for key in known if not key.startswith('__'))) or 'no version keys'}, and the "
+            f"schema keys are {', '.join(self.schema_keys)}.{did_you_mean(key, (*self.schema_keys, *known))}"
+            for key in asked
+            if key not in known
+        )
 
 
 def _left_nothing(name: str, where: Filter, without: Sequence[Record]) -> NotFoundError:

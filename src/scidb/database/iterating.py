@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from scidb.addressing import Address, infer_key_type, version_value
-from scidb.database.loading import Loading
+from scidb.database.exporting import Exporting
 from scidb.database.saving import Pending, source_seen
 from scidb.exceptions import UnitError, UnsupportedValueError
 from scidb.foreach.protocols import Rejected
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Iterating"]
 
 
-class Iterating(Loading):
+class Iterating(Exporting):
     """The Recorder of `scidb.foreach`, and the Cache of `scidb.thunk`."""
 
     # -------------------------------------------------------------- look-ups
@@ -102,7 +102,7 @@ class Iterating(Loading):
     def table(self, variable: Loadable, entries: Sequence[Entry], values: Sequence[Any]) -> pd.DataFrame:
         """Return keys, version keys and values as a table."""
         raw = [getattr(value, "data", value) if hasattr(value, "type_name") else value for value in values]
-        return records_table(variable.__name__, cast("Sequence[Record]", entries), raw)
+        return records_table(variable.__name__, self.schema_keys, [cast("Sequence[Record]", entries)], raw)
 
     # -------------------------------------------------------------- recording
 

@@ -6,13 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from scidb.database.querying import Querying
+from scidb.database.selecting import select_rows
 from scidb.exceptions import NotFoundError, SciDBError
-from scidb.records import instances, records_table
+from scidb.records import instances, records_table, values_of
 from scidb.store.model import Latest, Locations, Match, Records
 from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -51,7 +52,7 @@ class Loading(Querying):
 
         """
         found = self._found(variable, version, metadata, params, as_of, where)
-        found = [_select(instance, loc, iloc) for instance in found]
+        found = [select_rows(instance, loc, iloc) for instance in found]
         if as_table:
             return self._as_table(variable, found)
         return found[0] if len(found) == 1 else found
@@ -80,7 +81,7 @@ class Loading(Querying):
 
         """
         record = self.find_record(variable, version, where=where, as_of=as_of, params=params, **metadata)
-        return _select(self._load_record(record), loc, iloc)
+        return select_rows(self._load_record(record), loc, iloc)
 
     @overload
     def load_all(self, variable: VariableLike, /, *, as_df: Literal[True], **request: Any) -> pd.DataFrame: ...
@@ -112,9 +113,32 @@ class Loading(Querying):
             raise SciDBError(f"version_id={version_id!r}: use 'latest' or 'all'.")
         match = self._match(name, metadata, params, as_of, where=self._resolved(where, as_of))
         query = Latest(match) if version_id == "latest" else Records(match)
-        chunks = self._chosen_chunks(self._store.fetch(query), where)
-        found = (instance for chunk in chunks for instance in self._instances(chunk, cls))
-        return self._as_table(variable, list(found), record_ids=include_record_id) if as_df else found
+        if not as_df:
+            chunks = self._chosen_chunks(self._store.fetch(query), where)
+            return self._each(chunks, cls, lambda: self._say_if_misspelt(name, metadata, params))
+        table = self._frame(name, cls, query, where, record_ids=include_record_id)
+        if table.empty:
+            self._say_if_misspelt(name, metadata, params)
+        return table
+
+    def head(
+        self,
+        variable: VariableLike,
+        /,
+        n: int = 5,
+        *,
+        as_of: Any = None,
+        params: Mapping[str, Any] | None = None,
+        **metadata: Any,
+    ) -> pd.DataFrame:
+        """Return the first `n` latest values in natural order as a DataFrame; no others are loaded."""
+        name, cls = self._stored(variable)
+        if type(n) is not int or n < 0:
+            raise SciDBError(f"n={n!r}: say how many values head shall show, for example 5.")
+        table = self._frame(name, cls, Latest(self._match(name, metadata, params, as_of), limit=n))
+        if n and table.empty:
+            self._say_if_misspelt(name, metadata, params)
+        return table
 
     def load_by_record_id(self, record_id: str) -> BaseVariable:
         """Load a record by its id, or by a unique prefix of it."""
@@ -132,11 +156,14 @@ class Loading(Querying):
         **metadata: Any,
     ) -> list[dict[str, Any]]:
         """Return one dict per log entry, newest first."""
-        return [_version(entry) for entry in self.log(variable, as_of=as_of, params=params, **metadata)]
+        entries = self.log(variable, as_of=as_of, params=params, **metadata)
+        if not entries:
+            self._say_if_misspelt(self._named(variable)[0], metadata, params)
+        return [_version(entry) for entry in entries]
 
     def distinct_schema_values(self, key: str, *, as_of: Any = None) -> list[Any]:
         """Return the values of a schema key that occur in the database (until `as_of`), in natural order."""
-        return [row[key] for row in self.distinct_schema_combinations([key], as_of=as_of)]
+        return self._values_of(key, self._instant(as_of))
 
     def distinct_schema_combinations(self, keys: Sequence[str], *, as_of: Any = None) -> list[dict[str, Any]]:
         """Return the combinations of these schema keys that occur in the database (until `as_of`), in natural order."""
@@ -164,6 +191,32 @@ class Loading(Querying):
             raise self._not_found(name, metadata, params, match=match, where=where, as_of=as_of)
         return found
 
+    def _each(
+        self, chunks: Iterator[Chunk], cls: type[BaseVariable], when_empty: Callable[[], None]
+    ) -> Iterator[BaseVariable]:
+        chunk = None
+        for chunk in chunks:
+            yield from self._instances(chunk, cls)
+        if chunk is None:
+            when_empty()
+
+    def _frame(
+        self,
+        name: str,
+        cls: type[BaseVariable],
+        query: Latest | Records,
+        where: Filter | None = None,
+        *,
+        record_ids: bool = False,
+    ) -> pd.DataFrame:
+        """Return keys and values as a table, straight from what is stored."""
+        parts: list[Sequence[Record]] = []
+        values: list[Any] = []
+        for chunk in self._chosen_chunks(self._store.fetch(query), where):
+            parts.append(chunk.records)
+            values += values_of(chunk, cls)
+        return records_table(name, self.schema_keys, parts, values, record_ids=record_ids)
+
     def _load_record(self, record: Record) -> BaseVariable:
         _, cls = self._named(record.variable)
         query = Records(Match(record_ids=(record.record_id,), as_of=record.timestamp))
@@ -180,13 +233,11 @@ class Loading(Querying):
                 instance.units = known.units if known and known.schema_version == record.schema_version else None
         return found
 
-    def _as_table(
-        self, variable: VariableLike, found: Sequence[BaseVariable], *, record_ids: bool = False
-    ) -> pd.DataFrame:
+    def _as_table(self, variable: VariableLike, found: Sequence[BaseVariable]) -> pd.DataFrame:
         name, _ = self._named(variable)
         records = [instance._record for instance in found]  # noqa: SLF001 - loaded instances have one
         values = [instance.data for instance in found]
-        return records_table(name, [r for r in records if r], values, record_ids=record_ids)
+        return records_table(name, self.schema_keys, [[r for r in records if r]], values)
 
 
 def _version(entry: Record) -> dict[str, Any]:
@@ -200,21 +251,3 @@ def _version(entry: Record) -> dict[str, Any]:
         "timestamp": entry.timestamp,
         "user_id": entry.user_id,
     }
-
-
-def _select(instance: BaseVariable, loc: Any, iloc: Any) -> BaseVariable:
-    """Keep only the wanted rows of a frame, Series or array."""
-    if loc is None and iloc is None:
-        return instance
-    if loc is not None and iloc is not None:
-        raise SciDBError("Give loc= or iloc=, not both.")
-    data, record = instance.data, instance._record  # noqa: SLF001 - loaded instances have one
-    if hasattr(data, "loc"):
-        instance.data = data.loc[loc] if iloc is None else data.iloc[iloc]
-    elif hasattr(data, "__getitem__") and not isinstance(data, str | dict):
-        instance.data = data[loc if iloc is None else iloc]
-    else:
-        raise SciDBError(f"loc= and iloc= select rows, and {instance.type_name} holds one {type(data).__name__}.")
-    if record is not None:
-        instance.came_from(record, selected=True)
-    return instance

@@ -3,6 +3,7 @@
 A frozen tree with a text that identifies it and a form in JSON. Knows nothing of stores or variable classes.
 """
 
+from scidb.filters.levels import coarser_than
 from scidb.filters.operands import Operand, raw_sql, schema_key
 from scidb.filters.selection import ColumnSelection
 from scidb.filters.tree import (
@@ -41,6 +42,7 @@ __all__ = [
     "Value",
     "VariableFilter",
     "checked_filter",
+    "coarser_than",
     "comparison",
     "kind_of",
     "raw_sql",

@@ -47,7 +47,15 @@ def combinations_of(
 
 
 def _values(recorder: Recorder, key: str, value: Any) -> list[Any]:
-    """Normalise one iterable; an empty list stands for every value there is."""
+    """Normalise one iterable; an empty list stands for every value there is, and a slice for some of them."""
+    if isinstance(value, slice):
+        if not (found := recorder.key_values(key, value)):
+            raise SchemaKeyError(
+                f"for_each(..., {key}={value!r}): the database has no value of {key} in this range (both ends count). "
+                f"Its values are those of db.distinct_schema_values({key!r}); name new ones in a list.",
+                key=key,
+            )
+        return found
     if isinstance(value, str | bytes) or not hasattr(value, "__iter__") or getattr(value, "shape", None) == ():
         value = [value]
     return list(dict.fromkeys(recorder.key_values(key, list(value))))

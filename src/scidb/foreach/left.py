@@ -6,10 +6,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from scidb.exceptions import FilterError
-from scidb.filters import KeyFilter, KeyInFilter
+from scidb.filters import coarser_than
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from scidb.filters import Filter
     from scidb.foreach.config import VariableInput
@@ -35,7 +35,7 @@ def leave_out(recorder: Recorder, specs: Sequence[VariableInput], tasks: Sequenc
     by_variable: dict[str, list[VariableInput]] = defaultdict(list)
     for spec in specs:
         by_variable[spec.variable.__name__].append(spec)
-    is_coarser = _coarser_than(recorder, where)
+    is_coarser = coarser_than(where, recorder.filter_levels(where))
     is_used = False
     for own in by_variable.values():
         used = [entry for task in tasks for spec in own for entry in task.entries[spec.name]]
@@ -52,18 +52,6 @@ def leave_out(recorder: Recorder, specs: Sequence[VariableInput], tasks: Sequenc
             "coarser level than what the filter looks at. Filter by a variable at the level of an input, or above it.",
             filter=where.to_key(),
         )
-
-
-def _coarser_than(recorder: Recorder, where: Filter) -> Callable[[frozenset[str]], bool]:
-    """Return how to tell that a level is coarser than everything that a filter looks at."""
-    levels = [frozenset(level) for level in recorder.filter_levels(where)]
-    keys = {leaf.key for leaf in where.leaves() if isinstance(leaf, KeyFilter | KeyInFilter)}
-
-    def is_coarser(level: frozenset[str]) -> bool:
-        # What SQL looks at is not known: it may be the input itself.
-        return bool(levels or keys) and all(level < other for other in levels) and not level & keys
-
-    return is_coarser
 
 
 def _places(keys: Iterable[str], entries: Sequence[Entry]) -> dict[str, tuple[Any, ...]]:

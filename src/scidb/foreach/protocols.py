@@ -172,8 +172,11 @@ class Recorder(Protocol):
         """Convert a value to the type of its key, or raise SchemaKeyError."""
         ...
 
-    def key_values(self, key: str, values: Sequence[object]) -> list[Any]:
-        """Convert several values to one type, that of their key or else that of the first of them."""
+    def key_values(self, key: str, values: Sequence[object] | slice) -> list[Any]:
+        """Convert several values to one type, that of their key or else that of the first of them.
+
+        A slice stands for the stored ones from its start up to and including its stop.
+        """
         ...
 
     def check_constant(self, name: str) -> None:

@@ -28,6 +28,8 @@ from scidb.store.memory_state import Payload, State
 from scidb.store.model import (
     Chunk,
     EnvironmentSeen,
+    Export,
+    Exported,
     Failed,
     Failure,
     Grouped,
@@ -45,7 +47,14 @@ from scidb.store.model import (
     Tagged,
     Ungrouped,
 )
-from scidb.store.names import check_new_name, check_not_renamed, check_renaming, check_variable_name, renamed_now
+from scidb.store.names import (
+    check_new_name,
+    check_no_version_key,
+    check_not_renamed,
+    check_renaming,
+    check_variable_name,
+    renamed_now,
+)
 from scidb.store.texts import check_batch_texts, check_type_texts
 
 if TYPE_CHECKING:
@@ -315,6 +324,8 @@ def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901 - one 
             state.tags[name] = Tag(name, timestamp or stamp, user_id)
         case Grouped() | Ungrouped():
             _regroup(state, event)
+        case Exported(path, sha256, record_ids, user_id):
+            state.exports.append(Export(path, sha256, stamp, user_id, tuple(record_ids)))
 
 
 def _add_key(state: State, event: KeyAdded) -> None:
@@ -324,6 +335,7 @@ def _add_key(state: State, event: KeyAdded) -> None:
                 f"Schema key {event.key.name!r} cannot be added: there is {key.name!r} already.",
                 name=event.key.name,
             )
+    check_no_version_key(event.key.name, ((entry.variable, entry.version_keys) for entry in state.log))
     place = 0 if event.after is None else state.keys.index(state.key(event.after)) + 1
     state.keys.insert(place, event.key)
 

@@ -16,6 +16,7 @@ from scidb.store.model import (
     Change,
     Changes,
     Entries,
+    Exports,
     Failures,
     Form,
     Forms,
@@ -43,9 +44,9 @@ __all__ = ["answer", "walk"]
 def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911 - one return for each kind of query
     """Return the rows that answer the query, in its order."""
     match query:
-        case Latest(match=match):
+        case Latest(match=match, limit=limit):
             found = _matching(state, match, _latest(_until(state, match)))
-            return sorted(found, key=_natural_order(state))
+            return sorted(found, key=_natural_order(state))[:limit]
         case Records(match=match):
             newest = {entry.record_id: entry for entry in _matching(state, match, _until(state, match))}
             return sorted(newest.values(), key=_natural_order(state))
@@ -66,6 +67,8 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
             return list(state.runs.values())[::-1][:limit]
         case Failures(run_id=run_id):
             return [failure for failure in state.failures if run_id in {None, failure.run_id}]
+        case Exports():
+            return list(state.exports)
         case Sources(function_hashes=hashes):
             return [state.sources[name] for name in dict.fromkeys(hashes) if name in state.sources]
     raise UnsupportedOperationError(f"The memory store cannot answer a {type(query).__name__}.")

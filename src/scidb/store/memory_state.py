@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scidb.store.model import Call, Edge, Failure, Record, Run, SchemaKey, Source, Tag, TypeInfo
+    from scidb.store.model import Call, Edge, Export, Failure, Record, Run, SchemaKey, Source, Tag, TypeInfo
 
 __all__ = ["Payload", "State"]
 
@@ -41,6 +41,7 @@ class State:
     edges: list[Edge] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    exports: list[Export] = field(default_factory=list)
     sources: dict[str, Source] = field(default_factory=dict)
     environments: dict[str, str] = field(default_factory=dict)
     tags: dict[str, Tag] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from scidb.filters import Filter
 from scidb.hashing.inputs import CallInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -31,6 +31,9 @@ __all__ = [
     "Entries",
     "EnvironmentSeen",
     "Event",
+    "Export",
+    "Exported",
+    "Exports",
     "Failed",
     "Failure",
     "Failures",
@@ -159,7 +162,7 @@ class Chunk:
     a table that is `given` is held by nobody else, so that a value may keep its memory instead of copying it.
     """
 
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     table: pa.Table | None
     given: bool = False
 
@@ -210,7 +213,11 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class KeyAdded:
-    """A schema key joins the database, behind `after` (None: in front)."""
+    """A schema key joins the database, behind `after` (None: in front).
+
+    Records of before do not have it. A name that some of them have as a version key is a SchemaKeyError, since
+    it would say from then on where a value belongs, and those would not be found by it.
+    """
 
     key: SchemaKey
     after: str | None = None
@@ -317,6 +324,16 @@ class Ungrouped:
     variables: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Records were written into a file outside of the database."""
+
+    path: str
+    sha256: str  # of the file
+    record_ids: tuple[str, ...]
+    user_id: str | None = None
+
+
 Event: TypeAlias = (
     KeyAdded
     | KeyTyped
@@ -329,6 +346,7 @@ Event: TypeAlias = (
     | Tagged
     | Grouped
     | Ungrouped
+    | Exported
 )
 
 
@@ -419,6 +437,17 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Export:
+    """A file into which records were written, as stored."""
+
+    path: str
+    sha256: str
+    timestamp: str
+    user_id: str | None
+    record_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Location:
     """Values of some schema keys that occur together."""
 
@@ -490,10 +519,11 @@ class Latest(Query[Record]):
     """The newest entry per variable, location and version keys, if it matches.
 
     Newest first, match second: a condition on a record id, a lineage id or a call never brings a
-    superseded entry back. In natural key order, then by version keys, then by time.
+    superseded entry back. In natural key order, then by version keys, then by time; of these the first `limit`.
     """
 
     match: Match = field(default_factory=Match)
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -565,6 +595,11 @@ class Failures(Query[Failure]):
     """Failed combinations in the order of failing, of one run or of all."""
 
     run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exports(Query[Export]):
+    """Files into which records were written, in the order of writing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Codecs name the columns of their tables by these rules, stores rely on them; not
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RESERVED_COLUMNS",
     "check_new_name",
+    "check_no_version_key",
     "check_not_renamed",
     "check_renaming",
     "check_same_keys",
@@ -65,6 +67,27 @@ def unique_columns(labels: Sequence[str], reserved: Iterable[str] = ()) -> list[
         taken.add(name.casefold())
         names.append(name)
     return names
+
+
+def check_no_version_key(name: str, versions: Iterable[tuple[str, str]]) -> None:
+    """Refuse a new schema key that records already have as a version key; given are variables and version keys.
+
+    Raises
+    ------
+    SchemaKeyError
+        Naming the variables.
+
+    """
+    several = {pair for pair in versions if pair[1] != "{}"}
+    users = sorted({variable for variable, text in several if name.casefold() in map(str.casefold, json.loads(text))})
+    if users:
+        raise SchemaKeyError(
+            f"Schema key {name!r} cannot be added: records of {', '.join(users)} have a version key of that name, by "
+            "which they would not be found any more. Choose another name, or save those values under another version "
+            "key into a new database.",
+            name=name,
+            variables=users,
+        )
 
 
 def check_variable_name(name: str) -> None:

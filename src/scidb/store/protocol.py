@@ -63,7 +63,7 @@ class Store(Protocol):
             never started.
         SchemaKeyError
             When a record uses a key that does not exist, or one that has no type and gets none in this batch,
-            or a value of another type than the key's.
+            or a value of another type than the key's; or when a key is added that some record has as a version key.
         SerializationError
             When a chunk has more or fewer rows than records.
         StorageError

@@ -19,7 +19,8 @@ from scidb.variable.migration import is_migrated, restoring_code
 from scidb.variable.operators import VariableMeta
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -154,6 +155,38 @@ class BaseVariable(metaclass=VariableMeta):
         return database_or_current(db).save_many(cls, items, **common)
 
     @classmethod
+    def save_from_dataframe(
+        cls, df: Any, data_column: str, metadata_columns: Sequence[str], db: object | None = None, **common: Any
+    ) -> list[str]:
+        """Save each row of a table as one record, all in one transaction.
+
+        Parameters
+        ----------
+        df
+            A DataFrame of pandas or polars, or an Arrow table.
+        data_column
+            The column whose cells are the values. Numbers are saved as Python's, as a loop over the rows would.
+        metadata_columns
+            The columns that say where each value belongs and which variant it is, under their own names.
+        db, **common
+            The database, and metadata that all rows have.
+
+        Returns
+        -------
+        list of str
+            The record ids, in the order of the rows.
+
+        Raises
+        ------
+        SciDBError
+            When a column is not there, or two rows have one place. Nothing is saved then.
+        SchemaKeyError
+            When a row has no value, or an unsuitable one, in a metadata column.
+
+        """
+        return database_or_current(db).save_from_dataframe(cls, df, data_column, metadata_columns, **common)
+
+    @classmethod
     def load(
         cls,
         version: str = "latest",
@@ -281,6 +314,34 @@ class BaseVariable(metaclass=VariableMeta):
             **metadata,
         )
         return cast("Iterator[Self]", found)
+
+    @classmethod
+    def head(
+        cls,
+        n: int = 5,
+        *,
+        as_of: Any = None,
+        db: object | None = None,
+        params: Mapping[str, object] | None = None,
+        **metadata: Any,
+    ) -> pd.DataFrame:
+        """Return the first `n` values in natural order as a DataFrame; no others are loaded."""
+        return cast("pd.DataFrame", database_or_current(db).head(cls, n, as_of=as_of, params=params, **metadata))
+
+    def to_csv(self, path: str | os.PathLike[str], *, db: object | None = None) -> None:
+        """Write this value into a CSV file: its keys and the value, one row, or one per sample or frame row.
+
+        The file is replaced at once when it is complete. The database notes that this record was exported.
+
+        Raises
+        ------
+        UnsupportedValueError
+            When the value has no form of rows and columns.
+        StorageError
+            When the file cannot be written.
+
+        """
+        database_or_current(db).export_value_to_csv(self, path)
 
     @classmethod
     def list_versions(

@@ -24,6 +24,20 @@ class Database(Protocol):
         """Save many values."""
         ...
 
+    def save_from_dataframe(
+        self, variable: Any, /, df: Any, data_column: Any, columns: Any, **common: Any
+    ) -> list[str]:
+        """Save each row of a table."""
+        ...
+
+    def head(self, variable: Any, /, n: int = 5, **request: Any) -> Any:
+        """Load the first few values."""
+        ...
+
+    def export_value_to_csv(self, instance: Any, /, path: Any) -> None:
+        """Write one value into a file."""
+        ...
+
     def load(self, variable: Any, /, **request: Any) -> Any:
         """Load what matches."""
         ...

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from scidb.exceptions import MigrationError, SciDBWarning
 from scidb.hashing.fingerprint import fingerprint
 from scidb.hashing.inputs import preview
+from scidb.store.columns import column_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,7 @@ def present_values(
         When the class is older than a value, or newer and without a way to restore it.
 
     """
-    versions = {record.schema_version for record in records}
+    versions = set(column_of(records, "schema_version"))
     if versions == {cls.schema_version} and custom == cls.has_custom_storage():
         return [_restored(cls, value) for value in stored] if custom else list(stored)
     for version in sorted(versions):

@@ -110,7 +110,7 @@ class Connection:
     def table(self, query: str, parameters: Sequence[object] = (), /, **tables: pa.Table) -> pa.Table:
         """Run a query, which may name the given Arrow tables, and return its rows as Arrow."""
         with _translated(self.path), self._registered(tables) as cursor:
-            return self._run(query, lambda _: cursor.sql(query, params=list(parameters) or None).to_arrow_table())
+            return self._run(query, lambda _: _as_arrow(cursor, query, list(parameters)))
 
     def stream(self, query: str, take: Callable[[pa.RecordBatch], None], **tables: pa.Table) -> None:
         """Run such a query and hand over its rows in batches; `take` runs no statement."""
@@ -239,6 +239,15 @@ class Connection:
                 self._root.close()
             if self._lock_file:
                 self._lock_file.remove()
+
+
+def _as_arrow(cursor: duckdb.DuckDBPyConnection, query: str, parameters: list[object]) -> pa.Table:
+    if not parameters:
+        return cursor.sql(query).to_arrow_table()
+    if int(duckdb.__version__.split(".")[0]) > 1:
+        return cursor.sql(query, params=parameters).to_arrow_table()
+    # DuckDB 1.x takes the rows of a relation with parameters through Python.
+    return cursor.execute(query, parameters).to_arrow_table()
 
 
 # ------------------------------------------------------------------ making a file

@@ -16,6 +16,8 @@ from scidb.store.duck.tables import TABLES, add_key_column, check_new_key
 from scidb.store.duck.views import create_views
 from scidb.store.model import (
     EnvironmentSeen,
+    Export,
+    Exported,
     Failed,
     Failure,
     Grouped,
@@ -31,7 +33,7 @@ from scidb.store.model import (
     Tagged,
     Ungrouped,
 )
-from scidb.store.names import check_renaming, renamed_now
+from scidb.store.names import check_no_version_key, check_renaming, renamed_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from scidb.store.duck.state import State
     from scidb.store.model import Event, Failures, KeyValue, Runs, Sources
 
-__all__ = ["apply_events", "find_failures", "find_runs", "find_sources"]
+__all__ = ["apply_events", "find_exports", "find_failures", "find_runs", "find_sources"]
 
 
 def apply_events(connection: Connection, draft: State, events: Sequence[Event], stamp: str) -> None:
@@ -59,11 +61,12 @@ def apply_events(connection: Connection, draft: State, events: Sequence[Event], 
                 tag_instant(connection, event, stamp)
             case Grouped() | Ungrouped():
                 group_variables(connection, draft, event)
-            case RunStarted() | RunEnded() | Failed() | SourceSeen():
+            case RunStarted() | RunEnded() | Failed() | SourceSeen() | Exported():
                 continue
     _add_runs(connection, events, stamp)
     _add_failures(connection, events, stamp)
     _add_sources(connection, events)
+    _add_exports(connection, events, stamp)
 
 
 # ------------------------------------------------------------------ schema keys
@@ -77,6 +80,8 @@ def _add_key(connection: Connection, draft: State, event: KeyAdded) -> None:
                 name=event.key.name,
             )
     check_new_key(event.key.name)
+    versions = connection.rows("SELECT DISTINCT variable_name, version_keys FROM _record_metadata")
+    check_no_version_key(event.key.name, versions)
     place = 0 if event.after is None else draft.keys.index(draft.key(event.after)) + 1
     connection.execute("UPDATE _schema_keys SET position = position + 1 WHERE position >= ?", [place])
     insert_rows(connection, TABLES["_schema_keys"], [(event.key.name, place, event.key.value_type)])
@@ -240,6 +245,23 @@ def _from_json(value: Any) -> Any:
         case {"datetime": text}:
             return dt.datetime.fromisoformat(text)
     return value
+
+
+# ------------------------------------------------------------------ files
+
+
+def _add_exports(connection: Connection, events: Sequence[Event], stamp: str) -> None:
+    seen = [event for event in events if isinstance(event, Exported)]
+    rows = [(one.path, one.sha256, stamp, one.user_id, list(one.record_ids)) for one in seen]
+    insert_rows(connection, TABLES["_exports"], rows)
+
+
+def find_exports(connection: Connection) -> list[Export]:
+    """Return the files into which records were written, in that order."""
+    rows = connection.rows(
+        "SELECT path, sha256, timestamp, user_id, record_ids FROM _exports ORDER BY timestamp, rowid"
+    )
+    return [Export(path, digest, stamp, user, tuple(ids)) for path, digest, stamp, user, ids in rows]
 
 
 # ------------------------------------------------------------------ code

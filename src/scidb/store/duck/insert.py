@@ -30,6 +30,7 @@ _ARROW_TYPES: Final = {
     "INTEGER": pa.int32(),
     "DOUBLE": pa.float64(),
     "BOOLEAN": pa.bool_(),
+    "VARCHAR[]": pa.list_(pa.string()),
 }
 _AS_PARAMETERS: Final = ("bool", "int64", "double", "string", "large_string", "binary", "large_binary")
 # DuckDB 1.x holds on to hundreds of them, so they are no larger than a row group of its own.

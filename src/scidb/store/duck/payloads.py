@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scidb.exceptions import CorruptDatabaseError
+from scidb.store.columns import column_of
 from scidb.store.duck.gather import Elements
 from scidb.store.duck.sql import quote
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scidb.store.duck.connection import Connection
-    from scidb.store.duck.state import Layout, Row, State
+    from scidb.store.duck.found import Found
+    from scidb.store.duck.state import Layout, State
     from scidb.store.duck.types import Column
 
 __all__ = ["Payloads"]
@@ -34,20 +36,24 @@ _STREAMED: Final = 2**20
 class Payloads:
     """The payloads of some records, by layout."""
 
-    def __init__(self, connection: Connection, state: State, rows: Sequence[Row]) -> None:
+    def __init__(self, connection: Connection, state: State, found: Found) -> None:
         self._connection = connection
-        wanted: dict[tuple[str, str], dict[int, int]] = {}
-        for row in rows:
-            wanted.setdefault((row.record.variable, row.layout), {})[row.record_no] = row.record.nbytes
-        self._loaded = {
-            key: self._load(state.layout(*key), np.array(sorted(sizes), np.int64), sum(sizes.values()))
-            for key, sizes in wanted.items()
-        }
+        variables, sizes = (column_of(found.records, name) for name in ("variable", "nbytes"))
+        numbers, nbytes = np.array(found.numbers, np.int64), np.array(sizes, np.int64)
+        kinds = [set(column) for column in (variables, found.layouts)]
+        # Mostly there is one; to compare each row with it takes longer than to load them.
+        only = len(kinds[0]) == len(kinds[1]) == 1
+        keys = [] if only else list(zip(variables, found.layouts, strict=True))
+        self._loaded = {}
+        for key in [(variables[0], found.layouts[0])] if only else dict.fromkeys(keys):
+            own = slice(None) if only else [at for at, one in enumerate(keys) if one == key]
+            distinct, first = np.unique(numbers[own], return_index=True)
+            self._loaded[key] = self._load(state.layout(*key), distinct, int(nbytes[own][first].sum()))
 
-    def of(self, rows: Sequence[Row]) -> pa.Table:
+    def of(self, found: Found) -> pa.Table:
         """Return one row of data per record; all are of one layout."""
-        numbers, table = self._loaded[rows[0].record.variable, rows[0].layout]
-        at = np.searchsorted(numbers, [row.record_no for row in rows])
+        numbers, table = self._loaded[found.records[0].variable, found.layouts[0]]
+        at = np.searchsorted(numbers, found.numbers)
         if len(at) == at[-1] - at[0] + 1 and (np.diff(at) == 1).all():
             return table.slice(int(at[0]), len(at))
         return table.take(pa.array(at))

@@ -14,11 +14,13 @@ from scidb.exceptions import (
 )
 from scidb.store.duck import state as states
 from scidb.store.duck.annotations import find_groups, find_tags
+from scidb.store.duck.changes import find_changes
 from scidb.store.duck.connection import Connection
-from scidb.store.duck.events import find_failures, find_runs, find_sources
+from scidb.store.duck.events import find_exports, find_failures, find_runs, find_sources
+from scidb.store.duck.occurring import find_forms, find_locations
 from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_texts
-from scidb.store.duck.read import chunks, find_changes, find_forms, find_locations, find_rows, is_one_place
+from scidb.store.duck.read import chunks, find_rows, is_one_place
 from scidb.store.duck.state import Variable
 from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
@@ -26,6 +28,7 @@ from scidb.store.duck.write import Written, write_batch
 from scidb.store.model import (
     Changes,
     Entries,
+    Exports,
     Failures,
     Forms,
     Groups,
@@ -46,12 +49,26 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scidb.store.duck.state import Row, State
+    from scidb.store.duck.found import Found
+    from scidb.store.duck.state import State
     from scidb.store.model import Batch, Chunk, Query, Record, SchemaKey, Trace, TraceQuery
 
 __all__ = ["DuckStore"]
 
 T = TypeVar("T")
+
+# What answers each kind of question that is not about records.
+_FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]] = {
+    Locations: find_locations,
+    Forms: find_forms,
+    Changes: find_changes,
+    Tags: lambda connection, *_: find_tags(connection),
+    Groups: lambda connection, *_: find_groups(connection),
+    Runs: lambda connection, _, query: find_runs(connection, query),
+    Failures: lambda connection, _, query: find_failures(connection, query),
+    Exports: lambda connection, *_: find_exports(connection),
+    Sources: lambda connection, _, query: find_sources(connection, query),
+}
 
 _TICK: Final = dt.timedelta(microseconds=1)
 _STAMP: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -268,40 +285,26 @@ class DuckStore:
         """Return the rows that answer the query, without payloads."""
         return cast("list[T]", self._find(query))
 
-    def _find(self, query: Query[Any]) -> Sequence[object]:  # noqa: PLR0911 - one return for each kind of query
+    def _find(self, query: Query[Any]) -> Sequence[object]:
         self._connection.check_usable()
-        match query:
-            case Latest() | Records() | Entries():
-                return [row.record for row in self._rows(query)]
-            case Locations():
-                return find_locations(self._connection, self._current(), query)
-            case Changes():
-                return find_changes(self._connection, self._current(), query)
-            case Tags():
-                return find_tags(self._connection)
-            case Groups():
-                return find_groups(self._connection)
-            case Forms():
-                return find_forms(self._connection, self._current(), query)
-            case Runs():
-                return find_runs(self._connection, query)
-            case Failures():
-                return find_failures(self._connection, query)
-            case Sources():
-                return find_sources(self._connection, query)
-        raise UnsupportedOperationError(f"A DuckDB store cannot answer a {type(query).__name__}.")
+        if isinstance(query, Latest | Records | Entries):
+            return list(self._found(query).records)
+        if type(query) not in _FINDERS:
+            raise UnsupportedOperationError(f"A DuckDB store cannot answer a {type(query).__name__}.")
+        return _FINDERS[type(query)](self._connection, self._current(), query)
 
     def fetch(self, query: Query[Record]) -> Iterator[Chunk]:
         """Stream the records that answer the query with their payloads, in the query's order."""
         self._connection.check_usable()
         if not isinstance(query, Latest | Records | Entries):
             raise UnsupportedOperationError(f"Records cannot be fetched by a {type(query).__name__}.")
-        return chunks(self._connection, self._current(), self._rows(query))
+        return chunks(self._connection, self._current(), self._found(query))
 
-    def _rows(self, query: Latest | Records | Entries) -> list[Row]:
+    def _found(self, query: Latest | Records | Entries) -> Found:
         state = self._current()
-        rows = find_rows(self._connection, state, query)
-        if rows and is_one_place(state, query):
+        found = find_rows(self._connection, state, query)
+        if len(found) and is_one_place(state, query):
+            rows = list(found.rows())
             with self._publishing:
                 # After a write meanwhile, what was found may be out of date.
                 if self._state is state:
@@ -309,7 +312,7 @@ class DuckStore:
                     state.memory.latest[key] = {row.record.version_keys: row for row in rows}
                     texts = tuple(place_texts(state.keys, rows[0].record.schema))
                     state.memory.places[texts] = rows[0].schema_id
-        return rows
+        return found
 
     def trace(self, query: TraceQuery) -> Trace:
         """Walk the provenance up- or downstream."""

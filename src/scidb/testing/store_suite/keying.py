@@ -67,6 +67,14 @@ class KeyCases(StoreCases):
         assert save(store, "Force", 1.0, lab="a", step=1).schema == {"lab": "a", "step": 1}
         assert store.types()[1].schema_level == "step"
 
+    def test_added_key_that_is_a_version_key(self, store: Store) -> None:
+        """A key that records have as a version key is refused, since they would not be found by it any more (A11)."""
+        save(store, "Force", 1.0, '{"gain":1}', subject=1)
+        for name in ("gain", "Gain"):
+            with pytest.raises(SchemaKeyError, match="Force"):
+                store.write(Batch(events=(KeyAdded(SchemaKey(name)),)))
+        assert store.describe().schema_keys == KEYS
+
     @pytest.mark.parametrize(
         "event",
         [

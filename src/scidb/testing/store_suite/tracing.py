@@ -10,6 +10,8 @@ from scidb.store.model import (
     CallInput,
     Edge,
     EnvironmentSeen,
+    Exported,
+    Exports,
     Failed,
     Failures,
     Latest,
@@ -315,6 +317,17 @@ class EventCases(StoreCases):
         seen = EnvironmentSeen("e1", '{"python":"3.13"}')
         store.write(Batch(events=(seen, seen)))
         store.write(Batch(events=(seen,)))
+
+    def test_exports(self, store: Store) -> None:
+        """Files into which records were written are found in the order of writing, with digest and records."""
+        first = Exported("/a.csv", "d1", ("r1", "r2"), user_id="me")
+        store.write(Batch(events=(first, Exported("/b.csv", "d2", ()))))
+        store.write(Batch(events=(Exported("/a.csv", "d3", tuple(f"r{number}" for number in range(9))),)))
+        found = store.find(Exports())
+        assert [(one.path, one.sha256) for one in found] == [("/a.csv", "d1"), ("/b.csv", "d2"), ("/a.csv", "d3")]
+        assert (found[0].record_ids, found[0].user_id, found[1].record_ids) == (("r1", "r2"), "me", ())
+        assert len(found[2].record_ids) == 9
+        assert found[0].timestamp == found[1].timestamp < found[2].timestamp
 
     def test_events_come_first(self, store: Store) -> None:
         """One write may begin a run, log its records and end it."""

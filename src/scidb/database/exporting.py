@@ -1,0 +1,119 @@
+"""Values into files that other programs read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scidb.database.flattening import flat_table
+from scidb.database.widening import Widening
+from scidb.exceptions import SciDBError, StorageError
+from scidb.records import values_of, version_keys_of
+from scidb.store.model import Batch, Exported, Latest, Match, Record, Records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import pandas as pd
+
+    from scidb.database.core import VariableLike
+    from scidb.variable import BaseVariable
+
+__all__ = ["Exporting"]
+
+
+class Exporting(Widening):
+    """export_to_csv, export_value_to_csv."""
+
+    def export_to_csv(
+        self,
+        variable: VariableLike,
+        /,
+        path: str | os.PathLike[str],
+        *,
+        as_of: Any = None,
+        params: Mapping[str, Any] | None = None,
+        **metadata: Any,
+    ) -> int:
+        """Write the latest values that match into a CSV file, and return how many records they are.
+
+        Each row has the schema keys and version keys of its record. A single value is one row, under the name of
+        the variable; arrays, Series and frames give one row per sample or frame row, numbered by ``row``; dicts
+        and lists are JSON. Numbers are written with all their digits, missing ones as nothing. The file is
+        replaced at once when it is complete. The database notes path, digest and records, unless it is read-only.
+
+        Raises
+        ------
+        NotFoundError
+            When nothing matches; then no file is written.
+        UnsupportedValueError
+            When a value has no form of rows and columns.
+        StorageError
+            When the file cannot be written.
+
+        """
+        name, cls = self._stored(variable)
+        records: list[Record] = []
+        values: list[Any] = []
+        for chunk in self._store.fetch(Latest(self._match(name, metadata, params, as_of))):
+            records += chunk.records
+            values += values_of(chunk, cls)
+        if not records:
+            raise self._not_found(name, metadata, params)
+        self._export(name, path, records, values)
+        return len(records)
+
+    def export_value_to_csv(self, instance: BaseVariable, /, path: str | os.PathLike[str]) -> None:
+        """Write one value into a CSV file, as ``BaseVariable.to_csv`` does."""
+        record = instance._record  # noqa: SLF001 - one with a record was saved or loaded
+        if record is None:
+            with_place: Sequence[Mapping[str, Any]] = [{}]
+            _publish(path, flat_table(instance.type_name, (), with_place, [instance.data]), lambda _: None)
+        else:
+            self._export(instance.type_name, path, [record], [instance.data])
+
+    def _export(
+        self, name: str, path: str | os.PathLike[str], records: Sequence[Record], values: Sequence[Any]
+    ) -> None:
+        places = [{**record.schema, **version_keys_of(record)} for record in records]
+        target = Path(path).absolute()
+
+        def note(digest: str) -> None:
+            if self.read_only:
+                return
+            ids = tuple(dict.fromkeys(record.record_id for record in records))
+            # A value may come from another database than the one that was asked.
+            if self._store.find(Records(Match(record_ids=ids[:1]))):
+                self._store.write(Batch(events=(Exported(str(target), digest, ids, self._user),)))
+
+        _publish(target, flat_table(name, self.schema_keys, places, values), note)
+
+
+def _publish(path: str | os.PathLike[str], parts: Iterable[pd.DataFrame], note: Callable[[str], None]) -> None:
+    """Write tables into a file of another name, note its digest, and give it its name; all or nothing."""
+    target = Path(path)
+    draft = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.new")
+    try:
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            for number, part in enumerate(parts):
+                part.to_csv(file, index=False, header=not number, lineterminator="\n")
+        with draft.open("rb") as written:
+            digest = hashlib.file_digest(written, "sha256").hexdigest()
+        # First, so that no file with data of the database is ever unknown to it.
+        note(digest)
+        draft.replace(target)
+    except SciDBError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"{target} cannot be written: {error.strerror or error}. Choose a file in a folder that exists and that "
+            "you may write to.",
+            path=str(target),
+        ) from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()

@@ -1,0 +1,112 @@
+"""Many records held by column, since an object for each costs more than finding it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from scidb.store.model import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import pyarrow as pa
+
+    from scidb.store.model import KeyValue
+
+__all__ = ["RecordColumns", "column_of", "places_of"]
+
+_BEFORE, _AFTER = ("record_id", "variable"), tuple(name for name in Record.__slots__[3:])
+
+
+class RecordColumns(Sequence[Record]):
+    """Records by column: a sequence like any other, that makes a record when one is asked for.
+
+    Parameters
+    ----------
+    table
+        A column for every field of a record, but for the location.
+    places
+        The values of each schema key in schema order, None where it is not set.
+
+    """
+
+    __slots__ = ("_columns", "_places", "_table")
+
+    def __init__(self, table: pa.Table, places: Mapping[str, list[KeyValue | None]]) -> None:
+        self._table = table
+        self._places = places
+        self._columns: dict[str, list[Any]] = {}
+
+    def column(self, name: str) -> list[Any]:
+        """Return one field of all records."""
+        if name not in self._columns:
+            self._columns[name] = self._table.column(name).to_pylist()
+        return self._columns[name]
+
+    def places(self) -> Mapping[str, list[KeyValue | None]]:
+        """Return the values of each schema key, None where it is not set."""
+        return self._places
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __iter__(self) -> Iterator[Record]:
+        names = tuple(self._places)
+        places = zip(*self._places.values(), strict=True) if names else iter([()] * len(self))
+        rows = zip(*(self.column(name) for name in _BEFORE + _AFTER), strict=True)
+        for (record_id, variable, *others), values in zip(rows, places, strict=True):
+            schema = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+            yield Record(record_id, variable, schema, *others)
+
+    @overload
+    def __getitem__(self, at: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> RecordColumns: ...
+
+    def __getitem__(self, at: int | slice) -> Record | RecordColumns:
+        if isinstance(at, slice):
+            start, stop, _ = at.indices(len(self))
+            places = {name: values[at] for name, values in self._places.items()}
+            return RecordColumns(self._table.slice(start, max(0, stop - start)), places)
+        at = range(len(self))[at]
+        return next(iter(self[at : at + 1]))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(other) == len(self) and all(map(_equal, self, other))
+
+    __hash__ = None  # type: ignore[assignment]  # like a list
+
+
+def _equal(one: object, other: object) -> bool:
+    return one == other
+
+
+def column_of(records: Sequence[Record], name: str) -> list[Any]:
+    """Return one field of all records.
+
+    Examples
+    --------
+    >>> column_of([], "record_id")
+    []
+
+    """
+    if isinstance(records, RecordColumns):
+        return records.column(name)
+    return [getattr(record, name) for record in records]
+
+
+def places_of(records: Sequence[Record]) -> Mapping[str, list[KeyValue | None]]:
+    """Return the values of each schema key that any record has, None where it is not set.
+
+    Examples
+    --------
+    >>> places_of([])
+    {}
+
+    """
+    if isinstance(records, RecordColumns):
+        return records.places()
+    names = dict.fromkeys(name for record in records for name in record.schema)
+    return {name: [record.schema.get(name) for record in records] for name in names}

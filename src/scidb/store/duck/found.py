@@ -1,0 +1,125 @@
+"""Entries as they are found: few as rows, many as columns, of which the newest are picked here.
+
+A plan that picks the newest in SQL carries every text of every entry through a window, or is made in more time
+than all the rest takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from scidb.store.columns import RecordColumns
+from scidb.store.duck.state import Row
+from scidb.store.duck.types import key_order, key_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from scidb.store.duck.state import State
+    from scidb.store.model import KeyValue, Record, SchemaKey
+
+__all__ = ["COLUMNS", "Found", "newest_of"]
+
+COLUMNS: Final = (
+    "m.record_id, m.variable_name, m.version_keys, m.content_hash, m.schema_version, r.encoding, r.nbytes, "
+    "m.lineage_id, m.call_id, m.output_num, m.piece, m.pieces, m.user_id, m.timestamp, m.seq, m.schema_id, "
+    "m.record_no, r.layout"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Entries in the order of the answer, with their numbers and layouts inside this file."""
+
+    records: Sequence[Record]
+    schema_ids: Sequence[int]
+    numbers: Sequence[int]
+    layouts: Sequence[str]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Found:
+        """Return what was found row by row."""
+        return cls(
+            [row.record for row in rows],
+            [row.schema_id for row in rows],
+            [row.record_no for row in rows],
+            [row.layout for row in rows],
+        )
+
+    def rows(self) -> Iterator[Row]:
+        """Return it row by row."""
+        return map(Row, self.records, self.schema_ids, self.numbers, self.layouts)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, part: slice) -> Found:
+        return Found(self.records[part], self.schema_ids[part], self.numbers[part], self.layouts[part])
+
+
+def newest_of(state: State, table: pa.Table, limit: int | None) -> Found:
+    """Pick the newest entry for each variable, location and version keys, and put them into natural order.
+
+    The columns of `table` are those of `COLUMNS`, and then the texts of the schema keys.
+    """
+    names = [*_FIELDS, "schema_id", "record_no", "layout", *(f"k{number}" for number in range(len(state.keys)))]
+    table = table.rename_columns(names)
+    ranks = {name: _text_ranks(table.column(name)) for name in ("variable", "version_keys", "timestamp")}
+    groups = np.stack([ranks["variable"], table.column("schema_id").to_numpy(), ranks["version_keys"]])
+    seq = table.column("seq").to_numpy()
+    # Newest last within each group, so that it is what the next group follows.
+    order = np.lexsort((seq, ranks["timestamp"], *groups))
+    ordered = groups[:, order]
+    is_last = np.append((ordered[:, 1:] != ordered[:, :-1]).any(axis=0), True) if len(order) else np.zeros(0, bool)
+    kept = order[is_last]
+    keys = [_key_ranks(key, table.column(f"k{number}")) for number, key in enumerate(state.keys)]
+    places = [rank[kept] for rank, _, _ in reversed(keys)]
+    natural = np.lexsort((seq[kept], ranks["timestamp"][kept], ranks["version_keys"][kept], *places))
+    kept = kept[natural][:limit]
+    table = table.take(pa.array(kept))
+    shown = {key.name: values[codes[kept]].tolist() for key, (_, codes, values) in zip(state.keys, keys, strict=True)}
+    records = RecordColumns(table.select(_FIELDS), shown)
+    return Found(records, *(table.column(name).to_pylist() for name in ("schema_id", "record_no", "layout")))
+
+
+_FIELDS: Final = [
+    "record_id", "variable", "version_keys", "content_hash", "schema_version", "encoding", "nbytes", "lineage_id",
+    "call_id", "output_num", "piece", "pieces", "user_id", "timestamp", "seq",
+]  # fmt: skip
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str | None]]:
+    """Return which of the distinct texts each one is; None among them stands for a missing one."""
+    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
+
+
+def _text_ranks(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    codes, texts = _codes(column)
+    ranks = np.empty(len(texts), np.int64)
+    ranks[sorted(range(len(texts)), key=lambda number: texts[number] or "")] = np.arange(len(texts))
+    return ranks[codes]
+
+
+def _key_ranks(key: SchemaKey, column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
+    """Return each value's rank in natural order, absent first, and the values by which number of which they are."""
+    codes, texts = _codes(column)
+    values: list[KeyValue | None] = [None if text is None else key_value(key.value_type, text) for text in texts]
+    comparable = [None if value is None else _instant(key_order(value)) for value in values]
+    # Equal instants in two zones are one place in the order.
+    distinct: list[Any] = sorted({value for value in comparable if value is not None})
+    rank_of = {value: number for number, value in enumerate(distinct, start=1)}
+    ranks = np.array([0 if value is None else rank_of[value] for value in comparable], np.int64)
+    shown = np.empty(len(values), object)
+    shown[:] = values
+    return ranks[codes], codes, shown
+
+
+def _instant(order: Any) -> Any:
+    return order[0] if isinstance(order, tuple) else order
