@@ -13,7 +13,6 @@ from scidb.cli.context import DatabaseOption, JsonOption, open_for_reading, sett
 from scidb.cli.jsonlines import print_json_lines
 from scidb.cli.ls import ON_A_TERMINAL
 from scidb.cli.tables import Column, conditions_text, is_terminal, note, print_table, short_id, time_heading, time_text
-from scidb.database.diff import amount_text
 
 if TYPE_CHECKING:
     from scidb.database import Diff, DiffRow
@@ -71,6 +70,8 @@ def _print_changes(found: Diff, limit: int | None) -> None:
 
 
 def _row(row: DiffRow) -> tuple[str, ...]:
+    from scidb.database.diff import amount_text
+
     maker = "by hand" if row.function is None else f"{row.function}()"
     return (
         row.variable,
