@@ -14,6 +14,7 @@ import scidb
 from scidb import registry
 from scidb.current import current, set_default
 from scidb.store.duck import opening
+from scidb.store.duck.connection import create_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,12 +57,11 @@ def empty_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def files_are_copied(monkeypatch: pytest.MonkeyPatch, empty_files: Path) -> None:
     """Make a new database by copying an empty one, which is quick; who tests the making overrides this fixture."""
-    create = opening.create_file
 
     def copy(path: Path, statements: Sequence[str]) -> None:
         empty = empty_files / f"{hashlib.sha256(repr(statements).encode()).hexdigest()}.duckdb"
         if not empty.exists():
-            create(empty, statements)
+            create_file(empty, statements)
         shutil.copyfile(empty, path)
 
     monkeypatch.setattr(opening, "create_file", copy)

@@ -32,8 +32,8 @@ class Exporting(Widening):
     def export_to_csv(
         self,
         variable: VariableLike,
-        /,
         path: str | os.PathLike[str],
+        /,
         *,
         as_of: Any = None,
         params: Mapping[str, Any] | None = None,

@@ -141,6 +141,7 @@ class BaseVariable(metaclass=VariableMeta):
     def save_many(
         cls,
         items: Iterable[tuple[Any, Mapping[str, object]]],
+        /,
         db: object | None = None,
         **common: Any,
     ) -> list[str]:
@@ -319,6 +320,7 @@ class BaseVariable(metaclass=VariableMeta):
     def head(
         cls,
         n: int = 5,
+        /,
         *,
         as_of: Any = None,
         db: object | None = None,
