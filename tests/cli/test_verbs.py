@@ -61,6 +61,20 @@ def test_ls_chooses_by_key_and_value(scidb: Scidb) -> None:
     ] == [0, 2]
 
 
+@pytest.mark.parametrize(("word", "days"), [("day=1..2", [1, 2]), ("day=1..", [1, 2]), ("day=..1", [0, 1])])
+def test_ls_takes_a_range_of_a_key(scidb: Scidb, word: str, days: list[int]) -> None:
+    """KEY=LOW..HIGH is from LOW to HIGH, both included; either may be left out."""
+    assert [row["schema"]["day"] for row in lines(scidb("ls", "Reaction", "subject=1", word, "--json"))] == days
+
+
+def test_dots_in_a_text_are_dots(scidb: Scidb, here: Path) -> None:
+    """Among texts nothing is a range, so that a file can be named as it is."""
+    with open_database(here / "files.duckdb", {"file": str}) as db:
+        db.save_many("Trace", [(1.0, {"file": "a..c"}), (2.0, {"file": "b"})])
+    found = lines(scidb("--db", str(here / "files.duckdb"), "ls", "Trace", "file=a..c", "--json"))
+    assert [row["value"] for row in found] == [1.0]
+
+
 @pytest.mark.parametrize(
     ("word", "count"), [("gain=0.5", 1), ("gain=2", 1), ("gain=2.0", 1), ("site=lab A", 2), ("gain=", 0)]
 )

@@ -46,6 +46,8 @@ def one_record(db: DatabaseManager, words: Sequence[str], as_of: str | None = No
 def conditions(db: DatabaseManager, words: Iterable[str]) -> dict[str, Any]:
     """Turn KEY=VALUE words into the metadata of a read; a key given twice means any of its values.
 
+    ``subject=2..5`` means from 2 to 5, both included, for a key whose values are no texts.
+
     Raises
     ------
     typer.BadParameter
@@ -62,11 +64,19 @@ def conditions(db: DatabaseManager, words: Iterable[str]) -> dict[str, Any]:
         check_key_name(key)
         given.setdefault(key, []).append(value)
     return {
-        key: [value or None for value in values]
+        key: _values(db, key, values)
         if key in db.schema_keys
         else any_of(*(meaning for value in values for meaning in _meanings(value)))
         for key, values in given.items()
     }
+
+
+def _values(db: DatabaseManager, key: str, values: Sequence[str]) -> slice | list[str | None]:
+    low, dots, high = values[0].partition("..")
+    # Among texts, as in the name of a file, dots are only dots.
+    if dots and len(values) == 1 and not any(isinstance(known, str) for known in db.distinct_schema_values(key)):
+        return slice(low or None, high or None)
+    return [value or None for value in values]
 
 
 def _meanings(text: str) -> list[Any]:

@@ -40,7 +40,7 @@ def ls(
         list[str] | None,
         typer.Argument(
             metavar="VARIABLE KEY=VALUE",
-            help="Whose records to list, and which; a KEY given twice: any of the values.",
+            help="Whose records to list, and which; a KEY given twice: any of the values; KEY=2..5: from 2 to 5.",
         ),
     ] = None,
     limit: Annotated[
