@@ -1,366 +1,52 @@
-"""What crosses the waist: frozen value objects of plain types, and Arrow tables.
+"""Questions: which entries are meant, and a class for each kind of row that can be found.
 
-Nothing here knows a file, SQL, a variable class or a function. Ids that mean something only inside one
-store (schema ids, record numbers, layouts) are not here on purpose.
+The class of a question says what kind of row answers it.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from scidb.exceptions import FilterError
 from scidb.filters import Filter
-from scidb.hashing.inputs import CallInput
+from scidb.store.model.kept import Call, Edge, KeyValue, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import pyarrow as pa
+    from collections.abc import Mapping
 
 __all__ = [
-    "Batch",
-    "Call",
-    "CallInput",
     "Change",
     "Changes",
-    "Chunk",
-    "Computation",
-    "Edge",
     "Entries",
-    "EnvironmentSeen",
-    "Event",
     "Export",
-    "Exported",
     "Exports",
-    "Failed",
     "Failure",
     "Failures",
     "Form",
     "Forms",
     "Group",
-    "Grouped",
     "Groups",
-    "KeyAdded",
-    "KeyType",
-    "KeyTyped",
-    "KeyValue",
     "Latest",
     "Location",
     "Locations",
     "Match",
     "Query",
-    "Record",
     "Records",
-    "Renamed",
     "Run",
-    "RunEnded",
-    "RunStarted",
     "Runs",
-    "SchemaKey",
     "Source",
-    "SourceSeen",
     "Sources",
-    "StoreInfo",
     "Tag",
-    "Tagged",
     "Tags",
     "Trace",
     "TraceQuery",
-    "TypeInfo",
-    "Ungrouped",
 ]
 
-KeyValue: TypeAlias = int | float | str | dt.date | dt.datetime
-KeyType: TypeAlias = Literal["int", "float", "str", "date", "datetime"]
 T_co = TypeVar("T_co", covariant=True)
 
 
-# ------------------------------------------------------------------ the store itself
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaKey:
-    """One ordered key of the dataset; its type is None until a first value or a declaration gives it."""
-
-    name: str
-    value_type: KeyType | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoreInfo:
-    """What a store says about itself."""
-
-    target: str
-    schema_keys: tuple[SchemaKey, ...]
-    format_version: int
-    abilities: tuple[str, ...] = ()
-    read_only: bool = False
-    user_id: str | None = None  # who the store knows the caller to be; None: the caller says
-    renamed: Mapping[str, str] = field(default_factory=dict)  # former names of variables -> what they are called now
-
-
-@dataclass(frozen=True, slots=True)
-class TypeInfo:
-    """A variable type: what its class declares, and what the store has counted.
-
-    The second group is filled by the store and ignored by ``register``.
-    """
-
-    name: str
-    schema_version: int = 1
-    description: str = ""
-    units: str | Mapping[str, str] | None = None
-    display: Mapping[str, object] = field(default_factory=dict)  # hints for tables and plots; JSON types
-
-    identity_name: str = ""  # the name under which it was first registered; enters every record_id
-    schema_level: str | None = None  # the deepest level seen
-    dtype: str = ""
-    created_at: str = ""
-    groups: tuple[str, ...] = ()
-    records: int = 0  # distinct records
-    entries: int = 0  # lines in the log
-    last_change: str | None = None
-
-
-# ------------------------------------------------------------------ records and their payloads
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One entry of the log: this value of this variable was saved at this location, then.
-
-    For ``write`` the caller leaves `timestamp` empty and numbers the entries of the batch with `seq`, in
-    the order of saving; the store fills in the time.
-    """
-
-    record_id: str
-    variable: str
-    schema: Mapping[str, KeyValue]  # the given keys only, in schema order
-    version_keys: str  # canonical JSON of an object
-    content_hash: str
-    schema_version: int
-    encoding: str  # JSON: how the exact Python value is restored; the store only compares it
-    nbytes: int
-    lineage_id: str | None = None
-    call_id: str | None = None
-    output_num: int | None = None
-    piece: int | None = None
-    pieces: int | None = None
-    user_id: str | None = None
-    timestamp: str = ""
-    seq: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Records of one variable and one encoding with their payloads: one row of `table` per record, in order.
-
-    A column of lists holds one element per sample or frame row; all list columns of one row have the same
-    length. In ``write``, a table of None logs records again whose data the store already has. From ``fetch``,
-    a table that is `given` is held by nobody else, so that a value may keep its memory instead of copying it.
-    """
-
-    records: Sequence[Record]
-    table: pa.Table | None
-    given: bool = False
-
-
-# ------------------------------------------------------------------ provenance
-
-
-@dataclass(frozen=True, slots=True)
-class Computation:
-    """A function on particular inputs, by content: the memo."""
-
-    lineage_id: str
-    function_name: str
-    function_hash: str
-    inputs_hash: str
-    outputs: str  # JSON of the declared form: a number, or "unpack"
-    kind: str = "value"  # or "generated" (the function writes a file), "uncacheable", "ephemeral"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One execution or recall of a computation, on particular records."""
-
-    call_id: str
-    computation: Computation
-    inputs: tuple[CallInput, ...]
-    run_id: str | None = None
-    user_id: str | None = None
-    environment_id: str | None = None
-    seconds: float | None = None
-    recalled_from: str | None = None
-    timestamp: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """One arrow of the type-level, schema-blind pipeline; the edges of one write form one set."""
-
-    source: str
-    target: str
-    function_name: str
-    function_hash: str
-    timestamp: str = ""
-
-
-# ------------------------------------------------------------------ events
-
-
-@dataclass(frozen=True, slots=True)
-class KeyAdded:
-    """A schema key joins the database, behind `after` (None: in front).
-
-    Records of before do not have it. A name that some of them have as a version key is a SchemaKeyError, since
-    it would say from then on where a value belongs, and those would not be found by it.
-    """
-
-    key: SchemaKey
-    after: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KeyTyped:
-    """A schema key without a type gets the one of its first value; another type than it has is an error."""
-
-    name: str
-    value_type: KeyType
-
-
-@dataclass(frozen=True, slots=True)
-class Renamed:
-    """A variable gets another name, in everything that is stored; it keeps its identity_name and its history.
-
-    The former name stays taken: nothing else can be called so, and its variable can get it back. The new name
-    must be allowed as one of a variable, and differ from every name, former ones included, by more than case.
-    """
-
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunStarted:
-    """A for_each call began."""
-
-    run_id: str
-    function_name: str
-    function_hash: str
-    total: int
-    user_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunEnded:
-    """A for_each call ended, by itself or interrupted."""
-
-    run_id: str
-    completed: int
-    recalled: int
-    up_to_date: int
-    skipped: int
-    failed: int
-    interrupted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """One combination of a run failed."""
-
-    run_id: str
-    schema: Mapping[str, KeyValue]
-    version_keys: str
-    error: str
-    message: str
-    traceback: str
-    seconds: float
-    lineage_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSeen:
-    """The code behind a function_hash: its manifest, and each source text by its SHA-256."""
-
-    function_hash: str
-    function_name: str
-    manifest: str  # JSON
-    sources: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class EnvironmentSeen:
-    """A distinct environment: JSON with Python, platform, packages, git commit."""
-
-    environment_id: str
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tagged:
-    """A name for an instant: this one, or an earlier one as the store writes it. A name is given once, for good."""
-
-    name: str
-    timestamp: str | None = None  # None: the instant of the write
-    user_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Grouped:
-    """Variables join a group, which begins with its first one; who is in it already stays."""
-
-    group: str
-    variables: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ungrouped:
-    """Variables leave a group, which ends with its last one; each must be in it."""
-
-    group: str
-    variables: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """Records were written into a file outside of the database."""
-
-    path: str
-    sha256: str  # of the file
-    record_ids: tuple[str, ...]
-    user_id: str | None = None
-
-
-Event: TypeAlias = (
-    KeyAdded
-    | KeyTyped
-    | Renamed
-    | RunStarted
-    | RunEnded
-    | Failed
-    | SourceSeen
-    | EnvironmentSeen
-    | Tagged
-    | Grouped
-    | Ungrouped
-    | Exported
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Everything that one write stores, in one transaction. The events are applied first."""
-
-    chunks: tuple[Chunk, ...] = ()
-    calls: tuple[Call, ...] = ()
-    edges: tuple[Edge, ...] = ()
-    events: tuple[Event, ...] = ()
-
-
-# ------------------------------------------------------------------ other rows that can be found
+# ------------------------------------------------------------------ rows that can be found besides records
 
 
 @dataclass(frozen=True, slots=True)
