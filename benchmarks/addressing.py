@@ -47,6 +47,9 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
     for (work, call), how in itertools.product(calls.items(), (_warm, _fresh)):
         comparison = Comparison(f"{work}, 100,000 records, {how.__name__[1:]}", "with 1,000 records", 3.0)
         found.append(measure(comparison, how(large, call), how(small, call), rounds))
+    load = calls["load_one of one by full keys"]
+    opened = Comparison("open and load_one, 100,000 records", "with 1,000 records", 3.0)
+    found.append(measure(opened, _opened(large, load), _opened(small, load), rounds))
     table = Comparison("load_all(as_df=True) of 10,000 scalars", "the bare query of the same rows, as Arrow", 3.0)
     found.append(
         measure(table, _warm(middle, lambda db, _: BenchStep.load_all(as_df=True, db=db)), _bare(middle), rounds)
@@ -83,6 +86,23 @@ def _fresh(path: Path, call: Call) -> Callable[[int], Callable[[], Any]]:
     def prepare(number: int) -> Callable[[], Any]:
         db = scidb.open(path)
         return _closing(db, lambda: call(db, number))
+
+    return prepare
+
+
+def _opened(path: Path, call: Call) -> Callable[[int], Callable[[], Any]]:
+    """Return rounds that open the handle themselves."""
+
+    def prepare(number: int) -> Callable[[], Any]:
+        def timed() -> float:
+            started = time.perf_counter()
+            db = scidb.open(path)
+            call(db, number)
+            passed = time.perf_counter() - started
+            db.close()
+            return passed
+
+        return timed
 
     return prepare
 

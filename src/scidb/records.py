@@ -163,10 +163,11 @@ def _joined(parts: Sequence[Sequence[Record]], column: Callable[[Sequence[Record
 
 def as_column(values: Sequence[Any]) -> Any:
     """Return a column that changes no value: of one plain type, of whole numbers with gaps, or of objects."""
-    kinds = {type(value) for value in values}
-    if len(kinds) == 1 and issubclass(next(iter(kinds)), bool | int | float | str | np.generic):
-        return list(values)
-    if kinds == {int, type(None)} and all(value is None or -(2**63) <= value < 2**63 for value in values):
+    kinds = set(map(type, values))
+    if len(kinds) == 1 and issubclass(kind := next(iter(kinds)), bool | int | float | str | np.generic):
+        # pandas would come to the same kinds by itself, looking at each value twice.
+        return np.array(values, kind) if kind is float or (kind is int and _fit(values)) else list(values)
+    if kinds == {int, type(None)} and _fit([value for value in values if value is not None]):
         import pandas as pd
 
         return pd.array(list(values), dtype="Int64")
@@ -174,6 +175,10 @@ def as_column(values: Sequence[Any]) -> Any:
     for number, value in enumerate(values):
         column[number] = value
     return column
+
+
+def _fit(integers: Sequence[int]) -> bool:
+    return min(integers) >= -(2**63) and max(integers) < 2**63
 
 
 # ------------------------------------------------------------------ words

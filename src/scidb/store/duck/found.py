@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from scidb.store.columns import RecordColumns
+from scidb.store.duck.numbered import rows_by_number
 from scidb.store.duck.state import Row
 from scidb.store.duck.types import key_order, key_value
 
@@ -21,16 +22,23 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import State
     from scidb.store.model import KeyValue, Record, SchemaKey
 
-__all__ = ["COLUMNS", "Found", "newest_of"]
+__all__ = ["COLUMNS", "LOGGED", "Found", "newest_of"]
 
 COLUMNS: Final = (
     "m.record_id, m.variable_name, m.version_keys, m.content_hash, m.schema_version, r.encoding, r.nbytes, "
     "m.lineage_id, m.call_id, m.output_num, m.piece, m.pieces, m.user_id, m.timestamp, m.seq, m.schema_id, "
     "m.record_no, r.layout"
 )
+# What the log itself says of an entry, under the names that a record has for it.
+LOGGED: Final = (
+    "m.record_id, m.variable_name AS variable, m.version_keys, m.content_hash, m.schema_version, m.lineage_id, "
+    "m.call_id, m.output_num, m.piece, m.pieces, m.user_id, m.timestamp, m.seq, m.schema_id, m.record_no"
+)
+_STORED: Final = ("encoding", "nbytes", "layout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,35 +71,39 @@ class Found:
         return Found(self.records[part], self.schema_ids[part], self.numbers[part], self.layouts[part])
 
 
-def newest_of(state: State, table: pa.Table, limit: int | None) -> Found:
+def newest_of(connection: Connection, state: State, logged: pa.Table, limit: int | None) -> Found:
     """Pick the newest entry for each variable, location and version keys, and put them into natural order.
 
-    The columns of `table` are those of `COLUMNS`, and then the texts of the schema keys.
+    The columns of `logged` are those of `LOGGED`. The rest of a record is read for those that are kept: joining
+    it to every entry takes as long as all that is done here.
     """
-    names = [*_FIELDS, "schema_id", "record_no", "layout", *(f"k{number}" for number in range(len(state.keys)))]
-    table = table.rename_columns(names)
-    ranks = {name: _text_ranks(table.column(name)) for name in ("variable", "version_keys", "timestamp")}
-    groups = np.stack([ranks["variable"], table.column("schema_id").to_numpy(), ranks["version_keys"]])
-    seq = table.column("seq").to_numpy()
+    ranks = {name: _text_ranks(logged.column(name)) for name in ("variable", "version_keys", "timestamp")}
+    groups = np.stack([ranks["variable"], logged.column("schema_id").to_numpy(), ranks["version_keys"]])
+    seq = logged.column("seq").to_numpy()
     # Newest last within each group, so that it is what the next group follows.
     order = np.lexsort((seq, ranks["timestamp"], *groups))
     ordered = groups[:, order]
     is_last = np.append((ordered[:, 1:] != ordered[:, :-1]).any(axis=0), True) if len(order) else np.zeros(0, bool)
     kept = order[is_last]
-    keys = [_key_ranks(key, table.column(f"k{number}")) for number, key in enumerate(state.keys)]
-    places = [rank[kept] for rank, _, _ in reversed(keys)]
-    natural = np.lexsort((seq[kept], ranks["timestamp"][kept], ranks["version_keys"][kept], *places))
-    kept = kept[natural][:limit]
-    table = table.take(pa.array(kept))
-    shown = {key.name: values[codes[kept]].tolist() for key, (_, codes, values) in zip(state.keys, keys, strict=True)}
-    records = RecordColumns(table.select(_FIELDS), shown)
-    return Found(records, *(table.column(name).to_pylist() for name in ("schema_id", "record_no", "layout")))
+    distinct, at = np.unique(groups[1][kept], return_inverse=True)
+    located = rows_by_number(connection, "_schema", "schema_id", [key.name for key in state.keys], distinct)
+    places = {key.name: _key_ranks(key, located.column(number)) for number, key in enumerate(state.keys)}
+    by_place = [rank[at] for rank, _, _ in reversed(places.values())]
+    natural = np.lexsort((seq[kept], ranks["timestamp"][kept], ranks["version_keys"][kept], *by_place))[:limit]
+    kept, at = kept[natural], at[natural]
+    shown = {name: values[codes[at]].tolist() for name, (_, codes, values) in places.items()}
+    logged = _rows(logged, kept)
+    numbers, at = np.unique(logged.column("record_no").to_numpy(), return_inverse=True)
+    stored = _rows(rows_by_number(connection, "_records", "record_no", _STORED, numbers), at)
+    for name in ("encoding", "nbytes"):
+        logged = logged.append_column(name, stored.column(name))
+    schema_ids, record_nos = (logged.column(name).to_pylist() for name in ("schema_id", "record_no"))
+    return Found(RecordColumns(logged, shown), schema_ids, record_nos, stored.column("layout").to_pylist())
 
 
-_FIELDS: Final = [
-    "record_id", "variable", "version_keys", "content_hash", "schema_version", "encoding", "nbytes", "lineage_id",
-    "call_id", "output_num", "piece", "pieces", "user_id", "timestamp", "seq",
-]  # fmt: skip
+def _rows(table: pa.Table, numbers: NDArray[np.int64]) -> pa.Table:
+    """Return these rows; mostly they are all, as they are."""
+    return table if np.array_equal(numbers, np.arange(table.num_rows)) else table.take(pa.array(numbers))
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str | None]]:

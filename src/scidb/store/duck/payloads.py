@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scidb.exceptions import CorruptDatabaseError
 from scidb.store.columns import column_of
 from scidb.store.duck.gather import Elements
+from scidb.store.duck.numbered import among, in_order, lost
 from scidb.store.duck.sql import quote
 
 if TYPE_CHECKING:
@@ -84,13 +84,10 @@ class Payloads:
             cells = zip(*rows, strict=True) if rows else ([] for _ in kinds)
             found, *values = [pa.array(list(cell), kind) for cell, kind in zip(cells, kinds, strict=True)]
         else:
-            table = self._select(layout, columns, numbers)
+            table = in_order(self._select(layout, columns, numbers), "record_no")
             found, *values = [column.combine_chunks() for column in table.columns]
-            in_order = _sorted(found.to_numpy())
-            if in_order is not None:
-                found, values = found.take(in_order), [column.take(in_order) for column in values]
         if not np.array_equal(found.to_numpy(), numbers):
-            raise self._lost(layout, len(numbers) - len(found))
+            raise lost(self._connection, layout.table, len(numbers) - len(found))
         return _with_signs(values, layout.shape.columns)
 
     # -------------------------------------------------------------- one row per element
@@ -101,7 +98,7 @@ class Payloads:
             columns = self._elements(layout, numbers, nbytes, order).lists()
             if columns is not None:
                 return columns
-        raise self._lost(layout, 1)
+        raise lost(self._connection, layout.table, 1)
 
     def _elements(self, layout: Layout, numbers: NDArray[np.int64], nbytes: int, order: str) -> Elements:
         columns = layout.shape.columns
@@ -136,7 +133,7 @@ class Payloads:
     # -------------------------------------------------------------- both
 
     def _select(self, layout: Layout, columns: str, numbers: NDArray[np.int64], order: str = "") -> pa.Table:
-        condition, wanted = _among(numbers)
+        condition, wanted = among("record_no", numbers)
         query = f"SELECT {columns} FROM {quote(layout.table)} WHERE {condition}{order}"
         return self._connection.table(query, **wanted)
 
@@ -148,34 +145,9 @@ class Payloads:
         order: str,
         take: Callable[[pa.RecordBatch], None],
     ) -> None:
-        condition, wanted = _among(numbers)
+        condition, wanted = among("record_no", numbers)
         query = f"SELECT {columns} FROM {quote(layout.table)} WHERE {condition}{order}"
         self._connection.stream(query, take, **wanted)
-
-    def _lost(self, layout: Layout, count: int) -> CorruptDatabaseError:
-        return CorruptDatabaseError(
-            f"{self._connection.path}: {count} records have no complete data in table {layout.table!r}. Something "
-            "other than SciDB changed the file; open a backup.",
-            path=str(self._connection.path),
-        )
-
-
-def _among(numbers: NDArray[np.int64]) -> tuple[str, dict[str, pa.Table]]:
-    """Return the condition that a record is among these, which ascend, and the tables that it names."""
-    first, last = int(numbers[0]), int(numbers[-1])
-    if first == last:
-        return f"record_no = {first}", {}
-    within = f"record_no BETWEEN {first} AND {last}"
-    if last - first + 1 == len(numbers):
-        return within, {}
-    return f"{within} AND record_no IN (SELECT record_no FROM wanted)", {"wanted": pa.table({"record_no": numbers})}
-
-
-def _sorted(numbers: NDArray[np.int64]) -> pa.Array | None:
-    """Return the order that sorts the numbers, or None if they are sorted."""
-    if (np.diff(numbers) > 0).all():
-        return None
-    return pa.array(np.argsort(numbers))
 
 
 def _with_signs(values: list[pa.Array], columns: Sequence[Column]) -> list[pa.Array]:

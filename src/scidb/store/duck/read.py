@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scidb.store.columns import column_of
 from scidb.store.duck.filtering import where_it_holds
-from scidb.store.duck.found import COLUMNS, Found, newest_of
+from scidb.store.duck.found import COLUMNS, LOGGED, Found, newest_of
 from scidb.store.duck.payloads import Payloads
 from scidb.store.duck.rows import natural_order, row_of, rows_of, versions_that_fit
 from scidb.store.duck.sql import (
@@ -109,13 +109,12 @@ def _picked(connection: Connection, state: State, query: Latest, place: Conditio
         few = _latest_of_few(connection, state, place)
         if few is not None:
             return Found.of(few[: query.limit])
-    columns = ", ".join([COLUMNS, *(f"s.{quote(key.name)}" for key in state.keys)])
-    found = connection.table(
-        f"SELECT {columns} FROM _record_metadata m JOIN _schema s ON s.schema_id = m.schema_id "
-        f"JOIN _records r ON r.record_no = m.record_no WHERE {place.text()} LIMIT {_MANY + 1}",
-        place.parameters,
+    # Only what is asked of a location needs it here.
+    joined = " JOIN _schema s ON s.schema_id = m.schema_id" if match.schema else ""
+    logged = connection.table(
+        f"SELECT {LOGGED} FROM _record_metadata m{joined} WHERE {place.text()} LIMIT {_MANY + 1}", place.parameters
     )
-    return None if found.num_rows > _MANY else newest_of(state, found, query.limit)
+    return None if logged.num_rows > _MANY else newest_of(connection, state, logged, query.limit)
 
 
 def _latest_of_few(connection: Connection, state: State, place: Condition) -> list[Row] | None:
