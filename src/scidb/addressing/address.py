@@ -85,6 +85,13 @@ def write_address(
                 kind = typed[key.name] = infer_key_type(key.name, value)
             schema[key.name] = convert_key(key.name, value, kind)
     version = _version_keys(keys, remaining, params, known_version_keys)
+    for name, value in version.items():
+        if isinstance(value, AnyOf | slice):
+            raise SchemaKeyError(
+                f"{name}={value!r} asks for several values, and a value is saved under one. Save each by itself, or "
+                f"a list under its own name: {name}=[...].",
+                key=name,
+            )
     version = {name: version_value(name, value) for name, value in version.items()}
     return Address(schema, version, canonical_json(version) if version else "{}", typed)
 

@@ -154,11 +154,14 @@ class Finding(Filtering):
 
 def _left_nothing(name: str, where: Filter, without: Sequence[Record]) -> NotFoundError:
     """Say that there is something, of which the filter leaves nothing."""
-    count = "the one value" if len(without) == 1 else f"the {len(without):,} values"
+    one = len(without) == 1
+    count = "the one value" if one else f"the {len(without):,} values"
     near = "; ".join(place({**record.schema, **version_keys_of(record)}) for record in without[:5])
+    under_another = any('"__where"' in record.version_keys for record in without)
+    hint = " What for_each made under another filter counts as nothing here." if under_another else ""
     return NotFoundError(
-        f"The filter {where.to_key()} leaves nothing of {count} of {name} that match otherwise, at {near}"
-        f"{', ...' if len(without) > 5 else ''}. What for_each made under another filter counts as nothing here.",
+        f"The filter {where.to_key()} leaves nothing of {count} of {name} that {'matches' if one else 'match'} "
+        f"otherwise, at {near}{', ...' if len(without) > 5 else ''}.{hint}",
         variable=name,
         filter=where.to_key(),
     )
