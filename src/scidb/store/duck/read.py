@@ -125,7 +125,7 @@ def _picked(connection: Connection, state: State, query: Latest, place: Conditio
         if few is not None:
             return Found.of(few[: query.limit])
     # Only what is asked of a location needs it here.
-    joined = " JOIN _schema s ON s.schema_id = m.schema_id" if match.schema else ""
+    joined = " JOIN _schema s ON s.schema_id = m.schema_id" if query.match.schema else ""
     logged = connection.table(
         f"SELECT {LOGGED} FROM _record_metadata m{joined} WHERE {place.text()} LIMIT {_MANY + 1}", place.parameters
     )
