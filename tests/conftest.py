@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pytest
@@ -11,9 +13,11 @@ from hypothesis import HealthCheck, settings
 import scidb
 from scidb import registry
 from scidb.current import current, set_default
+from scidb.store.duck import opening
+from scidb.store.duck.connection import create_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 # A busy machine is not a slow strategy, hence no deadline and no complaint about slowness.
@@ -42,6 +46,25 @@ def _isolated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     set_default(None)
     if isinstance(database, _Closable):
         database.close()
+
+
+@pytest.fixture(scope="session")
+def empty_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder for empty databases, one of each kind."""
+    return tmp_path_factory.mktemp("empty")
+
+
+@pytest.fixture(autouse=True)
+def files_are_copied(monkeypatch: pytest.MonkeyPatch, empty_files: Path) -> None:
+    """Make a new database by copying an empty one, which is quick; who tests the making overrides this fixture."""
+
+    def copy(path: Path, statements: Sequence[str]) -> None:
+        empty = empty_files / f"{hashlib.sha256(repr(statements).encode()).hexdigest()}.duckdb"
+        if not empty.exists():
+            create_file(empty, statements)
+        shutil.copyfile(empty, path)
+
+    monkeypatch.setattr(opening, "create_file", copy)
 
 
 @pytest.fixture

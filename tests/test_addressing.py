@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scidb import BaseVariable, for_each
+from scidb import BaseVariable, DatabaseManager, for_each
 from scidb.addressing import (
     RESERVED_KEYS,
     Address,
@@ -134,23 +134,23 @@ def test_reserved_names_are_refused(name: str) -> None:
         write_address(KEYS, {}, frozenset, {name: 1})
 
 
-def test_every_keyword_of_the_public_calls_is_reserved() -> None:
-    """A keyword that a call takes for itself can never be stored as metadata."""
-    calls: list[Any] = [
-        BaseVariable._save_data,
-        BaseVariable.load,
-        BaseVariable.load_one,
-        BaseVariable.load_all,
-        for_each,
-    ]
-    taken = {
-        name
-        for call in calls
-        for name, parameter in inspect.signature(call).parameters.items()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD and name not in ("self", "cls")
-    }
+# What a table to be saved is made of, and what is asked of a log or a graph: keys may be called so, but not there.
+_OWN = {"data_column", "depth", "df", "direction", "limit", "metadata_columns", "n", "variable"}
 
-    assert taken <= RESERVED_KEYS
+
+@pytest.mark.parametrize("owner", [BaseVariable, DatabaseManager])
+def test_every_keyword_of_the_public_calls_is_reserved(owner: type) -> None:
+    """A keyword that a call takes for itself can never be stored as metadata."""
+    calls: dict[str, Any] = {name: getattr(owner, name) for name in dir(owner) if not name.startswith("_")}
+    calls |= {"save": BaseVariable._save_data, "for_each": for_each}
+    found = {name: inspect.signature(call).parameters.values() for name, call in calls.items() if callable(call)}
+    taken = {
+        name: {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.POSITIONAL_ONLY)} - {"self", "cls"}
+        for name, parameters in found.items()
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    }
+    assert {"save", "load", "load_one", "load_all", "list_versions", "head", "for_each"} <= taken.keys()
+    assert set().union(*taken.values()) <= RESERVED_KEYS | _OWN
 
 
 @pytest.mark.parametrize("keys", [["data"], ["_x"], [""], ["row"], ["value"], ["a", "a"], ["a", "A"], [1], "subject"])

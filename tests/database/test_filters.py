@@ -22,9 +22,13 @@ from scidb import (
     raw_sql,
     schema_key,
 )
+from scidb.store.columns import RecordColumns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scidb.filters import Filter
+    from scidb.store.model import Record
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -329,6 +333,18 @@ def test_variants_of_several_types_are_chosen_in_a_stream() -> None:
     assert [trend.data for trend in Trend.load_all(where=Leg == "R")] == [2.4, 4.4, 6.4]
     assert [trend.data for trend in Trend.load_all(where=Leg == "L")] == ["1.1", "2.1", "3.1"]
     assert [trend.data for trend in Trend.load_all(where=Years > 22)] == ["3.1", "3.2"]
+
+
+def test_many_values_pass_a_filter_as_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing was made under a filter, none of what is loaded is looked at one by one."""
+    each = RecordColumns.__iter__
+
+    def refuse(records: RecordColumns) -> Iterator[Record]:
+        assert len(records) == 1
+        return each(records)
+
+    monkeypatch.setattr(RecordColumns, "__iter__", refuse)
+    assert Pace.load_all(as_df=True, where=Leg == "R")["Pace"].tolist() == [1.2, 2.2, 3.2]
 
 
 def test_results_under_another_filter_are_never_returned() -> None:

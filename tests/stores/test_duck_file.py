@@ -41,6 +41,11 @@ if TYPE_CHECKING:
 KEYS = (SchemaKey("subject", "int"), SchemaKey("session", "str"), SchemaKey("trial", "int"))
 
 
+@pytest.fixture(autouse=True)
+def files_are_copied() -> None:
+    """Make each file as for a user, since the making is what is tested here."""
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "study.duckdb"

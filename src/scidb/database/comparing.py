@@ -30,6 +30,7 @@ class Comparing(Labelling):
         self,
         a: Any,
         b: Any = None,
+        /,
         variable: VariableLike | Iterable[VariableLike] | None = None,
         *,
         params: Mapping[str, Any] | None = None,

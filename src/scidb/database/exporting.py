@@ -33,8 +33,8 @@ class Exporting(Widening):
     def export_to_csv(
         self,
         variable: VariableLike,
-        /,
         path: str | os.PathLike[str],
+        /,
         *,
         where: Filter | None = None,
         as_of: Any = None,

@@ -23,6 +23,7 @@ from scidb.filters import (
     VariableFilter,
     checked_filter,
 )
+from scidb.store.columns import column_of
 from scidb.store.model import Chunk, Forms, Latest, Match
 from scidb.variable.migration import is_migrated
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Filtering"]
 
+_WHERE: Final = '"__where"'
 _VARIABLES: Final = (VariableFilter, ColumnFilter, InFilter, MissingFilter)
 
 
@@ -118,7 +120,7 @@ class Filtering(Saving):
 
     def _chosen(self, records: Sequence[Record], where: Filter | None) -> list[Record]:
         """Keep, at each location, what for_each made under this filter, or else what it made under none."""
-        if where is None:
+        if where is None or _are_plain(records):
             return list(records)
         key = self._where_key(where)
         groups: dict[object, list[Record]] = defaultdict(list)
@@ -132,7 +134,14 @@ class Filtering(Saving):
         if where is None:
             yield from chunks
             return
-        rows = ((chunk, row, record) for chunk in chunks for row, record in enumerate(chunk.records))
+        for run in _runs(chunks):
+            if all(_are_plain(chunk.records) for chunk in run):
+                yield from run
+            else:
+                yield from self._chosen_of_run(run, where)
+
+    def _chosen_of_run(self, run: Sequence[Chunk], where: Filter) -> Iterator[Chunk]:
+        rows = ((chunk, row, record) for chunk in run for row, record in enumerate(chunk.records))
         current: Chunk | None = None
         kept: list[int] = []
         for _, found in groupby(rows, key=lambda row: _place(row[2])):
@@ -164,6 +173,23 @@ def _place(record: Record) -> frozenset[tuple[str, Any]]:
     return frozenset(record.schema.items())
 
 
+def _are_plain(records: Sequence[Record]) -> bool:
+    """Say whether none was made under a filter, from the texts alone: to look at many records makes them first."""
+    return not any(_WHERE in text for text in set(column_of(records, "version_keys")))
+
+
+def _runs(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+    """Return the chunks that follow each other at one location together, and mostly each alone."""
+    run: list[Chunk] = []
+    for chunk in chunks:
+        if run and _place(run[-1].records[-1]) != _place(chunk.records[0]):
+            yield run
+            run = []
+        run.append(chunk)
+    if run:
+        yield run
+
+
 def _of_filter(group: Sequence[Record], key: str) -> Sequence[Record]:
     """Return what was made under this filter, or else under none; what was made under another one, never."""
     made = [_made_under(record) for record in group]
@@ -173,7 +199,7 @@ def _of_filter(group: Sequence[Record], key: str) -> Sequence[Record]:
 
 def _made_under(record: Record) -> str | None:
     # Most have no such key, which is seen without reading the JSON.
-    if '"__where"' not in record.version_keys:
+    if _WHERE not in record.version_keys:
         return None
     under: str | None = json.loads(record.version_keys).get("__where")
     return under

@@ -47,6 +47,7 @@ class Widening(Tabling):
     def to_dataframe(
         self,
         variables: Sequence[VariableLike],
+        /,
         *,
         where: Filter | None = None,
         as_of: Any = None,

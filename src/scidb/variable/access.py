@@ -84,6 +84,7 @@ class Access(metaclass=VariableMeta):
     def save_many(
         cls,
         items: Iterable[tuple[Any, Mapping[str, object]]],
+        /,
         db: object | None = None,
         **common: Any,
     ) -> list[str]:
