@@ -184,7 +184,7 @@ def _left_nothing(name: str, where: Filter, without: Sequence[Record]) -> NotFou
     """Say that there is something, of which the filter leaves nothing."""
     one = len(without) == 1
     count = "the one value" if one else f"the {len(without):,} values"
-    near = "; ".join(place({**record.schema, **version_keys_of(record)}) for record in without[:5])
+    near = "; ".join(dict.fromkeys(place({**record.schema, **version_keys_of(record)}) for record in without[:5]))
     under_another = any('"__where"' in record.version_keys for record in without)
     hint = " What for_each made under another filter counts as nothing here." if under_another else ""
     return NotFoundError(
