@@ -180,6 +180,54 @@ def test_an_instant_is_one_place_in_any_zone(target: str) -> None:
         assert repr(UserReaction.load_one(at=in_paris).schema["at"]) == repr(noon)
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [([0.2, 3], "any_of"), ("0.2", r"gain=0\.2 is there \(float\)"), (3.0, r"gain=3 is there \(int\)")],
+)
+def test_values_that_only_look_alike_are_said(db: DatabaseManager, asked: Any, said: str) -> None:
+    """A8: a version key matches exactly, and where that leaves nothing, the difference is named."""
+    UserReaction.save(1.0, subject=1, gain=0.2)
+    UserReaction.save(2.0, subject=1, gain=3)
+    for request in (
+        lambda: list(UserReaction.load_all(gain=asked)),
+        lambda: UserReaction.load_all(as_df=True, params={"gain": asked}, subject=1),
+        lambda: UserReaction.list_versions(gain=asked),
+    ):
+        with pytest.warns(scidb.SciDBWarning, match=said):
+            request()
+    with pytest.raises(exceptions.NotFoundError, match=said):
+        UserReaction.load_one(gain=asked)
+    assert list(UserReaction.load_all(gain=0.4)) == []  # not there yet, which may well be
+
+
+def test_none_is_not_set_in_a_version_too(db: DatabaseManager) -> None:
+    """A value saved under None is found by None, as one that was saved without the key is."""
+    UserReaction.save(1.0, subject=1, gain=None)
+    UserReaction.save(2.0, subject=2)
+    UserReaction.save(3.0, subject=3, gain=2)
+
+    assert [one.data for one in UserReaction.load_all(gain=None)] == [1.0, 2.0]
+    assert [one.data for one in UserReaction.load_all(gain=any_of(2, None))] == [1.0, 2.0, 3.0]
+    assert db.to_dataframe([UserReaction], params={"gain": None})["UserReaction"].tolist() == [1.0, 2.0]
+    report = for_each(
+        subtract, {"reaction": Fixed(UserReaction, gain=None), "baseline": 0.0}, [UserSlowing], subject=[]
+    )
+    assert (report.completed, report.skipped) == (2, 1)
+
+
+def test_odd_version_keys(db: DatabaseManager) -> None:
+    """Names that are no text are refused by name; a number that Python cannot write is kept by its hash."""
+    UserReaction.save(0.0, subject=2)
+    odd: list[Any] = [{1: 2}, {"": 2}, [1], "gain"]
+    for params in odd:
+        with pytest.raises(exceptions.SchemaKeyError):
+            UserReaction.save(1.0, subject=1, params=params)
+        with pytest.raises(exceptions.SchemaKeyError):
+            UserReaction.load(params=params)
+    UserReaction.save(1.0, subject=1, gain=10**5_000)
+    assert UserReaction.load_one(gain=10**5_000).data == 1.0
+
+
 # ---------------------------------------------------------------- files and tables
 
 

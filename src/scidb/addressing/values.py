@@ -302,6 +302,8 @@ def _json(value: object) -> Any:
     if isinstance(value, np.generic) and not isinstance(value, np.datetime64 | np.timedelta64 | np.void):
         value = value.item()
     kind = type(value)
+    if kind is int and abs(value) >= _LONGEST_INTEGER:  # type: ignore[arg-type]
+        return _NOT_JSON
     if value is None or kind in (bool, int, str):
         return value
     if kind is float:

@@ -217,7 +217,7 @@ def _narrowed(
     }
     known = {key for of_one in parsed.values() for version in of_one.values() for key in version}
     for key, values in wanted.items():
-        if key not in known and values != (None,):
+        if key not in known and None not in values:
             raise SchemaKeyError(
                 f"None of {', '.join(texts)} has a version key {key!r} here.{did_you_mean(key, known)}", key=key
             )
