@@ -28,6 +28,8 @@ __all__ = [
     "Group",
     "Groups",
     "Latest",
+    "Level",
+    "Levels",
     "Location",
     "Locations",
     "Match",
@@ -142,11 +144,18 @@ class Location:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Form:
-    """A form that records of a variable have: how their values are stored, and the keys of their locations."""
+    """A form that records of a variable have: how their values are stored."""
 
     variable: str
     encoding: str
     schema_version: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Level:
+    """A level at which a variable is stored: the keys of its locations."""
+
+    variable: str
     keys: tuple[str, ...]  # in schema order
 
 
@@ -265,6 +274,13 @@ class Forms(Query[Form]):
 
     Sorted by all that they say.
     """
+
+    variables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Levels(Query[Level]):
+    """The distinct levels of everything that was ever saved of these variables, sorted by all that they say."""
 
     variables: tuple[str, ...]
 
