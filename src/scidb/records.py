@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import json
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,7 +19,7 @@ from scidb.variable import BaseVariable
 from scidb.variable.migration import present_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -29,6 +30,7 @@ __all__ = [
     "ambiguous_prefix",
     "as_column",
     "class_named",
+    "configuration_of",
     "contents_of",
     "encode_stored",
     "instances",
@@ -36,6 +38,7 @@ __all__ = [
     "is_recallable",
     "place",
     "records_table",
+    "telling_configuration",
     "values_of",
     "version_keys_of",
 ]
@@ -125,6 +128,40 @@ def _own_version_keys(text: str) -> dict[str, Any]:
     return {k: v for k, v in json.loads(text).items() if not k.startswith("__")}
 
 
+def telling_configuration(texts: Sequence[str], places: Callable[[], Iterable[object]]) -> tuple[str, ...]:
+    """Return those keys of for_each's own without which some records would look like one another.
+
+    Parameters
+    ----------
+    texts
+        The version keys of each record.
+    places
+        Gives, per record, where it is; asked only when records differ in for_each's own keys alone.
+
+    """
+    variants: dict[str, list[str]] = defaultdict(list)
+    for text in dict.fromkeys(texts):
+        variants[canonical_json(_own_version_keys(text))].append(text)
+    alike = {text: shown for shown, group in variants.items() if len(group) > 1 for text in group}
+    if not alike:
+        return ()
+    together: dict[object, set[str]] = defaultdict(set)
+    for text, at in zip(texts, places(), strict=True):
+        if text in alike:
+            together[at, alike[text]].add(text)
+    found: set[str] = set()
+    for mixed in {frozenset(group) for group in together.values()}:
+        pairs = Counter((key, canonical_json(value)) for text in mixed for key, value in json.loads(text).items())
+        found |= {key for (key, _), count in pairs.items() if count < len(mixed)}
+    return tuple(sorted(found))
+
+
+def configuration_of(text: str, keys: Sequence[str]) -> dict[str, Any]:
+    """Return these keys of for_each's own, as far as a record's version keys have them."""
+    parsed = json.loads(text) if keys else {}
+    return {key: parsed[key] for key in keys if key in parsed}
+
+
 def records_table(
     name: str,
     keys: Sequence[str],
@@ -135,7 +172,8 @@ def records_table(
 ) -> pd.DataFrame:
     """Return one row per record: those `keys` that occur, version keys, a column named after the variable.
 
-    The records come in parts, as from a store, since some hold them by column.
+    Of for_each's own keys those are shown without which two rows of one place would look like one another, and
+    a mean would mix variants unseen. The records come in parts, as from a store, since some hold them by column.
     """
     import pandas as pd
 
@@ -148,7 +186,9 @@ def records_table(
     for key in keys:
         if key in present:
             columns[key] = as_column([cell for at, records in located for cell in at.get(key) or [None] * len(records)])
-    columns.update({key: as_column([versions[text].get(key) for text in texts]) for key in params})
+    hidden = telling_configuration(texts, lambda: zip(*columns.values(), strict=True) if columns else [()] * len(texts))
+    versions = {text: own | configuration_of(text, hidden) for text, own in versions.items()}
+    columns.update({key: as_column([versions[text].get(key) for text in texts]) for key in (*params, *hidden)})
     while name in columns:  # a variable may be called like a key
         name = f"{name}_value"
     columns[name] = as_column(values)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.cli.conftest import GroupSlope, lines, mean_of
+from tests.cli.conftest import GroupSlope, Reaction, Slope, lines, mean_of
 
+from scidb import for_each
 from scidb.session import open_database
 
 if TYPE_CHECKING:
@@ -169,6 +170,35 @@ def test_log_of_a_variable_and_a_number_of_lines(scidb: Scidb) -> None:
     assert len(lines(scidb("log", "Reaction", "-n", "4", "--json"))) == 4
     assert {row["function_name"] for row in lines(scidb("log", "Slope", "--json"))} == {"fit"}
     assert {row["function_name"] for row in lines(scidb("log", "Reaction", "--json"))} == {None}
+
+
+def test_log_of_a_place(scidb: Scidb) -> None:
+    """Keys narrow the log, of one variable or of all; where nothing was saved, it says so."""
+    assert {
+        tuple(row["schema"].values()) for row in lines(scidb("log", "Reaction", "subject=1", "day=2", "--json"))
+    } == {(1, 2)}
+    assert {row["variable"] for row in lines(scidb("log", "subject=1", "--json"))} >= {"Reaction", "Slope", "Trace"}
+    assert "Nothing was saved there" in scidb("log", "Reaction", "subject=9").stderr
+    assert "Did you mean 'subject'" in scidb("log", "Reaction", "subjct=9", expect=1).stderr
+
+
+def test_ls_tells_variants_apart(scidb: Scidb, here: Path) -> None:
+    """Results that differ in for_each's configuration alone show it."""
+
+    def half(x: float) -> float:
+        return x / 2
+
+    def double(x: float) -> float:
+        return x * 2
+
+    with open_database(here / "two.duckdb", {"subject": int}) as db:
+        db.save(Reaction, 5.0, subject=1)
+        for function in (half, double):
+            for_each(function, {"x": Reaction}, [Slope], subject=[], db=db, progress=False)
+    out = scidb("ls", "Slope", "--db", "two.duckdb").stdout
+    assert "__fn" in out.splitlines()[0]
+    assert "half" in out
+    assert "double" in out
 
 
 def test_log_never_calls_a_computed_entry_saved_by_hand(scidb: Scidb, here: Path) -> None:

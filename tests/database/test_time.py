@@ -409,7 +409,9 @@ def test_arrays_of_whole_numbers_are_compared_exactly(pairs: list[tuple[int, int
         (pd.DataFrame({"a": [1.0]}), pd.DataFrame({"b": [4.0]}), None, "other columns"),
         (pd.DataFrame({"a": ["x"]}), pd.DataFrame({"a": ["y"]}), None, "no numbers"),
         (pd.DataFrame({"a": [1.0]}), pd.Series([1.0]), None, "was DataFrame, is Series"),
-        (pd.DataFrame({"a": [1]}, index=[0]), pd.DataFrame({"a": [1]}, index=[7]), 0, "the numbers are equal"),
+        (pd.DataFrame({"a": [1]}, index=[0]), pd.DataFrame({"a": [1]}, index=[7]), 0,
+         "the numbers are equal; other index"),
+        (pd.Series([1, 2], index=["a", "b"]), pd.Series([2, 1], index=["b", "a"]), 1, "largest of 2; other index"),
     ],
 )  # fmt: skip
 def test_differences(before: Any, after: Any, amount: Any, note: str) -> None:

@@ -85,6 +85,13 @@ def write_address(
                 kind = typed[key.name] = infer_key_type(key.name, value)
             schema[key.name] = convert_key(key.name, value, kind)
     version = _version_keys(keys, remaining, params, known_version_keys)
+    for name, value in version.items():
+        if isinstance(value, AnyOf | slice):
+            raise SchemaKeyError(
+                f"{name}={value!r} asks for several values, and a value is saved under one. Save each by itself, or "
+                f"a list under its own name: {name}=[...].",
+                key=name,
+            )
     version = {name: version_value(name, value) for name, value in version.items()}
     return Address(schema, version, canonical_json(version) if version else "{}", typed)
 
@@ -113,8 +120,9 @@ def read_address(
     for key in keys:
         if key.name in remaining:
             schema[key.name] = _wanted_values(key, remaining.pop(key.name), values_of)
-    own = {name: value for name, value in (params or {}).items() if name.startswith("__")}
-    named = {name: value for name, value in (params or {}).items() if name not in own}
+    params = _checked_params(params)
+    own = {name: value for name, value in params.items() if name.startswith("__")}
+    named = {name: value for name, value in params.items() if name not in own}
     version = {**_version_keys(keys, remaining, named, known_version_keys), **own}
     return Wanted(schema, {name: tuple(_texts(name, value)) for name, value in version.items()})
 
@@ -139,7 +147,9 @@ def _texts(name: str, value: object) -> Iterable[str | None]:
             key=name,
         )
     for item in value.values if isinstance(value, AnyOf) else (value,):
-        yield None if item is None else canonical_json(version_value(name, item))
+        if item is None:
+            yield None  # not set; whoever saved None did not set it either
+        yield canonical_json(version_value(name, item))
 
 
 def _version_keys(
@@ -150,6 +160,7 @@ def _version_keys(
 ) -> dict[str, object]:
     if not remaining and not params:
         return {}
+    params = _checked_params(params)
     names = tuple(key.name for key in keys)
     for name in remaining:
         check_key_name(name)
@@ -160,9 +171,18 @@ def _version_keys(
                 key=name,
                 suggestion=near,
             )
-    for name in params or ():
+    for name in params:
         check_key_name(name)
         if name in names or name in remaining:
             what = "a schema key: pass it as a keyword" if name in names else "given twice"
             raise SchemaKeyError(f"params={{{name!r}: ...}}: {name!r} is {what}.", key=name)
-    return {**remaining, **(params or {})}
+    return {**remaining, **params}
+
+
+def _checked_params(params: object) -> Mapping[str, object]:
+    """Refuse what is no dict of names; none at all is an empty one."""
+    if params is None:
+        return {}
+    if not isinstance(params, Mapping) or not all(isinstance(name, str) and name for name in params):
+        raise SchemaKeyError(f"params={params!r}: give a dict of version keys by name, such as params={{'gain': 2}}.")
+    return params

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["constant_key", "convert_key", "infer_key_type", "key_values_within", "version_value"]
 
-_INTEGER_TEXT: Final = re.compile(r"0|-?[1-9][0-9]*")
+_INTEGER_TEXT: Final = re.compile(r"0|-?[1-9][0-9]{0,999}")
+_LONGEST_INTEGER: Final = 10**1_000
+"""Of a key; Python refuses to write the text of a far longer one."""
 
 
 def infer_key_type(key: str, value: object) -> KeyType:
@@ -60,7 +62,7 @@ def convert_key(key: str, value: object, kind: KeyType | None) -> KeyValue:
     (1, 7, '1')
 
     """
-    if (kind == "int" and type(value) is int) or (kind == "str" and type(value) is str):
+    if (kind == "str" and type(value) is str) or (kind == "int" and type(value) is int and -(2**63) <= value < 2**63):
         return value  # the overwhelmingly common case
     plain = _plain(key, value)
     converted = plain if kind is None else _CONVERT[kind](plain)
@@ -120,9 +122,12 @@ def _plain(key: str, value: object) -> KeyValue:
     if isinstance(value, dt.datetime) and value == value:  # noqa: PLR0124 - NaT is a datetime that is not itself
         if getattr(value, "nanosecond", 0):
             raise _too_fine(key, value)
-        return value if type(value) is dt.datetime else dt.datetime.fromisoformat(value.isoformat())
+        plain = value if type(value) is dt.datetime else dt.datetime.fromisoformat(value.isoformat())
+        return _in_utc(key, plain)
     if isinstance(value, float) and math.isfinite(value):
         return value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _LONGEST_INTEGER:
+        raise SchemaKeyError(f"{key}=...: an integer of {value.bit_length()} bits is too long for a key.", key=key)
     if isinstance(value, str | int | dt.date) and not isinstance(value, bool | dt.datetime):
         return value
     if value is None or isinstance(value, bool | float | dt.datetime):
@@ -137,6 +142,18 @@ def _plain(key: str, value: object) -> KeyValue:
         key=key,
         value=preview(value),
     )
+
+
+def _in_utc(key: str, value: dt.datetime) -> dt.datetime:
+    """Return the one form of an instant, so that a place is the same in whatever zone somebody writes it."""
+    if value.tzinfo is None:
+        return value
+    try:
+        return value.astimezone(dt.UTC)
+    except OverflowError:
+        raise SchemaKeyError(
+            f"{key}={value!r} is outside the range of datetimes in UTC.", key=key, value=str(value)
+        ) from None
 
 
 def _moment(key: str, value: np.datetime64) -> object:
@@ -201,8 +218,8 @@ def _to_date(value: KeyValue) -> dt.date | None:
 def _to_datetime(value: KeyValue) -> dt.datetime | None:
     if isinstance(value, str):
         try:
-            return dt.datetime.fromisoformat(value)
-        except ValueError:
+            return _in_utc("", dt.datetime.fromisoformat(value))
+        except (ValueError, SchemaKeyError):
             return None
     return value if isinstance(value, dt.datetime) else None
 
@@ -285,6 +302,8 @@ def _json(value: object) -> Any:
     if isinstance(value, np.generic) and not isinstance(value, np.datetime64 | np.timedelta64 | np.void):
         value = value.item()
     kind = type(value)
+    if kind is int and abs(value) >= _LONGEST_INTEGER:  # type: ignore[arg-type]
+        return _NOT_JSON
     if value is None or kind in (bool, int, str):
         return value
     if kind is float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scidb.cli.arguments import conditions
 from scidb.cli.context import AsOfOption, DatabaseOption, JsonOption, open_for_reading, settings_of
 from scidb.cli.jsonlines import print_json_lines
 from scidb.cli.tables import Column, conditions_text, note, print_table, short_id, time_heading, time_text
@@ -19,7 +20,10 @@ __all__ = ["log"]
 
 def log(
     ctx: typer.Context,
-    variable: Annotated[str | None, typer.Argument(metavar="[VARIABLE]", help="Of this variable alone.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="VARIABLE KEY=VALUE", help="Of this variable alone, and where; either may be left out."),
+    ] = None,
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="How many entries.")] = 20,
     as_of: AsOfOption = None,
     db: DatabaseOption = None,
@@ -28,13 +32,17 @@ def log(
     """Show what was saved, newest first."""
     settings = settings_of(ctx, db, as_json)
     with open_for_reading(settings) as database:
-        entries = database.log(variable, limit=limit, as_of=as_of)
+        rest = words or []
+        variable = None if not rest or "=" in rest[0] else rest[0]
+        where = conditions(database, rest if variable is None else rest[1:])
+        entries = database.log(variable, limit=limit, as_of=as_of, **where)
         functions = database.functions_of(entries)
     if settings.as_json:
         print_json_lines(map(_json, entries, functions))
         return
     if not entries:
-        note("Nothing was saved yet." if as_of is None else f"Nothing had been saved as of {as_of}.")
+        there = " there" if where else ""
+        note(f"Nothing was saved{there} yet." if as_of is None else f"Nothing had been saved{there} as of {as_of}.")
         return
     columns = [
         Column(time_heading("saved"), too_wide="keep"),

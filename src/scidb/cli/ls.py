@@ -133,7 +133,8 @@ def _list_records(name: str, found: Iterator[BaseVariable], limit: int | None, a
         note(f"No {name} there{then}. `scidb ls {name}` lists where there is one.")
         return
     keys = list(dict.fromkeys(key for record in shown for key in record.schema))
-    params = list(dict.fromkeys(key for record in shown for key in record.version_keys))
+    versions = _version_keys(shown)
+    params = list(dict.fromkeys(key for version in versions for key in version))
     columns = [
         *(Column(key, too_wide="keep") for key in keys),
         *(Column(key) for key in params),
@@ -141,15 +142,26 @@ def _list_records(name: str, found: Iterator[BaseVariable], limit: int | None, a
         Column("record", too_wide="keep"),
         Column(time_heading("saved"), too_wide="keep"),
     ]
-    print_table(columns, [_record_row(record, keys, params) for record in shown])
+    print_table(
+        columns, [_record_row(record, version, keys, params) for record, version in zip(shown, versions, strict=True)]
+    )
     if limit is not None and next(found, None) is not None:
         note(f"\nThe first {limit} only; -n shows more.")
 
 
-def _record_row(record: BaseVariable, keys: list[str], params: list[str]) -> tuple[str, ...]:
+def _version_keys(shown: list[BaseVariable]) -> list[dict[str, Any]]:
+    """Return the version keys of records, with those of for_each's own that alone tell some of them apart."""
+    from scidb.records import configuration_of, telling_configuration
+
+    texts = [record._record.version_keys if record._record else "{}" for record in shown]  # noqa: SLF001 - loaded
+    hidden = telling_configuration(texts, lambda: [tuple(record.schema.items()) for record in shown])
+    return [record.version_keys | configuration_of(text, hidden) for record, text in zip(shown, texts, strict=True)]
+
+
+def _record_row(record: BaseVariable, version: dict[str, Any], keys: list[str], params: list[str]) -> tuple[str, ...]:
     return (
         *(word(record.schema[key]) if key in record.schema else "" for key in keys),
-        *(word(record.version_keys[key]) if key in record.version_keys else "" for key in params),
+        *(word(version[key]) if key in version else "" for key in params),
         value_text(record.data),
         short_id(record.record_id or ""),
         time_text(record.timestamp),

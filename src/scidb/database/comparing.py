@@ -8,7 +8,7 @@ from scidb.database.diff import Diff, row_of
 from scidb.database.differing import difference
 from scidb.database.labelling import Labelling
 from scidb.exceptions import SciDBError
-from scidb.records import values_of
+from scidb.records import telling_configuration, values_of
 from scidb.store.model import Changes, Match, Records
 from scidb.variable import BaseVariable
 
@@ -66,15 +66,20 @@ class Comparing(Labelling):
         names = None if variable is None else self._names(variable)
         match = self._match_all(names, metadata, params, until)
         changes = self._store.find(Changes(since, match))
+        records = [record for change in changes if (record := change.after or change.before)]
+        hidden = telling_configuration(
+            [record.version_keys for record in records],
+            lambda: [(record.variable, *record.schema.items()) for record in records],
+        )
         span = f"since {_moment(a, since)}" if until is None else f"from {_moment(a, since)} to {_moment(b, until)}"
-        return Diff(span, changes, self._differences)
+        return Diff(span, changes, lambda window: self._differences(window, hidden))
 
-    def _differences(self, changes: Sequence[Change]) -> list[DiffRow]:
-        """Return changes with their differences, and with what made the new values."""
+    def _differences(self, changes: Sequence[Change], hidden: Sequence[str]) -> list[DiffRow]:
+        """Return changes with their differences, with what made the new values, and `hidden` keys of for_each."""
         amounts = self._amounts(changes)
         functions = iter(self.functions_of([change.after for change in changes if change.after]))
         return [
-            row_of(change, amounts.get(number, (None, "")), next(functions) if change.after else None)
+            row_of(change, amounts.get(number, (None, "")), next(functions) if change.after else None, hidden)
             for number, change in enumerate(changes)
         ]
 

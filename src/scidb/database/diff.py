@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from scidb.records import as_column, place, version_keys_of
+from scidb.records import as_column, configuration_of, place, version_keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ class DiffRow:
     Attributes
     ----------
     variable, schema, version_keys
-        Which value it is.
+        Which value it is. Where two values of one place differ in for_each's own keys alone, those are among them.
     change
         ``"added"``: there was none; ``"changed"``; ``"reverted"``: changed to a value that had been there before;
         ``"removed"``: a result was split into fewer pieces.
@@ -171,13 +171,13 @@ def kind_of(change: Change) -> Kind:
     return "reverted" if change.is_return else "changed"
 
 
-def row_of(change: Change, amount: tuple[Any, str], function: str | None) -> DiffRow:
-    """Return a change with what was found out about it."""
+def row_of(change: Change, amount: tuple[Any, str], function: str | None, hidden: Sequence[str] = ()) -> DiffRow:
+    """Return a change with what was found out about it; `hidden` keys of for_each are shown, too."""
     record, after = _record(change), change.after
     return DiffRow(
         variable=record.variable,
         schema=dict(record.schema),
-        version_keys=version_keys_of(record),
+        version_keys=version_keys_of(record) | configuration_of(record.version_keys, hidden),
         change=kind_of(change),
         difference=amount[0],
         note=amount[1],

@@ -136,6 +136,8 @@ def _between_tables(before: Any, after: Any) -> Amount:
         return None, f"shape was {before.shape}, is {after.shape}"
     if before.ndim == 2 and not before.columns.equals(after.columns):
         return None, "other columns"
+    # Rows are compared by position, which may not be the rows of one label.
+    index = "" if before.index.equals(after.index) else "other index"
     amounts: list[int | float] = []
     missing = count = 0
     for first, second in zip(_columns(before), _columns(after), strict=True):
@@ -145,7 +147,7 @@ def _between_tables(before: Any, after: Any) -> Amount:
         missing += gaps
         count += first.size
         amounts += [] if amount is None else [amount]
-    return _summary(max(amounts, default=None), missing, count)
+    return _summary(max(amounts, default=None), missing, count, index)
 
 
 def _columns(table: pd.DataFrame | pd.Series) -> list[Any]:

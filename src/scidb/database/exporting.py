@@ -7,12 +7,12 @@ import os
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from scidb.database.flattening import flat_table
 from scidb.database.widening import Widening
 from scidb.exceptions import SciDBError, StorageError
-from scidb.records import values_of, version_keys_of
+from scidb.records import configuration_of, telling_configuration, values_of, version_keys_of
 from scidb.store.model import Batch, Exported, Latest, Match, Record, Records
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scidb.database.core import VariableLike
+    from scidb.filters import Filter
     from scidb.variable import BaseVariable
 
 __all__ = ["Exporting"]
@@ -35,6 +36,7 @@ class Exporting(Widening):
         path: str | os.PathLike[str],
         /,
         *,
+        where: Filter | None = None,
         as_of: Any = None,
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
@@ -59,11 +61,12 @@ class Exporting(Widening):
         name, cls = self._stored(variable)
         records: list[Record] = []
         values: list[Any] = []
-        for chunk in self._store.fetch(Latest(self._match(name, metadata, params, as_of))):
+        match = self._match(name, metadata, params, as_of, where=self._resolved(where, as_of))
+        for chunk in self._chosen_chunks(self._store.fetch(Latest(match)), where):
             records += chunk.records
             values += values_of(chunk, cls)
         if not records:
-            raise self._not_found(name, metadata, params)
+            raise self._not_found(name, metadata, params, match=match, where=where, as_of=as_of)
         self._export(name, path, records, values)
         return len(records)
 
@@ -79,8 +82,15 @@ class Exporting(Widening):
     def _export(
         self, name: str, path: str | os.PathLike[str], records: Sequence[Record], values: Sequence[Any]
     ) -> None:
-        places = [{**record.schema, **version_keys_of(record)} for record in records]
-        target = Path(path).absolute()
+        hidden = telling_configuration(
+            [record.version_keys for record in records],
+            lambda: [tuple(record.schema.items()) for record in records],
+        )
+        places = [
+            {**record.schema, **version_keys_of(record), **configuration_of(record.version_keys, hidden)}
+            for record in records
+        ]
+        target = _target(path).absolute()
 
         def note(digest: str) -> None:
             if self.read_only:
@@ -93,14 +103,31 @@ class Exporting(Widening):
         _publish(target, flat_table(name, self.schema_keys, places, values), note)
 
 
+def _target(path: object) -> Path:
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise StorageError(f"{path!r} names no file. Give a text or a pathlib.Path, such as 'results.csv'.")
+    return Path(text)
+
+
+class _Lines:
+    """Ends lines by a line feed, of a writer that takes both characters of a line end for one, and so quotes both."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> int:
+        return self._file.write(line.removesuffix("\r\n") + "\n")
+
+
 def _publish(path: str | os.PathLike[str], parts: Iterable[pd.DataFrame], note: Callable[[str], None]) -> None:
     """Write tables into a file of another name, note its digest, and give it its name; all or nothing."""
-    target = Path(path)
+    target = _target(path)
     draft = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.new")
     try:
         with draft.open("w", encoding="utf-8", newline="") as file:
             for number, part in enumerate(parts):
-                part.to_csv(file, index=False, header=not number, lineterminator="\n")
+                part.to_csv(_Lines(file), index=False, header=not number, lineterminator="\r\n")
         with draft.open("rb") as written:
             digest = hashlib.file_digest(written, "sha256").hexdigest()
         # First, so that no file with data of the database is ever unknown to it.

@@ -60,7 +60,12 @@ def resolve_leaf(leaf: VariableLeaf, encodings: Sequence[str]) -> Filter:
 def _value(leaf: VariableLeaf, value: Value, compared: Compared) -> Value:
     if compared.kind not in (None, kind_of(value)):
         what, other = _subject(leaf), kind_of(value)
-        hint = " A naive time has no instant; give both a time zone, or neither." if "datetime" in other else ""
+        kinds = {str(compared.kind), str(other)}
+        hint = ""
+        if kinds == {"datetime", "datetime with a time zone"}:
+            hint = " A naive time has no instant; give both a time zone, or neither."
+        elif "date" in kinds and any(kind.startswith("datetime") for kind in kinds):
+            hint = f" Compare with a {compared.kind}: a day has no time."
         hint = " True and False are no numbers." if "bool" in (other, compared.kind) else hint
         raise undecided(
             leaf, f"{what} holds {_plural(compared.kind)}, which cannot be compared with a {other} ({value!r}).{hint}"
@@ -181,4 +186,5 @@ def _plural(kind: object) -> str:
 
 def undecided(leaf: VariableLeaf, why: str) -> FilterError:
     """Return the error for a comparison that makes no sense, saying why."""
-    return FilterError(f"The filter {leaf.to_key()} cannot be decided: {why.rstrip('.')}.", filter=leaf.to_key())
+    end = "" if why.endswith((".", "?")) else "."
+    return FilterError(f"The filter {leaf.to_key()} cannot be decided: {why}{end}", filter=leaf.to_key())

@@ -24,7 +24,7 @@ from scidb.filters import (
     checked_filter,
 )
 from scidb.store.columns import column_of
-from scidb.store.model import Chunk, Forms, Latest, Match
+from scidb.store.model import Chunk, Forms, Latest, Levels, Match
 from scidb.variable.migration import is_migrated
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ class Filtering(Saving):
 
     def filter_levels(self, where: Filter) -> list[tuple[str, ...]]:
         """Return the levels of the variables that a filter looks at, each by its keys."""
-        return sorted({form.keys for forms in self._forms(where).values() for form in forms})
+        names = self._variables_of(where)
+        return sorted({level.keys for level in self._store.find(Levels(names))}) if names else []
 
     def _resolved(self, where: object, as_of: Any = None) -> Filter | None:
         """Return a filter as a store decides it: with physical columns, and values as they are stored.
@@ -85,13 +86,17 @@ class Filtering(Saving):
         return _with_leaves(where, resolve)
 
     def _forms(self, where: Filter) -> Mapping[str, list[Form]]:
-        names = tuple(dict.fromkeys(leaf.variable for leaf in where.leaves() if isinstance(leaf, _VARIABLES)))
-        for name in names:
-            self._stored(name)
+        names = self._variables_of(where)
         found: dict[str, list[Form]] = defaultdict(list)
         for form in self._store.find(Forms(names)) if names else ():
             found[form.variable].append(form)
         return found
+
+    def _variables_of(self, where: Filter) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(leaf.variable for leaf in where.leaves() if isinstance(leaf, _VARIABLES)))
+        for name in names:
+            self._stored(name)
+        return names
 
     def _resolve_variable(self, leaf: VariableLeaf, forms: Sequence[Form], as_of: str | None) -> Filter:
         ever = {(form.encoding, form.schema_version) for form in forms}

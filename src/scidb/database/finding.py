@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from scidb.database.filtering import Filtering
 from scidb.exceptions import NotFoundError, SciDBError, SciDBWarning, did_you_mean
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from scidb.store.model import Record
 
 __all__ = ["Finding"]
+
+_LOOKED_AT: Final = 1_000
+"""Records at most, of those at a place where nothing matched, to see what there is instead."""
 
 
 class Finding(Filtering):
@@ -129,13 +133,25 @@ class Finding(Filtering):
         near = self._closest(name)
         known = "; ".join(place({**record.schema, **version_keys_of(record)}) for record in near)
         hint = f" The database has {name} at {known}{', ...' if len(near) == 5 else ''}." if near else ""
-        unknown = self._unknown_keys(name, metadata, params)
+        unknown = self._unknown_keys(name, metadata, params) or self._look_alikes(name, metadata, params)
         return NotFoundError(f"No {name} at {wanted}{which}.{unknown}{hint}", variable=name)
 
     def _say_if_misspelt(self, name: str, metadata: Mapping[str, Any], params: Mapping[str, Any] | None) -> None:
-        """Warn when nothing can have matched, because a key is none of this variable at all."""
-        if unknown := self._unknown_keys(name, metadata, params):
-            warnings.warn(f"No {name} matches.{unknown}", SciDBWarning, stacklevel=3)
+        """Warn when nothing matched because a key is none of this variable at all, or its value only looks alike."""
+        if why := self._unknown_keys(name, metadata, params) or self._look_alikes(name, metadata, params):
+            warnings.warn(f"No {name} matches.{why}", SciDBWarning, stacklevel=3)
+
+    def _look_alikes(self, name: str, metadata: Mapping[str, Any], params: Mapping[str, Any] | None) -> str:
+        """Say which version keys were asked for by a value that reads like a stored one, but is another."""
+        asked = {key: value for key, value in {**metadata, **(params or {})}.items() if key not in self.schema_keys}
+        if not asked:
+            return ""
+        located = replace(self._match(name, metadata, params), version={})
+        stored = [json.loads(record.version_keys) for record in self._store.find(Latest(located, limit=_LOOKED_AT))]
+        return "".join(
+            _look_alike(key, value, [version[key] for version in stored if key in version])
+            for key, value in asked.items()
+        )
 
     def _unknown_keys(self, name: str, metadata: Mapping[str, Any], params: Mapping[str, Any] | None) -> str:
         asked = {**metadata, **(params or {})}
@@ -152,13 +168,28 @@ class Finding(Filtering):
         )
 
 
+def _look_alike(key: str, asked: object, stored: Sequence[Any]) -> str:
+    for one in stored:
+        if isinstance(asked, list | tuple) and one in asked:
+            return f" {key}={asked!r} is one value, a list; for any of several, write {key}=any_of(...)."
+        if type(one) is not type(asked) and (one == asked or str(one) == str(asked)):
+            return (
+                f" {key}={asked!r} was asked for ({type(asked).__name__}), and {key}={one!r} is there "
+                f"({type(one).__name__}): version keys match exactly."
+            )
+    return ""
+
+
 def _left_nothing(name: str, where: Filter, without: Sequence[Record]) -> NotFoundError:
     """Say that there is something, of which the filter leaves nothing."""
-    count = "the one value" if len(without) == 1 else f"the {len(without):,} values"
-    near = "; ".join(place({**record.schema, **version_keys_of(record)}) for record in without[:5])
+    one = len(without) == 1
+    count = "the one value" if one else f"the {len(without):,} values"
+    near = "; ".join(dict.fromkeys(place({**record.schema, **version_keys_of(record)}) for record in without[:5]))
+    under_another = any('"__where"' in record.version_keys for record in without)
+    hint = " What for_each made under another filter counts as nothing here." if under_another else ""
     return NotFoundError(
-        f"The filter {where.to_key()} leaves nothing of {count} of {name} that match otherwise, at {near}"
-        f"{', ...' if len(without) > 5 else ''}. What for_each made under another filter counts as nothing here.",
+        f"The filter {where.to_key()} leaves nothing of {count} of {name} that {'matches' if one else 'match'} "
+        f"otherwise, at {near}{', ...' if len(without) > 5 else ''}.{hint}",
         variable=name,
         filter=where.to_key(),
     )

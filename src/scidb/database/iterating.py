@@ -69,7 +69,7 @@ class Iterating(Exporting):
     ) -> Sequence[Record]:
         """Return the latest entries of variables at these key values and version keys."""
         names = tuple(dict.fromkeys(self._named(variable)[0] for variable in variables))
-        texts = {name: (_wanted_text(name, value),) for name, value in version.items()}
+        texts = {name: _wanted_texts(name, value) for name, value in version.items()}
         whole = {name: (text,) for name, text in version_keys.items()}
         return self._store.find(Latest(Match(names, _tuples(schema), texts, whole)))
 
@@ -230,5 +230,6 @@ def _tuples(schema: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Any, ...]]:
     return {key: tuple(wanted) for key, wanted in schema.items()}
 
 
-def _wanted_text(name: str, value: object) -> str | None:
-    return None if value is None else ids.canonical_json(version_value(name, value))
+def _wanted_texts(name: str, value: object) -> tuple[str | None, ...]:
+    text = ids.canonical_json(version_value(name, value))
+    return (None, text) if value is None else (text,)

@@ -124,8 +124,8 @@ class Loading(Querying):
     def head(
         self,
         variable: VariableLike,
-        n: int = 5,
         /,
+        n: int = 5,
         *,
         as_of: Any = None,
         params: Mapping[str, Any] | None = None,

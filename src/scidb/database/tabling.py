@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from scidb.database.loading import Loading
@@ -71,7 +72,8 @@ def _as_frame(df: Any) -> pd.DataFrame:
     if isinstance(df, pd.DataFrame):
         return df
     if hasattr(df, "__arrow_c_stream__"):
-        return QueryResult(pa.table(df)).to_pandas()
+        with suppress(pa.ArrowException):  # a Series is a stream too, but not of rows
+            return QueryResult(pa.table(df)).to_pandas()
     raise SciDBError(f"save_from_dataframe takes a DataFrame, of pandas, polars or Arrow; got {type(df).__name__}.")
 
 

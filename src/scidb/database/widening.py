@@ -108,6 +108,7 @@ class Widening(Tabling):
         if not seen:
             for name in named:
                 self._say_if_misspelt(name, metadata, params)
+        _keep_asked(found, {key for key, wanted in narrow.items() if None not in wanted})
         rows = self._rows_of({level for levels in found.values() for level in levels}, found)
         wanted = [row for row in rows if all(row.get(key) in values for key, values in narrow.items())]
         if where is not None:
@@ -216,7 +217,7 @@ def _narrowed(
     }
     known = {key for of_one in parsed.values() for version in of_one.values() for key in version}
     for key, values in wanted.items():
-        if key not in known and values != (None,):
+        if key not in known and None not in values:
             raise SchemaKeyError(
                 f"None of {', '.join(texts)} has a version key {key!r} here.{did_you_mean(key, known)}", key=key
             )
@@ -258,6 +259,14 @@ def _params(differ: object) -> str:
 
 
 # ------------------------------------------------------------------ which rows
+
+
+def _keep_asked(found: Mapping[str, dict[_Level, dict[_Place, Any]]], asked: set[str]) -> None:
+    """Of a variable that has values with all keys that are asked for, leave out those that have not all of them."""
+    for levels in found.values():
+        if any(asked <= set(level) for level in levels):
+            for level in [level for level in levels if not asked <= set(level)]:
+                del levels[level]
 
 
 def _check_comparable(levels: set[_Level]) -> None:

@@ -23,6 +23,8 @@ from scidb.store.model import (
     Group,
     Groups,
     Latest,
+    Level,
+    Levels,
     Location,
     Locations,
     Records,
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["answer", "walk"]
 
 
-def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911 - one return for each kind of query
+def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911, PLR0912 - one case per kind
     """Return the rows that answer the query, in its order."""
     match query:
         case Latest(match=match, limit=limit):
@@ -56,7 +58,10 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
         case Locations(keys=keys, as_of=as_of):
             return _locations(state, keys, as_of)
         case Forms(variables=variables):
-            return _forms(state, variables)
+            own = [entry for entry in state.log if entry.variable in variables]
+            return sorted({Form(entry.variable, entry.encoding, entry.schema_version) for entry in own})
+        case Levels(variables=variables):
+            return sorted({Level(one.variable, tuple(one.schema)) for one in state.log if one.variable in variables})
         case Changes():
             return _changes(state, query)
         case Tags():
@@ -109,15 +114,6 @@ def _changes(state: State, query: Changes) -> list[Change]:
         return () if first is None else (first.variable, order(first))
 
     return sorted(changed, key=by_variable)
-
-
-def _forms(state: State, variables: tuple[str, ...]) -> list[Form]:
-    found = {
-        Form(entry.variable, entry.encoding, entry.schema_version, tuple(entry.schema))
-        for entry in state.log
-        if entry.variable in variables
-    }
-    return sorted(found)
 
 
 # ------------------------------------------------------------------ entries

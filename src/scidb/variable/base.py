@@ -5,26 +5,21 @@ from __future__ import annotations
 import html
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from scidb.exceptions import UnhashableValueError, UnsupportedValueError
 from scidb.hashing.ids import content_hash, custom_form, record_form, value_form
 from scidb.hashing.inputs import CallInput, Input, is_tracked, preview
 from scidb.registry import register_class
 from scidb.store.names import check_variable_name
+from scidb.variable.access import Access
 from scidb.variable.definition import check_definition
 from scidb.variable.description import Description, describe
-from scidb.variable.facade import database_or_current
 from scidb.variable.migration import is_migrated, restoring_code
-from scidb.variable.operators import VariableMeta
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
-    import pandas as pd
-
-    from scidb.filters import Filter
     from scidb.store.model import KeyValue, Record
     from scidb.variable.units import Units
 
@@ -39,20 +34,7 @@ class _Loaded:
     content: str
 
 
-class _Save:
-    """Both spellings of saving: ``V.save(data, **metadata)`` and ``V(data).save(**metadata)``."""
-
-    @overload
-    def __get__(self, instance: None, owner: type[BaseVariable]) -> Callable[..., str]: ...
-
-    @overload
-    def __get__(self, instance: BaseVariable, owner: type[BaseVariable]) -> Callable[..., str]: ...
-
-    def __get__(self, instance: BaseVariable | None, owner: type[BaseVariable]) -> Callable[..., str]:
-        return owner._save_data if instance is None else instance._save_self  # noqa: SLF001 - one class in two parts
-
-
-class BaseVariable(metaclass=VariableMeta):
+class BaseVariable(Access):
     """A kind of value that an analysis keeps: subclass it once per kind.
 
     The docstring of the subclass is the variable's description. Values are stored by their own type;
@@ -77,8 +59,6 @@ class BaseVariable(metaclass=VariableMeta):
     units: Units = None
     display: ClassVar[Mapping[str, object]] = {}
 
-    save = _Save()
-
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         check_variable_name(cls.__name__)
@@ -90,275 +70,6 @@ class BaseVariable(metaclass=VariableMeta):
         self.type_name = type(self).__name__
         self._record: Record | None = None
         self._loaded: _Loaded | None = None
-
-    # -------------------------------------------------------------- saving and loading
-
-    @classmethod
-    def _save_data(
-        cls,
-        data: Any,
-        index: Any = None,
-        db: object | None = None,
-        params: Mapping[str, object] | None = None,
-        **metadata: Any,
-    ) -> str:
-        """Save a value of this variable and return its record_id.
-
-        Parameters
-        ----------
-        data
-            A raw value, another variable, or the result of a thunk (whose lineage is recorded).
-        index
-            Becomes the index of a DataFrame or Series.
-        db
-            The database; the current one if left out.
-        params
-            Version keys by name, for names that look like misspelt schema keys.
-        **metadata
-            Schema keys say where the value belongs, all other keys which variant it is.
-
-        Raises
-        ------
-        SchemaKeyError, ReservedMetadataKeyError
-            When a key or its value does not fit this database.
-        UnsupportedValueError
-            When the value cannot be stored; nothing is written.
-
-        """
-        return database_or_current(db).save(cls, data, index=index, params=params, **metadata)
-
-    def _save_self(
-        self,
-        index: Any = None,
-        db: object | None = None,
-        params: Mapping[str, object] | None = None,
-        **metadata: Any,
-    ) -> str:
-        """Save this value and return its record_id; see ``save`` of the class."""
-        return database_or_current(db).save(type(self), self, index=index, params=params, **metadata)
-
-    @classmethod
-    def save_many(
-        cls,
-        items: Iterable[tuple[Any, Mapping[str, object]]],
-        /,
-        db: object | None = None,
-        **common: Any,
-    ) -> list[str]:
-        """Save many values in one transaction: pairs of a value and its metadata.
-
-        Returns
-        -------
-        list of str
-            The record ids, in the order of the items.
-
-        """
-        return database_or_current(db).save_many(cls, items, **common)
-
-    @classmethod
-    def save_from_dataframe(
-        cls, df: Any, data_column: str, metadata_columns: Sequence[str], db: object | None = None, **common: Any
-    ) -> list[str]:
-        """Save each row of a table as one record, all in one transaction.
-
-        Parameters
-        ----------
-        df
-            A DataFrame of pandas or polars, or an Arrow table.
-        data_column
-            The column whose cells are the values. Numbers are saved as Python's, as a loop over the rows would.
-        metadata_columns
-            The columns that say where each value belongs and which variant it is, under their own names.
-        db, **common
-            The database, and metadata that all rows have.
-
-        Returns
-        -------
-        list of str
-            The record ids, in the order of the rows.
-
-        Raises
-        ------
-        SciDBError
-            When a column is not there, or two rows have one place. Nothing is saved then.
-        SchemaKeyError
-            When a row has no value, or an unsuitable one, in a metadata column.
-
-        """
-        return database_or_current(db).save_from_dataframe(cls, df, data_column, metadata_columns, **common)
-
-    @classmethod
-    def load(
-        cls,
-        version: str = "latest",
-        loc: Any = None,
-        iloc: Any = None,
-        as_table: bool = False,
-        *,
-        where: Filter | None = None,
-        as_of: Any = None,
-        db: object | None = None,
-        params: Mapping[str, object] | None = None,
-        **metadata: Any,
-    ) -> Any:
-        """Load what matches: one instance for one match, a list for several.
-
-        Handy at a prompt; scripts say `load_one` or `load_all`, whose result does not depend on the data.
-
-        Parameters
-        ----------
-        version
-            ``"latest"``, or a record_id or a unique prefix of one.
-        loc, iloc
-            Rows of a DataFrame, Series or array, selected after loading as in pandas.
-        as_table
-            Return a DataFrame of keys, version keys and a column named after the class.
-        where
-            A filter, such as ``Side == "L"``: only what is at locations for which it holds. Of what `for_each`
-            made there, the results under this very filter, or else those under none.
-        as_of
-            Look at the database as it was then: a tag, a timestamp text or a datetime (naive means UTC).
-        db, params, **metadata
-            As in `save`. A key that is not given matches anything; a list of schema values means any of them.
-
-        Raises
-        ------
-        NotFoundError
-            When nothing matches, or the filter leaves nothing of it.
-        FilterError
-            When the filter does not fit what is to be loaded.
-
-        """
-        return database_or_current(db).load(
-            cls,
-            version=version,
-            loc=loc,
-            iloc=iloc,
-            as_table=as_table,
-            where=where,
-            as_of=as_of,
-            params=params,
-            **metadata,
-        )
-
-    @classmethod
-    def load_one(
-        cls,
-        version: str = "latest",
-        loc: Any = None,
-        iloc: Any = None,
-        *,
-        where: Filter | None = None,
-        as_of: Any = None,
-        db: object | None = None,
-        params: Mapping[str, object] | None = None,
-        **metadata: Any,
-    ) -> Self:
-        """Load exactly one value.
-
-        Raises
-        ------
-        NotFoundError
-            When nothing matches.
-        AmbiguousVersionError
-            When several records match; the message lists what distinguishes them.
-
-        """
-        found = database_or_current(db).load_one(
-            cls, version=version, loc=loc, iloc=iloc, where=where, as_of=as_of, params=params, **metadata
-        )
-        return cast("Self", found)
-
-    @overload
-    @classmethod
-    def load_all(cls, as_df: Literal[True], include_record_id: bool = ..., **request: Any) -> pd.DataFrame: ...
-
-    @overload
-    @classmethod
-    def load_all(cls, as_df: Literal[False] = ..., include_record_id: bool = ..., **request: Any) -> Iterator[Self]: ...
-
-    @classmethod
-    def load_all(
-        cls,
-        as_df: bool = False,
-        include_record_id: bool = False,
-        version_id: str = "latest",
-        *,
-        where: Filter | None = None,
-        as_of: Any = None,
-        db: object | None = None,
-        params: Mapping[str, object] | None = None,
-        **metadata: Any,
-    ) -> Iterator[Self] | pd.DataFrame:
-        """Load everything that matches: a lazy iterator in bounded memory, or a DataFrame.
-
-        Parameters
-        ----------
-        as_df
-            Return a DataFrame of keys, version keys and a column named after the class.
-        include_record_id
-            Add a column ``record_id`` to the DataFrame.
-        version_id
-            ``"latest"``: the latest record per location and version keys. ``"all"``: each distinct record once.
-        where, as_of, db, params, **metadata
-            As in `load`.
-
-        """
-        found = database_or_current(db).load_all(
-            cls,
-            as_df=as_df,
-            include_record_id=include_record_id,
-            version_id=version_id,
-            where=where,
-            as_of=as_of,
-            params=params,
-            **metadata,
-        )
-        return cast("Iterator[Self]", found)
-
-    @classmethod
-    def head(
-        cls,
-        n: int = 5,
-        /,
-        *,
-        as_of: Any = None,
-        db: object | None = None,
-        params: Mapping[str, object] | None = None,
-        **metadata: Any,
-    ) -> pd.DataFrame:
-        """Return the first `n` values in natural order as a DataFrame; no others are loaded."""
-        return cast("pd.DataFrame", database_or_current(db).head(cls, n, as_of=as_of, params=params, **metadata))
-
-    def to_csv(self, path: str | os.PathLike[str], *, db: object | None = None) -> None:
-        """Write this value into a CSV file: its keys and the value, one row, or one per sample or frame row.
-
-        The file is replaced at once when it is complete. The database notes that this record was exported.
-
-        Raises
-        ------
-        UnsupportedValueError
-            When the value has no form of rows and columns.
-        StorageError
-            When the file cannot be written.
-
-        """
-        database_or_current(db).export_value_to_csv(self, path)
-
-    @classmethod
-    def list_versions(
-        cls,
-        *,
-        as_of: Any = None,
-        db: object | None = None,
-        params: Mapping[str, object] | None = None,
-        **metadata: Any,
-    ) -> list[dict[str, Any]]:
-        """Return one dict per log entry, newest first.
-
-        Each has record_id, vhash (the same), schema, version_keys, version (the same), timestamp and user_id.
-        """
-        return database_or_current(db).list_versions(cls, as_of=as_of, params=params, **metadata)
 
     @classmethod
     def describe(cls, *, db: object | None = None) -> Description:

@@ -189,3 +189,22 @@ def test_only_what_is_in_order_is_taken(lengths: list[int], cuts: list[int], ran
         one, other = random.sample(range(total), 2)
         owner[[one, other]], place[[one, other]] = owner[[other, one]], place[[other, one]]
         assert gathered() is None
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()])
+@given(pieces=st.lists(st.lists(st.none() | st.text(max_size=40), max_size=6), max_size=5), cut=st.integers(0, 2))
+def test_text_of_uneven_pieces(kind: pa.DataType, pieces: list[list[str | None]], cut: int) -> None:
+    """Text comes together from pieces of any size, slices among them, whichever offsets they have."""
+    arrays = [pa.array(piece, pa.string()).cast(kind).slice(cut) for piece in pieces]
+    total = sum(map(len, arrays))
+    large = pa.large_binary() if kind == pa.binary() else pa.large_string()
+    elements = Elements(np.array([7]), [large], total)
+    place = 0
+    for array in arrays:
+        elements.take(np.full(len(array), 7), np.arange(place, place + len(array)), [array])
+        place += len(array)
+
+    [found] = elements.lists() or []
+
+    assert found.values.type == large
+    assert found.values.to_pylist() == [item for array in arrays for item in array.to_pylist()]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scidb.store.duck.types import Column
     from scidb.store.filter_checks import VariableLeaf
 
-__all__ = ["is_given", "test"]
+__all__ = ["float_up_to", "is_given", "test", "with_bound"]
 
 _EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - of times without a zone
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
@@ -53,7 +53,7 @@ def test(column: Column, leaf: VariableLeaf) -> Condition:
             condition.add("FALSE")
         return condition
     bound, is_equal = _greatest_up_to(column, leaf.value)
-    op = _with_bound(leaf.op, is_below_all=bound is None, is_equal=is_equal)
+    op = with_bound(leaf.op, is_below_all=bound is None, is_equal=is_equal)
     if isinstance(op, bool):
         condition.add("TRUE" if op else "FALSE")
     else:
@@ -61,7 +61,7 @@ def test(column: Column, leaf: VariableLeaf) -> Condition:
     return condition
 
 
-def _with_bound(op: Op, *, is_below_all: bool, is_equal: bool) -> str | bool:
+def with_bound(op: Op, *, is_below_all: bool, is_equal: bool) -> str | bool:
     """Return the operator for the greatest value up to the given one, or the answer itself."""
     if is_equal:
         return {"==": "=", "!=": "<>"}.get(op, op)
@@ -91,7 +91,7 @@ def _greatest_up_to(column: Column, value: Value) -> tuple[Any, bool]:
     kind = column.arrow
     if isinstance(value, int | float) and not isinstance(value, bool):
         if _is_float(column):
-            return _float_up_to(value)
+            return float_up_to(value)
         bits = kind.bit_width
         return _integer_up_to(
             value, *((0, 2**bits - 1) if str(kind)[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1))
@@ -114,7 +114,8 @@ def _integer_up_to(value: float, least: int, greatest: int) -> tuple[int | None,
     return below, below == value
 
 
-def _float_up_to(value: float) -> tuple[float, bool]:
+def float_up_to(value: float) -> tuple[float, bool]:
+    """Return the greatest double up to a number, and whether it is equal."""
     try:
         near = float(value)
     except OverflowError:

@@ -6,7 +6,7 @@ Whoever gathers knows how many there will be; order and completeness are checked
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Elements"]
 
+_GROWTH: Final = 8
+
 
 class Elements:
-    """The elements of some records, whose numbers ascend, by column; text and bytes have 64-bit offsets."""
+    """The elements of some records, whose numbers ascend, by column; text and bytes get 64-bit offsets."""
 
     def __init__(self, numbers: NDArray[np.int64], kinds: Sequence[pa.DataType], total: int) -> None:
         self._numbers = numbers
@@ -119,22 +121,36 @@ class _Flags(_Column):
 
 
 class _Texts(_Column):
-    """A column of text or bytes, whose size in bytes is known at the end only."""
+    """A column of text or bytes; how much there will be is guessed from the first piece, and known at the end."""
 
     def __init__(self, kind: pa.DataType, total: int) -> None:
         super().__init__(kind, total)
         self._offsets = np.zeros(total + 1, np.int64)
-        self._bytes = bytearray()
+        self._bytes = np.empty(0, np.uint8)
+        self._size = 0
 
     def _put(self, at: slice, piece: pa.Array) -> None:
         _, offsets, data = piece.buffers()
-        ends = np.frombuffer(offsets, np.int64, len(piece) + 1, piece.offset * 8)
-        np.add(ends[1:], len(self._bytes) - ends[0], out=self._offsets[at.start + 1 : at.stop + 1])
-        if data is not None:
-            self._bytes += memoryview(data)[ends[0] : ends[-1]]
+        width = np.int32 if piece.type in (pa.string(), pa.binary()) else np.int64
+        ends = np.frombuffer(offsets, width, len(piece) + 1, piece.offset * np.dtype(width).itemsize)
+        first, size = int(ends[0]), int(ends[-1] - ends[0])
+        np.add(ends[1:], self._size - first, out=self._offsets[at.start + 1 : at.stop + 1])
+        if not size:
+            return
+        if self._size + size > len(self._bytes):
+            self._grow(size, expected=size * (self._total - at.start) // len(piece))
+        self._bytes[self._size : self._size + size] = np.frombuffer(data, np.uint8, size, first)
+        self._size += size
+
+    def _grow(self, size: int, *, expected: int) -> None:
+        # Not all that is expected at once: one long text at the beginning would make it absurd.
+        room = min(expected + expected // 32, _GROWTH * (self._size + size))
+        grown = np.empty(self._size + max(size, room), np.uint8)
+        grown[: self._size] = self._bytes[: self._size]
+        self._bytes = grown
 
     def _buffers(self) -> list[pa.Buffer]:
-        return [pa.py_buffer(self._offsets), pa.py_buffer(self._bytes)]
+        return [pa.py_buffer(self._offsets), pa.py_buffer(self._bytes[: self._size])]
 
 
 def _bits(flags: NDArray[np.bool_]) -> pa.Buffer:

@@ -1,4 +1,4 @@
-"""What occurs in a file: the key values at which something was saved, and the forms of what was saved."""
+"""What occurs in a file: the key values at which something was saved, and the forms and levels of what was."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from scidb.store.duck.sql import Condition, check_keys, quote
 from scidb.store.duck.types import key_order, key_value
-from scidb.store.model import Form, Location
+from scidb.store.model import Form, Level, Location
 
 if TYPE_CHECKING:
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import State
-    from scidb.store.model import Forms, Locations
+    from scidb.store.model import Forms, Levels, Locations
 
-__all__ = ["find_forms", "find_locations"]
+__all__ = ["find_forms", "find_levels", "find_locations"]
 
 
 def find_locations(connection: Connection, state: State, query: Locations) -> list[Location]:
@@ -37,19 +37,25 @@ def find_locations(connection: Connection, state: State, query: Locations) -> li
     return [Location(dict(zip(query.keys, values, strict=True))) for values in ordered]
 
 
-def find_forms(connection: Connection, state: State, query: Forms) -> list[Form]:
+def find_forms(connection: Connection, query: Forms) -> list[Form]:
     """Return the distinct forms of everything that was ever saved of some variables."""
+    named = Condition()
+    named.one_of("variable_name", query.variables)
+    rows = connection.rows(
+        f"SELECT DISTINCT variable_name, encoding, schema_version FROM _records WHERE {named.text()}", named.parameters
+    )
+    return sorted(Form(*row) for row in rows)
+
+
+def find_levels(connection: Connection, state: State, query: Levels) -> list[Level]:
+    """Return the distinct levels of everything that was ever saved of some variables."""
     named = Condition()
     named.one_of("m.variable_name", query.variables)
     given = "".join(f", s.{quote(key.name)} IS NOT NULL" for key in state.keys)
     rows = connection.rows(
-        f"SELECT DISTINCT m.variable_name, r.encoding, r.schema_version{given} FROM _record_metadata m "
-        f"JOIN _schema s ON s.schema_id = m.schema_id JOIN _records r ON r.record_no = m.record_no "
+        f"SELECT DISTINCT m.variable_name{given} FROM _record_metadata m JOIN _schema s ON s.schema_id = m.schema_id "
         f"WHERE {named.text()}",
         named.parameters,
     )
     names = [key.name for key in state.keys]
-    return sorted(
-        Form(variable, encoding, version, tuple(itertools.compress(names, has)))
-        for variable, encoding, version, *has in rows
-    )
+    return sorted(Level(variable, tuple(itertools.compress(names, has))) for variable, *has in rows)

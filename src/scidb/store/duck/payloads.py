@@ -113,8 +113,11 @@ class Payloads:
             place, *others = batch.columns
             position = place.to_numpy()
             owner = np.broadcast_to(numbers, len(position)) if single else others.pop(0).to_numpy()
-            values = map(_in_type, _with_signs(others, columns), kinds)
-            elements.take(owner, position, list(values))
+            values = [
+                column if _LARGE.get(column.type) == kind else _in_type(column, kind)
+                for column, kind in zip(_with_signs(others, columns), kinds, strict=True)
+            ]
+            elements.take(owner, position, values)
 
         if nbytes >= _STREAMED:
             counted = self._select(layout, "count(*)", numbers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,9 @@ def find_places(connection: Connection, draft: State, schemas: Sequence[Mapping[
         connection, _table(draft.keys), [(number, _level(draft.keys, one), *one) for one, number in numbers.items()]
     )
     _widen(connection, draft, new)
+    names = [key.name for key in draft.keys]
+    levels = {tuple(text is not None for text in one) for one in new}
+    draft.levels = draft.levels.union(frozenset(itertools.compress(names, has)) for has in levels)
     known = {}
     for one, schema in shown.items():
         number = draft.memory.places.get(one)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.store.columns import column_of
@@ -48,15 +49,31 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
     match = query.match
     if match.where is None and isinstance(query, Latest) and (known := _remembered(state, match)) is not None:
         return Found.of(known[: query.limit])
-    place, until = _place(connection, state, match)
     if match.where is not None:
-        asked = _question(state, query, *_place(connection, state, match))
-        holding = where_it_holds(connection, state, match, asked)
-        if holding is not None:
-            place.one_of("m.schema_id", holding)
+        # The log only grows, so that filter and answer see one state as of one instant, whoever writes in between.
+        instant = state.clockwork.timestamp
+        pinned = instant if match.as_of is None else min(match.as_of, instant)
+        query = replace(query, match=replace(match, as_of=pinned))
+        holding = where_it_holds(connection, state, match, _locations(connection, state, query), pinned)
+    place, until = _place(connection, state, query.match)
+    if match.where is not None and holding is not None:
+        place.one_of("m.schema_id", holding)
     if isinstance(query, Latest) and (picked := _picked(connection, state, query, place)) is not None:
         return picked
     return Found.of(rows_of(connection, state, _question(state, query, place, until)))
+
+
+def _locations(connection: Connection, state: State, query: Latest | Records | Entries) -> Question:
+    """Return a question with the same locations, and at each the same newest records, that picks them if it must."""
+    place, until = _place(connection, state, query.match)
+    if isinstance(query, Latest) and not state.has_pieces and not _asks_entry(query.match):
+        return Question("_record_metadata m JOIN _schema s USING (schema_id)", place.text(), place.parameters, "")
+    return _question(state, query, place, until)
+
+
+def _asks_entry(match: Match) -> bool:
+    asked = match.record_ids, match.record_prefix, match.lineage_ids, match.call_ids
+    return any(part is not None for part in asked)
 
 
 def _place(connection: Connection, state: State, match: Match) -> tuple[Condition, Condition]:
@@ -101,16 +118,14 @@ def _picked(connection: Connection, state: State, query: Latest, place: Conditio
 
     None when they are too many to be had at once, or when the question needs more than the newest.
     """
-    match = query.match
-    asks_entry = match.record_ids, match.record_prefix, match.lineage_ids, match.call_ids
-    if state.has_pieces or any(part is not None for part in asks_entry):
+    if state.has_pieces or _asks_entry(query.match):
         return None
-    if match.schema:
+    if query.match.schema:
         few = _latest_of_few(connection, state, place)
         if few is not None:
             return Found.of(few[: query.limit])
     # Only what is asked of a location needs it here.
-    joined = " JOIN _schema s ON s.schema_id = m.schema_id" if match.schema else ""
+    joined = " JOIN _schema s ON s.schema_id = m.schema_id" if query.match.schema else ""
     logged = connection.table(
         f"SELECT {LOGGED} FROM _record_metadata m{joined} WHERE {place.text()} LIMIT {_MANY + 1}", place.parameters
     )
@@ -163,8 +178,7 @@ def newest_entries(connection: Connection, state: State, record_ids: Iterable[st
 
 def _remembered(state: State, match: Match) -> list[Row] | None:
     """Answer from memory what asks for one variable at one complete location; None: ask the file."""
-    asks_entry = match.record_ids, match.record_prefix, match.lineage_ids, match.call_ids, match.as_of
-    if any(part is not None for part in asks_entry):
+    if match.as_of is not None or _asks_entry(match):
         return None
     if match.variables is None or len(match.variables) != 1 or len(match.schema) != len(state.keys):
         return None

@@ -5,6 +5,7 @@ Fed by what is read and by the process's own writes, which are the only ones; re
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -104,6 +105,7 @@ class State:
     has_pieces: bool
     renamed: Mapping[str, str] = field(default_factory=dict)  # former names -> what the variable is called now
     wide: Mapping[str, str] = field(default_factory=dict)  # keys with integers beyond BIGINT: how views show them
+    levels: frozenset[frozenset[str]] = frozenset()  # which keys locations have together
     memory: Memory = field(default_factory=Memory)
 
     def draft(self) -> State:
@@ -160,8 +162,8 @@ def load(connection: Connection) -> State:
     )
     clockwork = Clockwork(stamp or "", chain[0][0] if chain else "", -1 if record_no is None else record_no, schema_id)
     keys = load_keys(connection)
-    wide = _wide(connection, keys)
-    return State(keys, variables, clockwork, has_pieces=bool(pieces), renamed=renamed, wide=wide)
+    wide, levels = _wide(connection, keys), _levels(connection, keys)
+    return State(keys, variables, clockwork, has_pieces=bool(pieces), renamed=renamed, wide=wide, levels=levels)
 
 
 def _load_variables(connection: Connection) -> tuple[dict[str, Variable], dict[str, str]]:
@@ -184,6 +186,13 @@ def _wide(connection: Connection, keys: Sequence[SchemaKey]) -> dict[str, str]:
             if texts:
                 wide[key.name] = integer_type(text for (text,) in texts)
     return wide
+
+
+def _levels(connection: Connection, keys: Sequence[SchemaKey]) -> frozenset[frozenset[str]]:
+    given = ", ".join(["TRUE", *(f"{quote(key.name)} IS NOT NULL" for key in keys)])
+    names = [key.name for key in keys]
+    rows = connection.rows(f"SELECT DISTINCT {given} FROM _schema")
+    return frozenset(frozenset(itertools.compress(names, has)) for _, *has in rows)
 
 
 def variable_of(table: str) -> str:

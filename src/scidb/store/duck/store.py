@@ -17,7 +17,7 @@ from scidb.store.duck.annotations import find_groups, find_tags
 from scidb.store.duck.changes import find_changes
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.events import find_exports, find_failures, find_runs, find_sources
-from scidb.store.duck.occurring import find_forms, find_locations
+from scidb.store.duck.occurring import find_forms, find_levels, find_locations
 from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_texts
 from scidb.store.duck.read import chunks, find_rows, is_one_place
@@ -33,6 +33,7 @@ from scidb.store.model import (
     Forms,
     Groups,
     Latest,
+    Levels,
     Locations,
     Records,
     Runs,
@@ -60,7 +61,8 @@ T = TypeVar("T")
 # What answers each kind of question that is not about records.
 _FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]] = {
     Locations: find_locations,
-    Forms: find_forms,
+    Forms: lambda connection, _, query: find_forms(connection, query),
+    Levels: find_levels,
     Changes: find_changes,
     Tags: lambda connection, *_: find_tags(connection),
     Groups: lambda connection, *_: find_groups(connection),

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scidb.exceptions import FilterError, NotRegisteredError, SchemaKeyError
-from scidb.store.model import Batch, Entries, Form, Forms, Latest, Locations, Match, Records, SchemaKey, TypeInfo
+from scidb.store.model import (
+    Batch,
+    Entries,
+    Form,
+    Forms,
+    Latest,
+    Level,
+    Levels,
+    Locations,
+    Match,
+    Records,
+    SchemaKey,
+    TypeInfo,
+)
 from scidb.testing.store_suite.base import StoreCases
 from scidb.testing.store_suite.samples import again, log, record, save, scalars, values
 
@@ -69,16 +82,21 @@ class MatchingCases(StoreCases):
     def test_forms(self, store: Store) -> None:
         """The distinct encodings, schema versions and levels of variables come once each, of all that was saved."""
         assert store.find(Forms(("Force",))) == []
+        assert store.find(Levels(("Force",))) == []
         for subject in (1, 2):
             save(store, "Force", float(subject), subject=subject)
         save(store, "Force", 3.0, subject=1)  # supersedes
         save(store, "Force", 1.0, subject=1, trial=1)
         save(store, "Emg", 1.0)
         (encoding,) = {entry.encoding for entry in store.find(Latest())}
-        trials = Form("Force", encoding, 1, ("subject", "trial"))
-        assert store.find(Forms(("Force",))) == [Form("Force", encoding, 1, ("subject",)), trials]
-        assert store.find(Forms(("Emg", "Force")))[0] == Form("Emg", encoding, 1, ())
+        save(store, "Force", 1.0, '{"gain":1}', session="a")
+        force = [Level("Force", ("session",)), Level("Force", ("subject",)), Level("Force", ("subject", "trial"))]
+        assert store.find(Forms(("Force",))) == [Form("Force", encoding, 1)]
+        assert store.find(Levels(("Force",))) == force
+        assert store.find(Forms(("Emg", "Force"))) == [Form("Emg", encoding, 1), Form("Force", encoding, 1)]
+        assert store.find(Levels(("Emg", "Force"))) == [Level("Emg", ()), *force]
         assert store.find(Forms(())) == []
+        assert store.find(Levels(())) == []
 
     def test_key_that_is_not_set(self, store: Store) -> None:
         """None asks for locations without that key."""

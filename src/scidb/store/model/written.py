@@ -1,0 +1,177 @@
+"""What one write stores: events beside the records and calls, all in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scidb.store.model.kept import Call, Chunk, Edge, KeyType, KeyValue, SchemaKey
+
+__all__ = [
+    "Batch",
+    "EnvironmentSeen",
+    "Event",
+    "Exported",
+    "Failed",
+    "Grouped",
+    "KeyAdded",
+    "KeyTyped",
+    "Renamed",
+    "RunEnded",
+    "RunStarted",
+    "SourceSeen",
+    "Tagged",
+    "Ungrouped",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAdded:
+    """A schema key joins the database, behind `after` (None: in front).
+
+    Records of before do not have it. A name that some of them have as a version key is a SchemaKeyError, since
+    it would say from then on where a value belongs, and those would not be found by it.
+    """
+
+    key: SchemaKey
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTyped:
+    """A schema key without a type gets the one of its first value; another type than it has is an error."""
+
+    name: str
+    value_type: KeyType
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A variable gets another name, in everything that is stored; it keeps its identity_name and its history.
+
+    The former name stays taken: nothing else can be called so, and its variable can get it back. The new name
+    must be allowed as one of a variable, and differ from every name, former ones included, by more than case.
+    """
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A for_each call began."""
+
+    run_id: str
+    function_name: str
+    function_hash: str
+    total: int
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """A for_each call ended, by itself or interrupted."""
+
+    run_id: str
+    completed: int
+    recalled: int
+    up_to_date: int
+    skipped: int
+    failed: int
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """One combination of a run failed."""
+
+    run_id: str
+    schema: Mapping[str, KeyValue]
+    version_keys: str
+    error: str
+    message: str
+    traceback: str
+    seconds: float
+    lineage_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSeen:
+    """The code behind a function_hash: its manifest, and each source text by its SHA-256."""
+
+    function_hash: str
+    function_name: str
+    manifest: str  # JSON
+    sources: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSeen:
+    """A distinct environment: JSON with Python, platform, packages, git commit."""
+
+    environment_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A name for an instant: this one, or an earlier one as the store writes it. A name is given once, for good."""
+
+    name: str
+    timestamp: str | None = None  # None: the instant of the write
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """Variables join a group, which begins with its first one; who is in it already stays."""
+
+    group: str
+    variables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ungrouped:
+    """Variables leave a group, which ends with its last one; each must be in it."""
+
+    group: str
+    variables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Records were written into a file outside of the database."""
+
+    path: str
+    sha256: str  # of the file
+    record_ids: tuple[str, ...]
+    user_id: str | None = None
+
+
+Event: TypeAlias = (
+    KeyAdded
+    | KeyTyped
+    | Renamed
+    | RunStarted
+    | RunEnded
+    | Failed
+    | SourceSeen
+    | EnvironmentSeen
+    | Tagged
+    | Grouped
+    | Ungrouped
+    | Exported
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything that one write stores, in one transaction. The events are applied first."""
+
+    chunks: tuple[Chunk, ...] = ()
+    calls: tuple[Call, ...] = ()
+    edges: tuple[Edge, ...] = ()
+    events: tuple[Event, ...] = ()
