@@ -219,6 +219,7 @@ def test_sql_about_the_past(store: DuckStore) -> None:
     [
         "", "TRUE) OR (TRUE", "TRUE; DROP VIEW Force", "value IN (SELECT 1 FROM read_csv('/etc/passwd'))", "valeu > 1",
         "value >", "getenv('HOME') = 'x'", "value > ?", "value = 'abc'", "TRUE) FROM Force; DELETE FROM _records; --(",
+        "subject", "value", "'true'", "CAST(NULL AS INTEGER) + subject", "NULL",
         "value IN (SELECT size FROM read_text('/etc/passwd'))", "nextval('x') > 0", "TRUE /*",
     ],
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scidb.exceptions import FilterError
+from scidb.exceptions import FilterError, QueryError
 from scidb.filters import ColumnFilter, InFilter, MissingFilter, RawFilter, VariableFilter
 from scidb.store.duck.asking import check_condition
 from scidb.store.duck.filter_sql import LACKING, OTHER, UNCOVERED, UNDECIDED, column_in, compiled
@@ -88,7 +88,16 @@ def _ask_view(connection: Connection, state: State, match: Match, leaf: RawFilte
     if not state.variables[variable].layouts:
         return pa.table({"record_id": pa.array([], pa.string()), "holds": pa.array([], pa.bool_())})
     # A line of its own, so that a comment in the condition ends.
-    return connection.select(f"SELECT record_id, CAST(({leaf.sql}\n) AS BOOLEAN) AS holds FROM {quote(variable)}", ())
+    told = connection.select(f"SELECT record_id, ({leaf.sql}\n) AS holds FROM {quote(variable)}", ())
+    kind = told.schema.field("holds").type
+    if pa.types.is_boolean(kind):
+        return told
+    # A number would pass as true, and `subject` for `subject = 1` leave everything.
+    raise QueryError(
+        f"The condition {leaf.sql!r} gives values of type {kind}, where a condition is true or false. Compare "
+        "something in it, for example value > 3.",
+        query=leaf.sql,
+    )
 
 
 def _variable_of(state: State, match: Match, leaf: RawFilter) -> str:
