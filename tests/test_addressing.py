@@ -17,16 +17,15 @@ from scidb import BaseVariable, DatabaseManager, for_each
 from scidb.addressing import (
     RESERVED_KEYS,
     Address,
-    any_of,
     convert_key,
     infer_key_type,
     read_address,
     schema_keys_from,
-    version_value,
     write_address,
 )
 from scidb.exceptions import ReservedMetadataKeyError, SchemaKeyError
 from scidb.hashing.ids import content_hash
+from scidb.hashing.version_keys import any_of, version_value
 from scidb.store.model import KeyType, SchemaKey
 
 KEYS = (SchemaKey("subject", "int"), SchemaKey("session", "str"), SchemaKey("trial"))

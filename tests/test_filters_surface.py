@@ -183,8 +183,7 @@ def test_neither_filters_nor_selections_are_inputs() -> None:
     given: Any
     with scidb.open("memory:", ["subject"]) as db:
         Stride.save(1.0, subject=1, db=db)
-        for given in (Stride["a"], Stride > 1, Stride.any(), schema_key("subject"), Stride[["a", "b"]]):
+        columns = (Stride["a"], Stride[["a", "b"]], Fixed(Stride["a"]))
+        for given in (*columns, Stride > 1, Stride.any(), schema_key("subject"), Fixed(Stride) > 1):
             with pytest.raises(PipelineError, match="'stride'"):
                 for_each(lambda stride: stride, {"stride": given}, [Foot], subject=[], db=db)
-        with pytest.raises(PipelineError):
-            Fixed(Stride["a"], subject=1)  # type: ignore[arg-type]

@@ -1,12 +1,12 @@
 """SciDB keeps everything that an analysis produces: typed variables, their versions, and what made them."""
 
 from scidb._version import __version__
-from scidb.addressing import any_of
 from scidb.database import DatabaseManager
 from scidb.exceptions import *  # noqa: F403 - every error is also reachable as scidb.X
 from scidb.filters import ColumnSelection, raw_sql, schema_key
 from scidb.foreach import Fixed, ForEachConfig, ForEachReport, PathInput, for_each
 from scidb.hashing import canonical_hash
+from scidb.hashing.version_keys import any_of
 from scidb.session import configure_database, get_database, open_database
 from scidb.thunk import OutputThunk, PipelineThunk, Thunk, ThunkOutput, thunk
 from scidb.variable import BaseVariable

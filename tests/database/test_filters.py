@@ -14,10 +14,12 @@ import scidb
 from scidb import (
     BaseVariable,
     FilterError,
+    Fixed,
     NotFoundError,
     NotRegisteredError,
     SchemaKeyError,
     UnsupportedOperationError,
+    any_of,
     for_each,
     raw_sql,
     schema_key,
@@ -297,6 +299,31 @@ def test_raw_sql(target: str) -> None:
     else:
         assert _paces(raw_sql("value > 3 AND trial = 1")) == [3.1]
         assert _paces(raw_sql("value > 2") & (Leg == "R")) == [2.2, 3.2]
+
+
+def test_one_variant_of_a_variable() -> None:
+    """`Fixed` names the variant that is compared; what is no version key, or nearly a schema key, is refused."""
+    for subject in (1, 2, 3):
+        for gain in (1, 2):
+            Notes.save(subject * gain, subject=subject, gain=gain)
+    with pytest.raises(FilterError, match=r"Fixed\(Notes"):
+        Pace.load_all(as_df=True, where=Notes > 3)
+    assert _paces(Fixed(Notes, gain=1) > 2) == [3.1, 3.2]
+    assert _paces(Fixed(Notes, gain=2) > 2) == [2.1, 2.2, 3.1, 3.2]
+    assert _paces(Fixed(Notes, gain=2).isin([2]) | (Fixed(Notes, gain=1) == 3)) == [1.1, 1.2, 3.1, 3.2]
+    assert _paces(Fixed(Notes, gain=any_of(1, 2)).any() == 4) == [2.1, 2.2]
+    with pytest.raises(FilterError, match="these version keys"):
+        _paces(Fixed(Notes, gain=1.0) > 2)
+    with pytest.raises(FilterError, match="'subject' is a schema key"):
+        _paces(Fixed(Notes, subject=1) > 2)
+    with pytest.raises(SchemaKeyError, match="subject"):
+        _paces(Fixed(Notes, subjct=1) > 2)
+    report = for_each(_twice, {"pace": Pace}, [Trend], where=Fixed(Notes, gain=1) > 2, subject=[], trial=[])
+    assert report.completed == 2
+    assert [trend.data for trend in Trend.load_all(where=Fixed(Notes, gain=1) > 2)] == [6.2, 6.4]
+    for subject in (1, 2, 3):
+        Notes.save(pd.DataFrame({"x": [subject]}), subject=subject, table=True)
+    assert _paces(Fixed(Notes["x"], table=True) >= 3) == [3.1, 3.2]
 
 
 # ------------------------------------------------------------------ results made under a filter

@@ -48,6 +48,12 @@ class Colour(enum.IntEnum):
         (InFilter("MyVar", "Side", ("R", "L", "R")), "MyVar['Side'] IN ['L', 'R']"),
         (InFilter("Side", None, ("L",)), "Side IN ['L']"),
         (InFilter("MyVar", "Side", ("L",), "all"), "MyVar['Side'].all() IN ['L']"),
+        (VariableFilter("Side", "==", "R", None, (("gain", ("0.5",)),)), "Fixed(Side, gain=0.5) == 'R'"),
+        (
+            ColumnFilter("V", "x", ">", 1, "any", (("b", ('"s"',)), ("a", (None, "null")))),
+            "Fixed(V, a=None, b='s')['x'].any() > 1",
+        ),
+        (InFilter("V", None, (1,), None, (("a", ("1", "2")),)), "Fixed(V, a=any_of(1, 2)) IN [1]"),
         (MissingFilter("Side", None, missing=True), "Side.isna()"),
         (MissingFilter("MyVar", "col", missing=False), "MyVar['col'].notna()"),
         (KeyFilter("subject", ">=", 3), "schema_key('subject') >= 3"),
@@ -78,13 +84,18 @@ VALUES: st.SearchStrategy[Any] = st.one_of(
 )
 OPS: st.SearchStrategy[Any] = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
 REDUCED: st.SearchStrategy[Any] = st.sampled_from([None, "any", "all"])
+TEXTS = st.sampled_from([None, "null", "1", "1.0", '"a"', '{"a":[1]}'])
+VERSIONS: st.SearchStrategy[Any] = st.lists(
+    st.tuples(st.sampled_from(["gain", "__fn"]), st.lists(TEXTS, min_size=1, max_size=2).map(tuple)),
+    unique_by=lambda pair: pair[0],
+).map(tuple)
 LEAVES: st.SearchStrategy[Filter] = st.one_of(
-    st.builds(VariableFilter, st.just("V"), OPS, VALUES, REDUCED),
-    st.builds(ColumnFilter, st.just("V"), st.text("ab", min_size=1) | st.integers(), OPS, VALUES, REDUCED),
+    st.builds(VariableFilter, st.just("V"), OPS, VALUES, REDUCED, VERSIONS),
+    st.builds(ColumnFilter, st.just("V"), st.text("ab", min_size=1) | st.integers(), OPS, VALUES, REDUCED, VERSIONS),
     st.builds(
         InFilter, st.just("V"), st.none() | st.just("a"), st.lists(st.integers() | st.floats(allow_nan=False)), REDUCED
     ),
-    st.builds(MissingFilter, st.just("V"), st.none() | st.just("a"), missing=st.booleans()),
+    st.builds(MissingFilter, st.just("V"), st.none() | st.just("a"), missing=st.booleans(), version=VERSIONS),
     st.builds(KeyFilter, st.just("subject"), OPS, VALUES),
     st.builds(KeyInFilter, st.just("subject"), st.lists(st.dates())),
     st.builds(RawFilter, st.text("ab' ()")),
@@ -150,6 +161,11 @@ def test_value_that_cannot_be_compared(value: Any) -> None:
         lambda: InFilter("V", None, "LR"),  # type: ignore[arg-type]
         lambda: InFilter("V", None, 3),  # type: ignore[arg-type]
         lambda: MissingFilter("V", None, missing=1),  # type: ignore[arg-type]
+        lambda: VariableFilter("V", "==", 1, None, {"gain": "1"}),  # type: ignore[arg-type]
+        lambda: VariableFilter("V", "==", 1, None, (("gain", "1"),)),  # type: ignore[arg-type]
+        lambda: VariableFilter("V", "==", 1, None, (("gain", (1,)),)),  # type: ignore[arg-type]
+        lambda: VariableFilter("V", "==", 1, None, (("gain", ("{",)),)),
+        lambda: VariableFilter("V", "==", 1, None, ((1, ("1",)),)),  # type: ignore[arg-type]
         lambda: CompoundFilter("XOR", RIGHT, FAST),  # type: ignore[arg-type]
         lambda: CompoundFilter("AND", RIGHT, True),  # type: ignore[arg-type]
         lambda: NotFilter("Side"),  # type: ignore[arg-type]
@@ -184,7 +200,10 @@ DEEP: dict[str, Any] = reduce(lambda inner, _: {"filter": "not", "inner": inner}
         {**RIGHT.to_json(), "value": None}, {**RIGHT.to_json(), "value": {"date": "2024-13-01"}},
         {**RIGHT.to_json(), "value": {"date": "2024-01-01", "x": 1}}, {**RIGHT.to_json(), "value": {"float": "nan"}},
         {**RIGHT.to_json(), "value": math.nan}, {**RIGHT.to_json(), "value": {"microseconds": 10**40}},
-        {**RIGHT.to_json(), "variable": {}}, {"filter": "key_in", "key": "subject", "values": "LR"},
+        {**RIGHT.to_json(), "variable": {}},
+        {**RIGHT.to_json(), "version": {}}, {**RIGHT.to_json(), "version": [["a"]]},
+        {**RIGHT.to_json(), "version": [["a", [[]]]]}, {**RIGHT.to_json(), "version": None},
+        {"filter": "key_in", "key": "subject", "values": "LR"},
         {"filter": "missing", "variable": "V", "column": [], "missing": True}, {1: 2, "filter": "raw", "sql": "a"},
     ],
 )  # fmt: skip

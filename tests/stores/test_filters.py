@@ -83,11 +83,15 @@ OPS: Final[st.SearchStrategy[Any]] = st.sampled_from(["==", "!=", "<", "<=", ">"
 REDUCED: Final[st.SearchStrategy[Any]] = st.sampled_from([None, "any", "all"])
 NAMES: Final = st.sampled_from(VARIABLES)
 LISTS: Final = st.lists(st.sampled_from(NUMBERS), max_size=3) | st.lists(st.sampled_from(["a", "B"]))
+# Mostly whichever there is; of the others, most have no value at some place.
+VERSIONS: Final[st.SearchStrategy[Any]] = st.sampled_from([
+    (), (), (), (("gain", (None,)),), (("gain", ("1",)),), (("gain", (None, "1")),), (("gain", ("2",)),),
+])  # fmt: skip
 LEAVES: Final[st.SearchStrategy[Filter]] = st.one_of(
-    st.builds(VariableFilter, NAMES, OPS, VALUES, REDUCED),
-    st.builds(ColumnFilter, NAMES, st.sampled_from(["value", "value", "Value"]), OPS, VALUES, REDUCED),
-    st.builds(InFilter, NAMES, st.none(), LISTS, REDUCED),
-    st.builds(MissingFilter, NAMES, st.none(), missing=st.booleans()),
+    st.builds(VariableFilter, NAMES, OPS, VALUES, REDUCED, VERSIONS),
+    st.builds(ColumnFilter, NAMES, st.sampled_from(["value", "value", "Value"]), OPS, VALUES, REDUCED, VERSIONS),
+    st.builds(InFilter, NAMES, st.none(), LISTS, REDUCED, VERSIONS),
+    st.builds(MissingFilter, NAMES, st.none(), missing=st.booleans(), version=VERSIONS),
     st.builds(KeyFilter, st.just("subject"), OPS, st.sampled_from([1, 1.5, 2, BIG])),
     st.builds(KeyInFilter, st.just("trial"), st.lists(st.sampled_from([1, 2.5]))),
 )

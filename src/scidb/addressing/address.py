@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scidb.addressing.names import check_key_name, near_miss
-from scidb.addressing.values import convert_key, infer_key_type, key_values_within, version_value
+from scidb.addressing.values import convert_key, infer_key_type, key_values_within
 from scidb.exceptions import SchemaKeyError
 from scidb.hashing.ids import canonical_json
+from scidb.hashing.version_keys import AnyOf, version_value, wanted_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from scidb.store.model import KeyType, KeyValue, SchemaKey
 
-__all__ = ["Address", "AnyOf", "Wanted", "any_of", "read_address", "write_address"]
+__all__ = ["Address", "Wanted", "read_address", "write_address"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +28,6 @@ class Address:
     version: dict[str, Any]
     version_keys: str  # canonical JSON of `version`
     typed: dict[str, KeyType]
-
-
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    """Several wanted values of one key; made by `any_of`."""
-
-    values: tuple[object, ...]
-
-
-def any_of(*values: object) -> AnyOf:
-    """Match any of several values of a version key.
-
-    A plain list would match a stored list that equals it.
-
-    Examples
-    --------
-    >>> any_of(0.2, 0.3)
-    AnyOf(values=(0.2, 0.3))
-
-    """
-    return AnyOf(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +104,7 @@ def read_address(
     own = {name: value for name, value in params.items() if name.startswith("__")}
     named = {name: value for name, value in params.items() if name not in own}
     version = {**_version_keys(keys, remaining, named, known_version_keys), **own}
-    return Wanted(schema, {name: tuple(_texts(name, value)) for name, value in version.items()})
+    return Wanted(schema, {name: wanted_texts(name, value) for name, value in version.items()})
 
 
 def _wanted_values(
@@ -137,19 +117,6 @@ def _wanted_values(
     is_one = isinstance(value, str | bytes | Mapping) or getattr(value, "ndim", 1) != 1
     items: Iterable[object] = [value] if is_one or not hasattr(value, "__iter__") else value
     return tuple(None if item is None else convert_key(key.name, item, key.value_type) for item in items)
-
-
-def _texts(name: str, value: object) -> Iterable[str | None]:
-    if isinstance(value, slice):
-        raise SchemaKeyError(
-            f"{name}={value!r}: a slice takes a range of a schema key, and {name!r} is a version key. Name the "
-            f"values: {name}=any_of(...).",
-            key=name,
-        )
-    for item in value.values if isinstance(value, AnyOf) else (value,):
-        if item is None:
-            yield None  # not set; whoever saved None did not set it either
-        yield canonical_json(version_value(name, item))
 
 
 def _version_keys(

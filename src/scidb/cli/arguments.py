@@ -54,7 +54,8 @@ def conditions(db: DatabaseManager, words: Iterable[str]) -> dict[str, Any]:
         When a word is no KEY=VALUE.
 
     """
-    from scidb.addressing import any_of, check_key_name
+    from scidb.addressing import check_key_name
+    from scidb.hashing.version_keys import any_of
 
     given: dict[str, list[str]] = {}
     for word in words:

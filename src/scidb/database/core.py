@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from scidb.addressing import (
     RESERVED_KEYS,
-    constant_key,
     convert_key,
     infer_key_type,
     key_values_within,
@@ -32,6 +31,7 @@ from scidb.exceptions import (
     did_you_mean,
 )
 from scidb.hashing import ids
+from scidb.hashing.version_keys import constant_key
 from scidb.records import class_named, instant
 from scidb.registry import known_classes
 from scidb.store.labels import listed, looks_like_an_instant

@@ -9,6 +9,7 @@ from scidb.codecs import Compared, physical_value
 from scidb.exceptions import FilterError, did_you_mean
 from scidb.filters import ColumnFilter, InFilter, MissingFilter, VariableFilter, comparison, kind_of
 from scidb.records import contents_of
+from scidb.store.filter_checks import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,12 +55,12 @@ def resolve_leaf(leaf: VariableLeaf, encodings: Sequence[str]) -> Filter:
     if leaf.op not in ("==", "!=") and not found.compared.ordered:
         raise undecided(leaf, "the order of categories is not known to a filter; use ==, != or isin([...])")
     value = _value(leaf, leaf.value, found.compared)
-    return comparison(leaf.variable, column, leaf.op, value, leaf.reduce)
+    return comparison(leaf.variable, column, leaf.op, value, leaf.reduce, leaf.version)
 
 
 def _value(leaf: VariableLeaf, value: Value, compared: Compared) -> Value:
     if compared.kind not in (None, kind_of(value)):
-        what, other = _subject(leaf), kind_of(value)
+        what, other = in_words(leaf), kind_of(value)
         kinds = {str(compared.kind), str(other)}
         hint = ""
         if kinds == {"datetime", "datetime with a time zone"}:
@@ -83,12 +84,12 @@ def _find(leaf: VariableLeaf, known: Sequence[Contents]) -> _Found:
     if not columns:
         raise _no_column(leaf, label, known)
     if any(column.compared is None for column in columns):
-        raise undecided(leaf, f"what is stored for {_subject(leaf)} cannot be compared{_why_not(columns)}")
+        raise undecided(leaf, f"what is stored for {in_words(leaf)} cannot be compared{_why_not(columns)}")
     names = sorted({column.name for column in columns})
     if len(names) > 1 or _is_another(names[0], label, known):
         raise undecided(
             leaf,
-            f"{_subject(leaf)} is not stored in the same column of all records ({', '.join(names)}), because some "
+            f"{in_words(leaf)} is not stored in the same column of all records ({', '.join(names)}), because some "
             "have an index or another column of nearly that name. Save them with the same columns",
         )
     return _Found(names[0], _unified(leaf, [column.compared for column in columns if column.compared]))
@@ -99,7 +100,7 @@ def _unified(leaf: VariableLeaf, compared: Sequence[Compared]) -> Compared:
     kinds = sorted({str(one.kind) for one in told})
     if len(kinds) > 1 or len({one.unit for one in told}) > 1:
         what = " and ".join(kinds) if len(kinds) > 1 else f"{_plural(told[0].kind)} in several units"
-        raise undecided(leaf, f"{_subject(leaf)} is stored as {what}, depending on the record. Save all of one type")
+        raise undecided(leaf, f"{in_words(leaf)} is stored as {what}, depending on the record. Save all of one type")
     if not told:
         return Compared(None)
     return replace(told[0], ordered=all(one.ordered for one in told))
@@ -171,11 +172,6 @@ def _why_not(columns: Sequence[StoredColumn]) -> str:
     some = any(column.compared is not None for column in columns)
     where = " in some records" if some else ""
     return f"{where}: a filter compares numbers, texts, booleans, dates, datetimes and timedeltas"
-
-
-def _subject(leaf: VariableLeaf) -> str:
-    column = None if isinstance(leaf, VariableFilter) else leaf.column
-    return leaf.variable if column is None else f"{leaf.variable}[{column!r}]"
 
 
 def _plural(kind: object) -> str:

@@ -99,6 +99,7 @@ class Filtering(Saving):
         return names
 
     def _resolve_variable(self, leaf: VariableLeaf, forms: Sequence[Form], as_of: str | None) -> Filter:
+        self._check_version(leaf)
         ever = {(form.encoding, form.schema_version) for form in forms}
         try:
             return self._resolve_in(leaf, ever)
@@ -109,6 +110,18 @@ class Filtering(Saving):
             if not now or now == ever:
                 raise
             return self._resolve_in(leaf, now)
+
+    def _check_version(self, leaf: VariableLeaf) -> None:
+        """Refuse a schema key where a variant is chosen, and what is nearly one."""
+        names = [name for name, _ in leaf.version]
+        for name in names:
+            if name in self.schema_keys:
+                raise undecided(
+                    leaf,
+                    f"{name!r} is a schema key, and a filter compares values at the locations that are asked for, or "
+                    "at coarser ones. Only version keys can be fixed in it",
+                )
+        self._match(leaf.variable, {name: None for name in names if not name.startswith("__")})
 
     def _resolve_in(self, leaf: VariableLeaf, stored: set[tuple[str, int]]) -> Filter:
         _, cls = self._named(leaf.variable)

@@ -6,12 +6,13 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from scidb.addressing import Address, infer_key_type, version_value
+from scidb.addressing import Address, infer_key_type
 from scidb.database.exporting import Exporting
 from scidb.database.saving import Pending, source_seen
 from scidb.exceptions import UnitError, UnsupportedValueError
 from scidb.foreach.protocols import Rejected
 from scidb.hashing import ids
+from scidb.hashing.version_keys import version_value
 from scidb.memo import known_outputs, load_values, recall
 from scidb.records import class_named, instances, records_table, values_of
 from scidb.store.model import (

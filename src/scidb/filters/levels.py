@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scidb.filters.tree import KeyFilter, KeyInFilter
+from scidb.filters.leaves import KeyFilter, KeyInFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, Final, overload
 import numpy as np
 
 from scidb.exceptions import FilterError
-from scidb.filters.tree import InFilter, KeyFilter, KeyInFilter, MissingFilter, RawFilter, comparison
+from scidb.filters.leaves import InFilter, KeyFilter, KeyInFilter, MissingFilter, RawFilter, comparison
+from scidb.filters.subject import subject_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from scidb.filters.tree import Filter, Label, Op, Reduce
-    from scidb.filters.values import Value
+    from scidb.filters.subject import Reduce, Subject
+    from scidb.filters.tree import Filter
+    from scidb.filters.values import Op, Value
 
-__all__ = ["Operand", "Reduced", "SchemaKeyOperand", "VariableOperand", "raw_sql", "schema_key"]
+__all__ = ["Operand", "Reduced", "SchemaKeyOperand", "VariableOperand", "raw_sql", "schema_key", "subject_of"]
 
 _NUMPY_YIELDS: Final = None
 """As ``__array_ufunc__``: numpy leaves a comparison to the other side, instead of making an array of it."""
@@ -103,54 +105,61 @@ class VariableOperand(Operand):
 
     __slots__ = ()
 
-    def _named(self) -> tuple[str, Label | None]:
-        """Return variable and column."""
+    def _named(self) -> Subject:
+        """Return variable, column and variant."""
         raise NotImplementedError
 
     def _filter_of(self, op: Op, value: Any) -> Filter:
-        return comparison(*_name_of(self), op, value)
+        variable, column, version = subject_of(self)
+        return comparison(variable, column, op, value, None, version)
 
     def _filter_of_several(self, values: Iterable[object]) -> Filter:
-        return InFilter(*_name_of(self), values)  # type: ignore[arg-type]  # made a tuple of values there
+        variable, column, version = subject_of(self)
+        return InFilter(variable, column, values, None, version)  # type: ignore[arg-type]  # made a tuple there
 
     def isna(self) -> MissingFilter:
         """Return the filter for what is missing: None, NaN, NaT."""
-        return MissingFilter(*_name_of(self), missing=True)
+        variable, column, version = subject_of(self)
+        return MissingFilter(variable, column, missing=True, version=version)
 
     def notna(self) -> MissingFilter:
         """Return the filter for what is not missing."""
-        return MissingFilter(*_name_of(self), missing=False)
+        variable, column, version = subject_of(self)
+        return MissingFilter(variable, column, missing=False, version=version)
 
     def any(self) -> Reduced:
         """Compare all values that stand at one place: at least one must fulfil the comparison."""
-        return Reduced(*_name_of(self), "any")
+        return Reduced(subject_of(self), "any")
 
     def all(self) -> Reduced:
         """Compare all values that stand at one place: every one must fulfil the comparison."""
-        return Reduced(*_name_of(self), "all")
+        return Reduced(subject_of(self), "all")
 
 
-def _name_of(operand: VariableOperand) -> tuple[str, Label | None]:
+def subject_of(operand: VariableOperand) -> Subject:
+    """Return what a comparison with the operand is about."""
     return type(operand)._named(operand)  # noqa: SLF001 - as in _compared
 
 
 class Reduced(Operand):
     """Any or all of the values of a variable, or of a column of it; made by ``any()`` and ``all()``."""
 
-    __slots__ = ("_column", "_reduce", "_variable")
+    __slots__ = ("_reduce", "_subject")
 
-    def __init__(self, variable: str, column: Label | None, reduce: Reduce) -> None:
-        self._variable, self._column, self._reduce = variable, column, reduce
+    def __init__(self, subject: Subject, reduce: Reduce) -> None:
+        self._subject, self._reduce = subject, reduce
 
     def _filter_of(self, op: Op, value: Any) -> Filter:
-        return comparison(self._variable, self._column, op, value, self._reduce)
+        variable, column, version = self._subject
+        return comparison(variable, column, op, value, self._reduce, version)
 
     def _filter_of_several(self, values: Iterable[object]) -> Filter:
-        return InFilter(self._variable, self._column, values, self._reduce)  # type: ignore[arg-type]
+        variable, column, version = self._subject
+        return InFilter(variable, column, values, self._reduce, version)  # type: ignore[arg-type]  # made a tuple there
 
     def __repr__(self) -> str:
-        column = "" if self._column is None else f"[{self._column!r}]"
-        return f"{self._variable}{column}.{self._reduce}()"
+        variable, column, version = self._subject
+        return subject_text(variable, column, self._reduce, version)
 
 
 # ------------------------------------------------------------------ schema keys, and SQL

@@ -8,9 +8,10 @@ import numpy as np
 
 from scidb.exceptions import FilterError
 from scidb.filters.operands import VariableOperand
+from scidb.filters.subject import Subject
 
 if TYPE_CHECKING:
-    from scidb.filters.tree import Label
+    from scidb.filters.subject import Label
 
 __all__ = ["ColumnSelection"]
 
@@ -54,14 +55,14 @@ class ColumnSelection(VariableOperand):
         names = ", ".join(map(repr, self.columns))
         return f"{self.source.__name__}[{names}{'' if self.is_single or len(self.columns) > 1 else ','}]"
 
-    def _named(self) -> tuple[str, Label | None]:
+    def _named(self) -> Subject:
         if not self.is_single:
             name = self.source.__name__
             raise FilterError(
                 f"A filter compares one column: {name}[{self.columns[0]!r}] instead of {self.to_key()}. Join "
                 "comparisons of several columns with & or |."
             )
-        return self.source.__name__, self.columns[0]
+        return Subject(self.source.__name__, self.columns[0])
 
     __repr__ = to_key
 

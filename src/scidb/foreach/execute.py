@@ -195,7 +195,8 @@ def _inputs(inputs: Any, recorder: Recorder) -> dict[str, Any]:
             f"got {preview(inputs)}."
         )
     for name, spec in inputs.items():
-        if isinstance(spec, Filter | Operand) and not isinstance(spec, type):
+        is_whole = isinstance(spec, type) or (isinstance(spec, Fixed) and spec.columns is None)
+        if isinstance(spec, Filter | Operand) and not is_whole:
             what = "a filter, which goes into where=" if isinstance(spec, Filter) else "no input yet; give the variable"
             raise PipelineError(f"inputs={{{name!r}: {spec!r}}}: this is {what}.")
     return {name: spec.converted(recorder) if isinstance(spec, Fixed) else spec for name, spec in inputs.items()}

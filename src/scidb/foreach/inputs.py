@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from scidb.exceptions import AmbiguousVersionError, PipelineError, did_you_mean
+from scidb.filters import ColumnSelection, Subject, VariableOperand, subject_of
 from scidb.foreach.protocols import Loadable
 from scidb.hashing.ids import content_hash, file_form
 from scidb.hashing.inputs import CallInput, Input
+from scidb.hashing.version_keys import wanted_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,15 +28,16 @@ if TYPE_CHECKING:
 __all__ = ["Fixed", "MatchIndex", "PathInput", "file_input", "file_state"]
 
 
-class Fixed:
+class Fixed(VariableOperand):
     """An input with some keys fixed, whatever the combination says of them.
 
-    Schema keys choose a location, version keys a variant.
+    Schema keys choose a location, version keys a variant. In a filter, version keys choose which variant of a
+    variable is compared; locations are those of what is asked for.
 
     Parameters
     ----------
     source
-        A variable class.
+        A variable class; in a filter also a column of one.
     **metadata
         The fixed keys.
 
@@ -45,10 +48,15 @@ class Fixed:
     ...     \"\"\"Mean reaction time of a day.\"\"\"
     >>> Fixed(ReactionTime, day=0)
     Fixed(ReactionTime, day=0)
+    >>> (Fixed(ReactionTime, smoothing=0.2) > 300).to_key()
+    'Fixed(ReactionTime, smoothing=0.2) > 300'
 
     """
 
-    def __init__(self, source: type, /, **metadata: Any) -> None:
+    def __init__(self, source: type | ColumnSelection, /, **metadata: Any) -> None:
+        self.columns = source if isinstance(source, ColumnSelection) else None
+        if isinstance(source, ColumnSelection):
+            source = source.source
         if not isinstance(source, Loadable):
             raise PipelineError(
                 f"Fixed(...) takes a variable class first, got {source!r}. Constants are passed as they are."
@@ -58,10 +66,11 @@ class Fixed:
 
     def to_key(self) -> str:
         """Return the normalised text that enters the version keys: ``Fixed(X, session='pre')``."""
+        source = self.columns.to_key() if self.columns else self.source.__name__
         if not self.metadata:
-            return self.source.__name__
+            return source
         pairs = ", ".join(f"{key}={_plain_text(value)}" for key, value in sorted(self.metadata.items()))
-        return f"Fixed({self.source.__name__}, {pairs})"
+        return f"Fixed({source}, {pairs})"
 
     def converted(self, recorder: Recorder) -> Fixed:
         """Return this input with the values of schema keys in the type of their key."""
@@ -70,6 +79,11 @@ class Fixed:
             for key, value in self.metadata.items()
         }
         return Fixed(cast("type", self.source), **converted)
+
+    def _named(self) -> Subject:
+        column = subject_of(self.columns).column if self.columns else None
+        version = tuple((name, wanted_texts(name, value)) for name, value in self.metadata.items())
+        return Subject(self.source.__name__, column, version)
 
     __repr__ = to_key
 

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import pyarrow as pa
 
 from scidb.exceptions import FilterError, NotRegisteredError, SchemaKeyError, did_you_mean
-from scidb.filters import ColumnFilter, InFilter, KeyFilter, KeyInFilter, MissingFilter, VariableFilter, kind_of
+from scidb.filters import (
+    ColumnFilter,
+    InFilter,
+    KeyFilter,
+    KeyInFilter,
+    MissingFilter,
+    VariableFilter,
+    kind_of,
+    subject_text,
+)
 from scidb.store.names import check_not_renamed
 
 if TYPE_CHECKING:
@@ -24,6 +33,7 @@ __all__ = [
     "column_kind",
     "column_of",
     "held_in",
+    "in_words",
     "lacks_column",
     "not_one_value",
     "other_kind",
@@ -120,6 +130,12 @@ def column_of(leaf: VariableLeaf) -> str | int:
     return "value" if column is None else column
 
 
+def in_words(leaf: VariableLeaf) -> str:
+    """Return what a leaf is about, in words."""
+    column = None if isinstance(leaf, VariableFilter) else leaf.column
+    return subject_text(leaf.variable, column, None, leaf.version)
+
+
 def reduce_of(leaf: VariableLeaf) -> Reduce | None:
     """Return how a leaf makes one answer of several values."""
     return None if isinstance(leaf, MissingFilter) else leaf.reduce
@@ -161,7 +177,8 @@ def uncovered(leaf: VariableLeaf, targets: Sequence[Place], places: Sequence[Pla
     name, first = leaf.variable, targets[0]
     finer = [place for place in places if len(place) > len(first) and first.items() <= place.items()]
     if not places:
-        why = f"{name} has no values at all then. Save them, or leave the filter out"
+        variants = " with these version keys" if leaf.version else ""
+        why = f"{name} has no values at all{variants} then. Save them, or leave the filter out"
     elif finer:
         why = (
             f"{name} is stored at finer locations, such as {_place(finer[0])}, and a filter looks only at the same and "
@@ -186,7 +203,7 @@ def lacks_column(leaf: VariableLeaf, targets: Sequence[Place], columns: Iterable
 def other_kind(leaf: VariableLeaf, targets: Sequence[Place], held: Iterable[str]) -> FilterError:
     """Say that the values at the targets are of another type than the one of the filter."""
     why = (
-        f"there, {_subject(leaf)} holds {' and '.join(sorted(set(held)))}, which a filter cannot compare with a "
+        f"there, {in_words(leaf)} holds {' and '.join(sorted(set(held)))}, which a filter cannot compare with a "
         f"{wanted_kind(leaf)}. Compare it with a value of its own type"
     )
     return _undecided(leaf, targets, why)
@@ -195,15 +212,17 @@ def other_kind(leaf: VariableLeaf, targets: Sequence[Place], held: Iterable[str]
 def not_one_value(leaf: VariableLeaf, targets: Sequence[Place], values: int, entries: int) -> FilterError:
     """Say that there are several values, or none, where one is needed; the numbers are those of the first target."""
     if values == 0:
-        why = f"{_subject(leaf)} is empty there"
+        why = f"{in_words(leaf)} is empty there"
     elif entries > 1:
         why = f"{leaf.variable} has {entries} records there, which differ in version keys or in level"
     else:
-        why = f"{_subject(leaf)} has {values} rows there"
+        why = f"{in_words(leaf)} has {values} rows there"
     if isinstance(leaf, MissingFilter):
         remedy = f"Save a summary of {leaf.variable}, one value for each location, and filter by that"
     else:
-        remedy = f"Say which values have to fulfil it: {_subject(leaf)}.any() or {_subject(leaf)}.all()"
+        remedy = f"Say which values have to fulfil it: {in_words(leaf)}.any() or {in_words(leaf)}.all()"
+    if entries > 1:
+        remedy = f"Choose one by its version keys, as in Fixed({leaf.variable}, gain=2) > 3. {remedy}"
     return _undecided(leaf, targets, f"{why}, and the filter needs exactly one value. {remedy}")
 
 
@@ -232,11 +251,6 @@ def _columns(leaf: VariableLeaf, known: Sequence[str]) -> str:
     shown = ", ".join(map(repr, known[:20])) + (" and more" if len(known) > 20 else "")
     hint = did_you_mean(column, known) if isinstance(column, str) else ""
     return f"{leaf.variable} has no column {column!r}; its columns are {shown or 'none'}.{hint}"
-
-
-def _subject(leaf: VariableLeaf) -> str:
-    column = None if isinstance(leaf, VariableFilter) else leaf.column
-    return leaf.variable if column is None else f"{leaf.variable}[{column!r}]"
 
 
 def _place(place: Place) -> str:

@@ -39,6 +39,7 @@ from scidb.store.filter_checks import (
     wanted_kind,
 )
 from scidb.store.names import unique_columns
+from scidb.store.versions import version_fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -114,7 +115,8 @@ def _ordered(value: Any) -> Any:
 
 
 def _decide_variable(state: State, leaf: VariableLeaf, targets: Targets, latest: Sequence[Record]) -> set[Place]:
-    own = [entry for entry in latest if entry.variable == leaf.variable]
+    version = dict(leaf.version)
+    own = [entry for entry in latest if entry.variable == leaf.variable and version_fits(entry.version_keys, version)]
     ever = [entry for entry in state.log if entry.variable == leaf.variable]
     check_column(leaf, (name for entry in ever for name in _columns(state, entry)))
     covering = {

@@ -6,7 +6,6 @@ Reading only; everything is decided on the log as a whole, oldest entry first.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,7 @@ from scidb.store.model import (
     Tags,
     Trace,
 )
+from scidb.store.versions import version_fits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -164,7 +164,7 @@ def _matches(entry: Record, match: Match) -> bool:
         and _one_of(entry.call_id, match.call_ids)
         and _begins(entry.record_id, match.record_prefix)
         and all(entry.schema.get(name) in wanted for name, wanted in match.schema.items())
-        and _matches_version(entry, match)
+        and version_fits(entry.version_keys, match.version)
     )
 
 
@@ -174,17 +174,6 @@ def _begins(record_id: str, prefix: str | None) -> bool:
 
 def _one_of(value: str | None, wanted: tuple[str, ...] | None) -> bool:
     return wanted is None or value in wanted
-
-
-def _matches_version(entry: Record, match: Match) -> bool:
-    if not match.version:
-        return True
-    texts = {name: _canonical(value) for name, value in json.loads(entry.version_keys).items()}
-    return all(texts.get(name) in wanted for name, wanted in match.version.items())
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _natural_order(state: State) -> Callable[[Record], tuple[Any, ...]]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from abc import ABCMeta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scidb.filters.operands import VariableOperand
 from scidb.filters.selection import ColumnSelection
-
-if TYPE_CHECKING:
-    from scidb.filters.tree import Label
+from scidb.filters.subject import Subject
 
 __all__ = ["VariableMeta"]
 
@@ -32,5 +30,5 @@ class VariableMeta(VariableOperand, ABCMeta):
             return own(columns)  # type: ignore[no-any-return]
         return ColumnSelection(cls, columns)
 
-    def _named(cls) -> tuple[str, Label | None]:
-        return cls.__name__, None
+    def _named(cls) -> Subject:
+        return Subject(cls.__name__)

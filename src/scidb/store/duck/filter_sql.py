@@ -7,7 +7,7 @@ comparisons, and coarser locations only for levels that some location has.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from scidb.filters import CompoundFilter, KeyFilter, KeyInFilter, NotFilter, RawFilter
 from scidb.store.duck.compare import is_given, test
@@ -18,14 +18,23 @@ from scidb.store.filter_checks import column_kind, column_of, reduce_of, wanted_
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from scidb.filters import Filter
+    from scidb.filters import Filter, Version
     from scidb.store.duck.sql import Question
     from scidb.store.duck.state import Layout, State
     from scidb.store.duck.types import Column
     from scidb.store.filter_checks import VariableLeaf
     from scidb.store.model import Match
 
-__all__ = ["LACKING", "NOT_ONE", "OTHER", "UNCOVERED", "UNDECIDED", "Statement", "column_in", "compiled"]
+__all__ = [
+    "LACKING", "NOT_ONE", "OTHER", "UNCOVERED", "UNDECIDED", "Statement", "Variant", "column_in", "compiled",
+    "variant_of",
+]  # fmt: skip
+
+Variant: TypeAlias = "tuple[str, Version]"
+"""A variable, with the version keys that a filter names of it."""
+
+_Groups: TypeAlias = "dict[Variant, list[tuple[int, VariableLeaf]]]"
+"""The numbered comparisons with each variant: it is looked at once for all of them."""
 
 UNCOVERED, LACKING, OTHER, NOT_ONE = range(4)
 """Why a comparison cannot be decided at a location, in the order in which that is said."""
@@ -47,7 +56,7 @@ class Statement:
     columns: list[str] = field(default_factory=list)
     joins: list[str] = field(default_factory=list)
     last: list[object] = field(default_factory=list)
-    groups: Mapping[str, int] = field(default_factory=dict)  # the number of each variable in the names of its parts
+    groups: Mapping[Variant, int] = field(default_factory=dict)  # the number of each in the names of its parts
 
     def add(self, name: str, query: str, *parameters: object) -> None:
         """Add a named part that others refer to; it is computed once."""
@@ -63,10 +72,18 @@ class Statement:
         return self.asking(f"SELECT {', '.join(self.columns)} FROM targets t {' '.join(self.joins)}")
 
 
-def compiled(state: State, match: Match, question: Question) -> Statement:
+def variant_of(leaf: VariableLeaf) -> Variant:
+    """Return the variable of a leaf, with the version keys that it names."""
+    return leaf.variable, leaf.version
+
+
+def compiled(
+    state: State, match: Match, question: Question, version_texts: Mapping[Variant, Sequence[str]]
+) -> Statement:
     """Return the statement for the filter of a match.
 
-    The rows of the view that fulfil raw leaf number n are taken from a table ``raw<n>`` that goes with the statement.
+    `version_texts` has the texts of version keys that fit, for each variant that names some. The rows of the view
+    that fulfil raw leaf number n are taken from a table ``raw<n>`` that goes with the statement.
     """
     assert match.where is not None  # noqa: S101 - else there is nothing to compile
     leaves = list(match.where.leaves())
@@ -76,16 +93,17 @@ def compiled(state: State, match: Match, question: Question) -> Statement:
         f"SELECT DISTINCT m.schema_id FROM {question.source} WHERE {question.condition}",
         *question.parameters,
     )
-    groups: dict[str, list[tuple[int, VariableLeaf]]] = {}
+    groups: _Groups = {}
     answers = [_answer(number, leaf, groups, state) for number, leaf in enumerate(leaves)]
     if groups:
         statement.add("covering", _covering(state))
-    for number, (variable, own) in enumerate(groups.items()):
-        _add_variable(statement, state, match, variable, number, own)
+    for number, (variant, own) in enumerate(groups.items()):
+        entries = _entries(state, match, variant[0], version_texts.get(variant))
+        _add_variable(statement, state, entries, number, own)
     for number, leaf in enumerate(leaves):
         if isinstance(leaf, RawFilter):
             _add_raw(statement, question, number)
-    statement.groups = {variable: number for number, variable in enumerate(groups)}
+    statement.groups = {variant: number for number, variant in enumerate(groups)}
     if any(isinstance(leaf, KeyFilter | KeyInFilter) for leaf in leaves):
         statement.joins.append("JOIN _schema s ON s.schema_id = t.schema_id")
     refusals = [
@@ -121,7 +139,9 @@ def _tree(node: Filter, answers: Iterator[Condition]) -> str:
     return next(answers).text()
 
 
-def _answer(number: int, leaf: Filter, groups: dict[str, list[tuple[int, VariableLeaf]]], state: State) -> Condition:
+def _answer(
+    number: int, leaf: Filter, groups: dict[Variant, list[tuple[int, VariableLeaf]]], state: State
+) -> Condition:
     """Return whether a leaf holds at a location, of which nothing is refused."""
     match leaf:
         case KeyFilter() | KeyInFilter():
@@ -129,15 +149,13 @@ def _answer(number: int, leaf: Filter, groups: dict[str, list[tuple[int, Variabl
         case RawFilter():
             return Condition([f"(r{number}.passed > 0)"])
     comparison: VariableLeaf = leaf  # type: ignore[assignment]
-    group = list(groups).index(comparison.variable) if comparison.variable in groups else len(groups)
-    groups.setdefault(comparison.variable, []).append((number, comparison))
+    groups.setdefault(variant_of(comparison), []).append((number, comparison))
+    group = list(groups).index(variant_of(comparison))
     all_of_them = "0" if reduce_of(comparison) == "any" else f"c{group}.row_count - 1"
     return Condition([f"(c{group}.passed{number} > {all_of_them})"])
 
 
-def _reasons(
-    number: int, leaf: Filter, groups: Mapping[str, Sequence[tuple[int, VariableLeaf]]], state: State
-) -> Iterator[tuple[int, str]]:
+def _reasons(number: int, leaf: Filter, groups: _Groups, state: State) -> Iterator[tuple[int, str]]:
     """Yield on which conditions a leaf cannot be decided."""
     if isinstance(leaf, KeyFilter | KeyInFilter):
         return
@@ -146,8 +164,8 @@ def _reasons(
         yield 0, f"r{number}.seen = 0 OR (r{number}.passed > 0 AND r{number}.passed < r{number}.seen)"
         return
     comparison: VariableLeaf = leaf  # type: ignore[assignment]
-    group = list(groups).index(comparison.variable)
-    if groups[comparison.variable][0][0] == number:
+    group = list(groups).index(variant_of(comparison))
+    if groups[variant_of(comparison)][0][0] == number:
         yield UNCOVERED, f"c{group}.entries IS NULL"
     layouts = state.variables[comparison.variable].layouts.values()
     if any(column_in(layout, comparison) is None for layout in layouts):
@@ -184,20 +202,21 @@ def _covering(state: State) -> str:
 def _add_variable(
     statement: Statement,
     state: State,
-    match: Match,
-    variable: str,
+    entries: Condition,
     group: int,
     leaves: Sequence[tuple[int, VariableLeaf]],
 ) -> None:
     """Add the newest entries of a variable where targets see them, and what each target sees of their rows."""
-    layouts = list(state.variables[variable].layouts.values())
+    layouts = list(state.variables[leaves[0][1].variable].layouts.values())
     lacking = {
         number: tables
         for number, leaf in leaves
         if (tables := [layout.table for layout in layouts if column_in(layout, leaf) is None])
     }
-    entries = _entries(state, match, variable, with_layout=bool(lacking))
-    statement.add(f"e{group}", entries.text(), *entries.parameters)
+    [query] = entries.parts
+    if lacking:
+        query = f"SELECT n.*, r.layout FROM ({query}) n JOIN _records r ON r.record_no = n.record_no"
+    statement.add(f"e{group}", query, *entries.parameters)
     others = [number for number, leaf in leaves if any(_is_other(layout, leaf) for layout in layouts)]
     counts = ["count(*) AS entries", *(f"{_sum(name)} AS {name}" for name in _summed(leaves, others))]
     counted = Condition()
@@ -228,13 +247,15 @@ def _sum(name: str) -> str:
     return f"CAST(coalesce(sum(d.{name}), 0) AS BIGINT)"
 
 
-def _entries(state: State, match: Match, variable: str, *, with_layout: bool) -> Condition:
+def _entries(state: State, match: Match, variable: str, version_texts: Sequence[str] | None) -> Condition:
     until = Condition()
     if match.as_of is not None:
         until.add("m.timestamp <= ?", match.as_of)
     entries = Condition(list(until.parts), list(until.parameters))
     entries.add("m.variable_name = ?", variable)
     entries.add("m.schema_id IN (SELECT place FROM covering)")
+    if version_texts is not None:
+        entries.one_of("m.version_keys", version_texts)
     if state.has_pieces:
         source, kept = latest(state.keys, entries, until, pieces=True)
         query = f"SELECT m.schema_id, m.record_no FROM {source} WHERE {kept}"
@@ -243,8 +264,6 @@ def _entries(state: State, match: Match, variable: str, *, with_layout: bool) ->
             f"SELECT m.schema_id, m.record_no FROM _record_metadata m WHERE {entries.text()} QUALIFY row_number() OVER "
             f"(PARTITION BY m.schema_id, m.version_keys ORDER BY {NEWEST_FIRST}) = 1"
         )
-    if with_layout:
-        query = f"SELECT n.*, r.layout FROM ({query}) n JOIN _records r ON r.record_no = n.record_no"
     return Condition([query], entries.parameters)
 
 

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from scidb.exceptions import FilterError, QueryError
 from scidb.filters import ColumnFilter, InFilter, MissingFilter, RawFilter, VariableFilter
 from scidb.store.duck.asking import check_condition
-from scidb.store.duck.filter_sql import LACKING, OTHER, UNCOVERED, UNDECIDED, column_in, compiled
+from scidb.store.duck.filter_sql import LACKING, OTHER, UNCOVERED, UNDECIDED, column_in, compiled, variant_of
+from scidb.store.duck.rows import versions_that_fit
 from scidb.store.duck.sql import Condition, quote
 from scidb.store.filter_checks import (
     check_column,
@@ -25,16 +26,18 @@ from scidb.store.filter_checks import (
     uncovered,
     wanted_kind,
 )
+from scidb.store.model import Match
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from scidb.filters import Filter
     from scidb.store.duck.connection import Connection
-    from scidb.store.duck.filter_sql import Statement
+    from scidb.store.duck.filter_sql import Statement, Variant
     from scidb.store.duck.sql import Question
     from scidb.store.duck.state import Layout, State
     from scidb.store.filter_checks import VariableLeaf
-    from scidb.store.model import KeyValue, Match
+    from scidb.store.model import KeyValue
 
 __all__ = ["where_it_holds"]
 
@@ -55,7 +58,7 @@ def where_it_holds(
         for number, leaf in enumerate(leaves)
         if isinstance(leaf, RawFilter)
     }
-    statement = compiled(state, replace(match, as_of=as_of), question)
+    statement = compiled(state, replace(match, as_of=as_of), question, _version_texts(connection, leaves))
     told = connection.table(statement.text(), [*statement.parameters, *statement.last], **views)
     first = pc.min(told["refused"]).as_py()
     for number, leaf in enumerate(leaves):
@@ -72,6 +75,16 @@ def where_it_holds(
                 raise refusal.of_raw(leaf, number)
     holds = told["holds"]
     return None if pc.all(holds, min_count=0).as_py() else told["schema_id"].filter(holds).to_pylist()
+
+
+def _version_texts(connection: Connection, leaves: Iterable[Filter]) -> dict[Variant, list[str]]:
+    """Return for each variant that names version keys the texts that have them."""
+    found: dict[Variant, list[str]] = {}
+    for leaf in leaves:
+        if isinstance(leaf, VariableFilter | ColumnFilter | InFilter | MissingFilter) and leaf.version:
+            match = Match((leaf.variable,), version=dict(leaf.version))
+            found[variant_of(leaf)] = versions_that_fit(connection, match) or []
+    return found
 
 
 # ------------------------------------------------------------------ SQL of the user
@@ -136,8 +149,8 @@ class _Refusal:
         """Say what is wrong with a comparison."""
         targets = self._targets()
         if reason == UNCOVERED:
-            return uncovered(leaf, targets, self._all_places(leaf.variable, as_of))
-        group = self._statement.groups[leaf.variable]
+            return uncovered(leaf, targets, self._all_places(leaf, as_of))
+        group = self._statement.groups[variant_of(leaf)]
         if reason == LACKING:
             return lacks_column(
                 leaf, targets, [column.name for layout in self._met(leaf, group) for column in layout.shape.columns]
@@ -166,10 +179,14 @@ class _Refusal:
         condition.one_of("s.schema_id", self._rows["schema_id"].to_pylist())
         return self._places(f"_schema s WHERE {condition.text()}", condition.parameters)
 
-    def _all_places(self, variable: str, as_of: str) -> list[Mapping[str, KeyValue]]:
+    def _all_places(self, leaf: VariableLeaf, as_of: str) -> list[Mapping[str, KeyValue]]:
+        condition = Condition()
+        condition.add("m.variable_name = ?", leaf.variable)
+        condition.add("m.timestamp <= ?", as_of)
+        for texts in _version_texts(self._connection, [leaf]).values():
+            condition.one_of("m.version_keys", texts)
         return self._places(
-            "_record_metadata m JOIN _schema s USING (schema_id) WHERE m.variable_name = ? AND m.timestamp <= ?",
-            [variable, as_of],
+            f"_record_metadata m JOIN _schema s USING (schema_id) WHERE {condition.text()}", condition.parameters
         )
 
     def _places(self, source: str, parameters: Sequence[object]) -> list[Mapping[str, KeyValue]]:

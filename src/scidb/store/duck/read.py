@@ -20,10 +20,10 @@ from scidb.store.duck.sql import (
     located,
     place_conditions,
     quote,
-    version_fits,
 )
 from scidb.store.duck.types import fitting_text
 from scidb.store.model import Chunk, Entries, Latest, Match, Record, Records
+from scidb.store.versions import version_fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scidb.store.duck.found import COLUMNS
-from scidb.store.duck.sql import Condition, version_fits
+from scidb.store.duck.sql import Condition
 from scidb.store.duck.state import Row
 from scidb.store.duck.types import KEY_SQL_TYPES
 from scidb.store.model import Record
+from scidb.store.versions import version_fits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

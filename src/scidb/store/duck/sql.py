@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +10,7 @@ from scidb.store.duck.types import fitting_text
 from scidb.store.texts import is_unicode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from scidb.store.model import KeyValue, Match, SchemaKey
 
@@ -29,7 +27,6 @@ __all__ = [
     "place_conditions",
     "quote",
     "same_result",
-    "version_fits",
 ]
 
 
@@ -157,20 +154,6 @@ def entry_conditions(match: Match) -> Condition:
     if match.call_ids is not None:
         condition.one_of("m.call_id", match.call_ids)
     return condition
-
-
-def version_fits(version_keys: str, wanted: Mapping[str, tuple[str | None, ...]]) -> bool:
-    """Say whether version keys have, by canonical JSON text, one of the wanted values for each name."""
-    texts = _texts(version_keys)
-    return all(texts.get(name) in values for name, values in wanted.items())
-
-
-@functools.lru_cache(maxsize=1024)
-def _texts(version_keys: str) -> dict[str, str]:
-    return {
-        name: json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        for name, value in json.loads(version_keys).items()
-    }
 
 
 def located(keys: Sequence[SchemaKey]) -> str:

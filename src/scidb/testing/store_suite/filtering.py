@@ -302,11 +302,32 @@ class FilterRefusalCases(StoreCases):
         save(store, "Force", 1.0, subject=1)
         save(store, "Emg", 1.0, '{"gain":1}', subject=1)
         save(store, "Emg", 2.0, '{"gain":2}', subject=1)
-        _refused(store, VariableFilter("Emg", "==", 1), "2 records", "Emg.any()", "subject=1")
+        _refused(store, VariableFilter("Emg", "==", 1), "2 records", "Emg.any()", "Fixed(Emg", "subject=1")
         _put(store, "Side", 1, subject=1)
         _put(store, "Side", 1)
         _refused(store, VariableFilter("Side", "==", 1), "2 records", "level")
         _refused(store, MissingFilter("Side", None, missing=True), "summary")
+
+    def test_one_variant_of_several(self, store: Store) -> None:
+        """A comparison may name the version keys of the variant that it is about (A7)."""
+        for subject in (1, 2):
+            save(store, "Force", 1.0, subject=subject)
+            save(store, "Emg", float(subject), '{"gain":1}', subject=subject)
+            save(store, "Emg", 9.0, '{"gain":2}', subject=subject)
+        save(store, "Emg", 7.0, subject=1)
+        one, two, none = ((("gain", (text,)),) for text in ("1", "2", None))
+        assert _subjects(store, VariableFilter("Emg", "==", 1, None, one)) == [1]
+        assert _subjects(store, VariableFilter("Emg", "==", 9, None, two)) == [1, 2]
+        both = VariableFilter("Emg", ">", 1, None, one) & ColumnFilter("Emg", "value", ">", 1, None, two)
+        assert _subjects(store, both) == [2]
+        assert _subjects(store, InFilter("Emg", None, (7,), None, none), schema={"subject": (1,)}) == [1]
+        assert _subjects(store, ~MissingFilter("Emg", None, missing=True, version=one)) == [1, 2]
+        _refused(store, VariableFilter("Emg", "==", 7, None, none), "subject=2", "no value there")
+        _refused(store, VariableFilter("Emg", "==", 7, None, (("gain", ("3",)),)), "these version keys")
+        either = VariableFilter("Emg", "==", 1, None, (("gain", ("1", "2")),))
+        _refused(store, either, "2 records", "Fixed(Emg, gain=any_of(1, 2))")
+        save(store, "Emg", 5.0, '{"gain":1}', subject=1)
+        assert _subjects(store, VariableFilter("Emg", "==", 1, None, one)) == []
 
     def test_several_rows(self, store: Store) -> None:
         """Several rows, or none, are refused without any or all (A7)."""
