@@ -9,7 +9,7 @@ import numpy as np
 
 from scidb.exceptions import FilterError
 from scidb.filters.subject import Label, Reduce, Version, normal_version, subject_text
-from scidb.filters.tree import Filter
+from scidb.filters.tree import Filter, written_as
 from scidb.filters.values import Op, Value, check_text, normal_value, normal_values
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
 # ------------------------------------------------------------------ comparisons with a variable
 
 
+@written_as("variable")
 @dataclass(frozen=True, slots=True)
 class VariableFilter(Filter):
     """The value of a variable compares so with a value."""
@@ -47,6 +48,7 @@ class VariableFilter(Filter):
         return f"{subject_text(self.variable, None, self.reduce, self.version)} {self.op} {self.value!r}"
 
 
+@written_as("column")
 @dataclass(frozen=True, slots=True)
 class ColumnFilter(Filter):
     """A column of a variable compares so with a value."""
@@ -69,6 +71,7 @@ class ColumnFilter(Filter):
         return f"{subject_text(self.variable, self.column, self.reduce, self.version)} {self.op} {self.value!r}"
 
 
+@written_as("in")
 @dataclass(frozen=True, slots=True)
 class InFilter(Filter):
     """A variable, or a column of it, has one of these values."""
@@ -90,6 +93,7 @@ class InFilter(Filter):
         return f"{subject_text(self.variable, self.column, self.reduce, self.version)} IN {list(self.values)!r}"
 
 
+@written_as("missing")
 @dataclass(frozen=True, slots=True)
 class MissingFilter(Filter):
     """A variable, or a column of it, is missing (None, NaN, NaT), or is not."""
@@ -123,6 +127,7 @@ def comparison(
 # ------------------------------------------------------------------ comparisons with a schema key
 
 
+@written_as("key")
 @dataclass(frozen=True, slots=True)
 class KeyFilter(Filter):
     """A schema key of the entry itself compares so with a value."""
@@ -141,6 +146,7 @@ class KeyFilter(Filter):
         return f"schema_key({self.key!r}) {self.op} {self.value!r}"
 
 
+@written_as("key_in")
 @dataclass(frozen=True, slots=True)
 class KeyInFilter(Filter):
     """A schema key of the entry itself has one of these values."""
@@ -157,6 +163,7 @@ class KeyInFilter(Filter):
         return f"schema_key({self.key!r}) IN {list(self.values)!r}"
 
 
+@written_as("raw")
 @dataclass(frozen=True, slots=True)
 class RawFilter(Filter):
     """A condition in SQL on the view of the variable that is asked for."""
