@@ -301,6 +301,16 @@ def test_raw_sql(target: str) -> None:
         assert _paces(raw_sql("value > 2") & (Leg == "R")) == [2.2, 3.2]
 
 
+def test_filters_after_a_key_was_added(db: scidb.DatabaseManager) -> None:
+    """What was saved before a key was added counts where nothing newer says more (A11)."""
+    db.admin.add_schema_key("session", after="subject")
+    for subject in (1, 2):
+        Pace.save(10.0 + subject, subject=subject, session=1, trial=1)
+    Leg.save("R", subject=1, session=1, trial=1)
+    assert _paces(Leg == "R", trial=1) == [11.0]
+    assert _paces(Leg == "L", trial=1) == [1.1, 2.1, 12.0, 3.1]
+
+
 def test_one_variant_of_a_variable() -> None:
     """`Fixed` names the variant that is compared; what is no version key, or nearly a schema key, is refused."""
     for subject in (1, 2, 3):

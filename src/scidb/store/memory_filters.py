@@ -120,7 +120,8 @@ def _decide_variable(state: State, leaf: VariableLeaf, targets: Targets, latest:
     ever = [entry for entry in state.log if entry.variable == leaf.variable]
     check_column(leaf, (name for entry in ever for name in _columns(state, entry)))
     covering = {
-        place: [entry for entry in own if entry.schema.items() <= schema.items()] for place, schema in targets.items()
+        place: _finest([entry for entry in own if entry.schema.items() <= schema.items()])
+        for place, schema in targets.items()
     }
     if bare := [targets[place] for place, entries in covering.items() if not entries]:
         raise uncovered(leaf, bare, [entry.schema for entry in own])
@@ -138,6 +139,12 @@ def _decide_variable(state: State, leaf: VariableLeaf, targets: Targets, latest:
         raise not_one_value(leaf, [targets[place] for place in not_one], len(answers[first]), len(covering[first]))
     reduced = any if reduce_of(leaf) == "any" else all
     return {place for place, one in answers.items() if reduced(one)}
+
+
+def _finest(entries: Sequence[Record]) -> Sequence[Record]:
+    """Leave only entries of the level that has all keys of the others; where none has, all of them."""
+    finest = [entry for entry in entries if all(other.schema.keys() <= entry.schema.keys() for other in entries)]
+    return finest or entries
 
 
 class _Cell:

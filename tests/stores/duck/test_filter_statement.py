@@ -150,10 +150,10 @@ def _refusal(store: Store, query: Latest) -> str:
 
 def test_new_level(store: DuckStore) -> None:
     """A value at a level that no location had is seen at once, and by a handle that is opened later."""
-    where = VariableFilter("Side", "==", 9, "any")
+    where = VariableFilter("Emg", "==", 9, "any")
     query = Latest(Match(("Force",), where=where))
     assert store.find(query) == []
-    save(store, "Side", 9.0, trial=1)
+    save(store, "Emg", 9.0, trial=1)  # beside those of the subjects
     assert {entry.schema["trial"] for entry in store.find(query)} == {1}
     path = store._connection.path
     store.close()

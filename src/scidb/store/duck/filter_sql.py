@@ -180,16 +180,23 @@ def _reasons(number: int, leaf: Filter, groups: _Groups, state: State) -> Iterat
 
 
 def _covering(state: State) -> str:
-    """Return a query for which locations each target sees: its own, and every coarser one."""
+    """Return a query for which locations each target sees: its own, and every coarser one.
+
+    A level is a text with a 1 for each of its keys: of nested ones, the finer is the greater.
+    """
     names = {key.name: quote(key.name) for key in state.keys}
-    parts = ["SELECT schema_id AS target, schema_id AS place FROM targets"]
+    bits = " || ".join(f"CASE WHEN x.{own} IS NULL THEN '0' ELSE '1' END" for own in names.values())
+    own_place = f"SELECT t.schema_id AS target, t.schema_id AS place, CAST({bits} AS BIT) AS level FROM targets t"
+    parts = [f"{own_place} JOIN _schema x ON x.schema_id = t.schema_id"]
     for level in sorted(state.levels, key=sorted):
         finer = [name for name in names if name not in level]
         if not finer:
             continue  # nothing is finer than these
+        bits = "".join("1" if name in level else "0" for name in names)
         same = [f"s.{own} {'= x.' + own if name in level else 'IS NULL'}" for name, own in names.items()]
         parts.append(
-            "SELECT t.schema_id, s.schema_id FROM targets t JOIN _schema x ON x.schema_id = t.schema_id "
+            f"SELECT t.schema_id, s.schema_id, CAST('{bits}' AS BIT) FROM targets t "
+            "JOIN _schema x ON x.schema_id = t.schema_id "
             f"JOIN _schema s ON {' AND '.join(same)} "
             f"WHERE {' OR '.join(f'x.{names[name]} IS NOT NULL' for name in finer)}"
         )
@@ -230,12 +237,24 @@ def _add_variable(
     data = " UNION ALL ".join(rows.parts) or f"SELECT CAST(NULL AS BIGINT) AS record_no, {empty}"
     statement.add(
         f"c{group}",
-        f"SELECT v.target, {', '.join(counts)} FROM covering v JOIN e{group} e ON e.schema_id = v.place "
-        f"LEFT JOIN ({data}) d ON d.record_no = e.record_no GROUP BY v.target",
+        f"SELECT e.target, {', '.join(counts)} FROM ({_nearest(group)}) e "
+        f"LEFT JOIN ({data}) d ON d.record_no = e.record_no GROUP BY e.target",
         *counted.parameters,
         *rows.parameters,
     )
     statement.joins.append(f"LEFT JOIN c{group} ON c{group}.target = t.schema_id")
+
+
+def _nearest(group: int) -> str:
+    """Return a query for the entries that count for each target: those of the level that has all keys of the others.
+
+    Where no level has, all of them do: several values, of which none is the one.
+    """
+    return (
+        f"SELECT v.target, o.* FROM covering v JOIN e{group} o ON o.schema_id = v.place "
+        "WINDOW seen AS (PARTITION BY v.target) "
+        "QUALIFY v.level = max(v.level) OVER seen OR max(v.level) OVER seen <> bit_or(v.level) OVER seen"
+    )
 
 
 def _summed(leaves: Sequence[tuple[int, VariableLeaf]], others: Sequence[int]) -> list[str]:

@@ -205,14 +205,15 @@ class FilteringCases(StoreCases):
         assert one == [1]
 
     def test_several_versions_and_levels(self, store: Store) -> None:
-        """What has several values at a place is reduced by any or all over all of them."""
+        """What has several values at a place is reduced by any or all over those of the finest level."""
         save(store, "Force", 1.0, subject=1, trial=1)
         save(store, "Emg", 1.0, '{"gain":1}', subject=1)
         save(store, "Emg", 2.0, '{"gain":2}', subject=1)
         save(store, "Emg", 3.0)
-        assert _subjects(store, VariableFilter("Emg", "==", 3, "any")) == [1]
-        assert _subjects(store, VariableFilter("Emg", "==", 3, "all")) == []
-        assert _subjects(store, VariableFilter("Emg", "<", 4, "all")) == [1]
+        assert _subjects(store, VariableFilter("Emg", "==", 2, "any")) == [1]
+        assert _subjects(store, VariableFilter("Emg", "==", 3, "any")) == []
+        assert _subjects(store, VariableFilter("Emg", "==", 2, "all")) == []
+        assert _subjects(store, VariableFilter("Emg", "<", 3, "all")) == [1]
 
     def test_finer_values_are_not_looked_at(self, store: Store) -> None:
         """Where a variable has a value at the level of the target, finer ones do not count."""
@@ -303,10 +304,24 @@ class FilterRefusalCases(StoreCases):
         save(store, "Emg", 1.0, '{"gain":1}', subject=1)
         save(store, "Emg", 2.0, '{"gain":2}', subject=1)
         _refused(store, VariableFilter("Emg", "==", 1), "2 records", "Emg.any()", "Fixed(Emg", "subject=1")
-        _put(store, "Side", 1, subject=1)
-        _put(store, "Side", 1)
-        _refused(store, VariableFilter("Side", "==", 1), "2 records", "level")
-        _refused(store, MissingFilter("Side", None, missing=True), "summary")
+        _refused(store, MissingFilter("Emg", None, missing=True), "summary")
+
+    def test_the_finest_level_counts(self, store: Store) -> None:
+        """Of values at several levels that cover a place, the finest counts; of levels side by side, none does (A7)."""
+        save(store, "Force", 1.0, subject=1, session="a", trial=1)
+        save(store, "Force", 2.0, subject=2, session="a", trial=1)
+        save(store, "Emg", 0.0)
+        save(store, "Emg", 1.0, subject=1)
+        assert _subjects(store, VariableFilter("Emg", "==", 1)) == [1]
+        assert _subjects(store, VariableFilter("Emg", "==", 0)) == [2]
+        save(store, "Emg", 2.0, subject=1, session="a")
+        save(store, "Emg", 3.0, subject=2, session="a", trial=1)
+        assert _subjects(store, VariableFilter("Emg", ">=", 2)) == [1, 2]
+        assert _subjects(store, VariableFilter("Emg", "<", 3, "all")) == [1]
+        save(store, "Emg", 4.0, trial=1)
+        assert _subjects(store, VariableFilter("Emg", "==", 3), schema={"subject": (2,)}) == [2]
+        _refused(store, VariableFilter("Emg", "==", 2), "4 records", "level", "subject=1")
+        assert _subjects(store, VariableFilter("Emg", "==", 4, "any"), schema={"subject": (1,)}) == [1]
 
     def test_one_variant_of_several(self, store: Store) -> None:
         """A comparison may name the version keys of the variant that it is about (A7)."""
