@@ -23,6 +23,7 @@
     ├── SchemaKeyError                   (ValueError) a key, or a key's value, that does not fit the database
     ├── SerializationError               bytes that are not what they claim to be
     ├── ServerError                      the server failed
+    ├── SettingsError                    (ValueError) a setting that cannot be meant, in scidb.toml or given
     ├── StorageError                     (OSError) disk full, no permission, forked handle
     ├── UnhashableValueError             (TypeError) a value without an identity
     ├── UnitError                        (ValueError) units that do not fit
@@ -65,6 +66,7 @@ __all__ = [
     "SciDBWarning",
     "SerializationError",
     "ServerError",
+    "SettingsError",
     "StorageError",
     "UncacheableWarning",
     "UnhashableValueError",
@@ -239,6 +241,12 @@ class ServerError(SciDBError):
     """The server failed while answering."""
 
     code = "server"
+
+
+class SettingsError(SciDBError, ValueError):
+    """A setting that cannot be meant: in `scidb.toml`, or given to `scidb.hashing.configure`."""
+
+    code = "settings"
 
 
 class StorageError(SciDBError, OSError):
