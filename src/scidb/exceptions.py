@@ -45,12 +45,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AmbiguousVersionError",
+    "ChangingCodeWarning",
     "ConflictError",
     "CorruptDatabaseError",
     "DatabaseLockedError",
     "DatabaseNotConfiguredError",
     "FilterError",
     "FormatVersionError",
+    "IgnoreWarning",
+    "LargeGlobalWarning",
     "LimitExceededError",
     "MigrationError",
     "NetworkError",
@@ -297,3 +300,15 @@ class SciDBWarning(UserWarning):
 
 class UncacheableWarning(SciDBWarning):
     """A call that cannot be recognised again, and is therefore computed every time."""
+
+
+class ChangingCodeWarning(SciDBWarning):
+    """A function changes a global or closure value that it reads, and with it its own identity."""
+
+
+class IgnoreWarning(SciDBWarning):
+    """A name in ``ignore=`` has no effect, because the code reads nothing of that name."""
+
+
+class LargeGlobalWarning(SciDBWarning):
+    """A function reads so much from outside that finding out whether it changed slows every call down."""

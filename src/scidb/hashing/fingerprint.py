@@ -12,6 +12,7 @@ from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import UnhashableValueError
+from scidb.hashing.budget import too_large
 from scidb.hashing.encode import canonical_hash
 from scidb.hashing.graph import Graph, Node, innermost
 from scidb.hashing.holders import LruCache
@@ -59,6 +60,8 @@ class Fingerprint:
         What could not be taken into account.
     remarks
         What was asked for and had no effect: names in ``ignore=`` that the code does not read.
+    large
+        Values read from outside that are so large that hashing them is felt at every call, for people.
 
     """
 
@@ -68,6 +71,7 @@ class Fingerprint:
     sources: Mapping[str, str]
     warnings: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    large: str = ""
 
 
 _made: dict[tuple[object, ...], Fingerprint] = {}
@@ -129,7 +133,9 @@ def fingerprint(
             warnings=tuple(graph.warnings),
         )
         sources = {node.unit.source_sha: node.unit.source for node in graph.nodes if node.unit and node.unit.source}
-        known = _made[key] = Fingerprint(digest, name, manifest.text(), sources, manifest.warnings, remarks)
+        known = _made[key] = Fingerprint(
+            digest, name, manifest.text(), sources, manifest.warnings, remarks, too_large(graph.named_values())
+        )
     return known
 
 
