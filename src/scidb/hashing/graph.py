@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from logging import Logger
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from scidb.exceptions import UnhashableValueError, did_you_mean
 from scidb.hashing.encode import canonical_hash
@@ -36,10 +36,10 @@ from scidb.hashing.origin import (
 from scidb.hashing.reach import MISSING, cell_content, reach
 from scidb.hashing.units import Unit, class_unit, function_unit
 
-__all__ = ["Graph", "Node", "innermost"]
+if TYPE_CHECKING:
+    from scidb.hashing.manifest import Reference
 
-Reference: TypeAlias = tuple[str, str]
-"""What a node calls something, and the token of what that is."""
+__all__ = ["Graph", "Node", "innermost"]
 
 _HOLDERS: Final[Mapping[type, tuple[str, ...]]] = {
     staticmethod: ("__func__",),
@@ -141,6 +141,14 @@ class Graph:
             self.nodes[self._index[id(inner)]].references += self._defaults(inner)
             self._drain()
         return tokens
+
+    def named_values(self) -> list[tuple[str, object]]:
+        """Return each value once, under the first name that the code has for it."""
+        labels: dict[str, str] = {}
+        for node in self.nodes:
+            for label, token in node.references:
+                labels.setdefault(token, label)
+        return [(labels.get(token, "a value"), value) for token, value in self.values.items()]
 
     def unread(self) -> list[str]:
         """Say which ignored names stand nowhere in the code; each sentence names the nearest one that does."""
