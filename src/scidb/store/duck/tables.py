@@ -117,7 +117,8 @@ TABLES: Final = {
         ),
         _table(
             "_flags",
-            "record_id VARCHAR, kind VARCHAR, reason VARCHAR, timestamp VARCHAR, user_id VARCHAR",
+            "record_id VARCHAR, kind VARCHAR, reason VARCHAR, timestamp VARCHAR, user_id VARCHAR, lifted BOOLEAN, "
+            "seq INTEGER",
         ),
         _table(
             "_functions",
