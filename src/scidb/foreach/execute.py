@@ -35,6 +35,7 @@ from scidb.hashing import ids
 from scidb.hashing.changes import changed_reads
 from scidb.hashing.fingerprint import fingerprint
 from scidb.hashing.inputs import preview
+from scidb.hashing.seen import note_seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -218,6 +219,7 @@ def _code_of(fn: Callable[..., Any], parameters: Parameters) -> Fingerprint:
 
 def _identify(fn: Callable[..., Any], parameters: Parameters) -> tuple[Fingerprint, Parameters]:
     """Identify the code, and say what keeps its calls from being recognised."""
+    note_seen(fn)
     found, thunk = _code_of(fn, parameters), as_thunk(fn)
     if found.remarks:
         warnings.warn(f"{function_name(fn)}(): {' '.join(found.remarks)}", IgnoreWarning, stacklevel=3)

@@ -16,7 +16,7 @@ from scidb.hashing.budget import too_large
 from scidb.hashing.encode import canonical_hash
 from scidb.hashing.graph import Graph, Node, innermost
 from scidb.hashing.holders import LruCache
-from scidb.hashing.inputs import preview
+from scidb.hashing.inputs import longer_literal, preview
 from scidb.hashing.manifest import Manifest, UnitEntry
 from scidb.hashing.members import is_variable_class
 from scidb.hashing.origin import (
@@ -127,6 +127,7 @@ def fingerprint(
             roots=roots,
             declared=version,
             values={token: preview(value) for token, value in graph.values.items()},
+            literals={token: text for token, value in graph.values.items() if (text := longer_literal(value))},
             libs=versions_of(graph.libraries),
             policies=policies,
             python=python_tag().removeprefix("Python "),
@@ -206,7 +207,7 @@ def _entry(node: Node) -> UnitEntry:
         unit.name,
         node.digest,
         tuple(node.references),
-        unit.module,
+        import_name(unit.module),
         unit.file,
         unit.line,
         unit.how,

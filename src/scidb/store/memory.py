@@ -32,6 +32,7 @@ from scidb.store.model import (
     Exported,
     Failed,
     Failure,
+    Flagged,
     Grouped,
     KeyAdded,
     KeyTyped,
@@ -45,6 +46,7 @@ from scidb.store.model import (
     StoreInfo,
     Tag,
     Tagged,
+    Unflagged,
     Ungrouped,
 )
 from scidb.store.names import (
@@ -117,7 +119,13 @@ class MemoryStore:
     def describe(self) -> StoreInfo:
         """Return schema keys and format version."""
         state = self._current()
-        return StoreInfo("memory:", tuple(state.keys), format_version=1, renamed=dict(state.renamed))
+        return StoreInfo(
+            "memory:",
+            tuple(state.keys),
+            format_version=1,
+            renamed=dict(state.renamed),
+            has_flags=bool(state.flags),
+        )
 
     def register(self, info: TypeInfo) -> TypeInfo:
         """Add or update a variable type."""
@@ -326,6 +334,8 @@ def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901 - one 
             _regroup(state, event)
         case Exported(path, sha256, record_ids, user_id):
             state.exports.append(Export(path, sha256, stamp, user_id, tuple(record_ids)))
+        case Flagged() | Unflagged():
+            state.flags.append((stamp, event))
 
 
 def _add_key(state: State, event: KeyAdded) -> None:

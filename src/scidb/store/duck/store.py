@@ -16,7 +16,8 @@ from scidb.store.duck import state as states
 from scidb.store.duck.annotations import find_groups, find_tags
 from scidb.store.duck.changes import find_changes
 from scidb.store.duck.connection import Connection
-from scidb.store.duck.events import find_exports, find_failures, find_runs, find_sources
+from scidb.store.duck.events import find_environments, find_exports, find_failures, find_runs, find_sources
+from scidb.store.duck.flags import find_flags, find_marks
 from scidb.store.duck.occurring import find_forms, find_levels, find_locations
 from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_texts
@@ -28,13 +29,16 @@ from scidb.store.duck.write import Written, write_batch
 from scidb.store.model import (
     Changes,
     Entries,
+    Environments,
     Exports,
     Failures,
+    Flags,
     Forms,
     Groups,
     Latest,
     Levels,
     Locations,
+    Marks,
     Records,
     Runs,
     Sources,
@@ -68,7 +72,10 @@ _FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]
     Groups: lambda connection, *_: find_groups(connection),
     Runs: lambda connection, _, query: find_runs(connection, query),
     Failures: lambda connection, _, query: find_failures(connection, query),
-    Exports: lambda connection, *_: find_exports(connection),
+    Exports: lambda connection, _, query: find_exports(connection, query),
+    Flags: lambda connection, _, query: find_flags(connection, query),
+    Marks: find_marks,
+    Environments: lambda connection, _, query: find_environments(connection, query),
     Sources: lambda connection, _, query: find_sources(connection, query),
 }
 
@@ -172,6 +179,7 @@ class DuckStore:
             abilities=("sql",),
             read_only=self._read_only,
             renamed=self._current().renamed,
+            has_flags=self._current().has_flags,
         )
 
     def register(self, info: TypeInfo) -> TypeInfo:

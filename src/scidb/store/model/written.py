@@ -16,6 +16,7 @@ __all__ = [
     "Event",
     "Exported",
     "Failed",
+    "Flagged",
     "Grouped",
     "KeyAdded",
     "KeyTyped",
@@ -24,6 +25,7 @@ __all__ = [
     "RunStarted",
     "SourceSeen",
     "Tagged",
+    "Unflagged",
     "Ungrouped",
 ]
 
@@ -151,6 +153,26 @@ class Exported:
     user_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """Somebody says what is wrong with records, or (`is_pin`) why they must be kept. Said again, nothing changes."""
+
+    record_ids: tuple[str, ...]
+    reason: str
+    is_pin: bool = False
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unflagged:
+    """Such flags are taken back; the lines of before stay. A record without that flag is no error."""
+
+    record_ids: tuple[str, ...]
+    reason: str
+    is_pin: bool = False
+    user_id: str | None = None
+
+
 Event: TypeAlias = (
     KeyAdded
     | KeyTyped
@@ -164,6 +186,8 @@ Event: TypeAlias = (
     | Grouped
     | Ungrouped
     | Exported
+    | Flagged
+    | Unflagged
 )
 
 

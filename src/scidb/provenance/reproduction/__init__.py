@@ -1,0 +1,1 @@
+"""Reproducing: computing a record again in a fresh process, and saying how well it agrees."""
