@@ -180,7 +180,8 @@ def file_input(name: str, relative: str, path: Path) -> Input:
     """Return identity and origin of a file as the input `name`; the content is read once."""
     with path.open("rb", buffering=0) as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
-    origin = CallInput(name, "file", content_hash=content, value_repr=relative)
+    root = path.absolute().parents[len(Path(relative).parts) - 1]
+    origin = CallInput(name, "file", content_hash=content, value_repr=relative, root=str(root))
     return Input(file_form(relative, content), (origin,))
 
 

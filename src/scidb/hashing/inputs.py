@@ -46,6 +46,7 @@ class CallInput:
     type_name: str | None = None
     content_hash: str | None = None
     value_repr: str | None = None
+    root: str | None = None  # of a file: the folder that its path starts from, which is no part of its identity
 
 
 @dataclass(frozen=True, slots=True)

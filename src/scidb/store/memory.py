@@ -26,6 +26,8 @@ from scidb.store.labels import check_group, check_tag, not_in_group
 from scidb.store.memory_queries import answer, walk
 from scidb.store.memory_state import Payload, State
 from scidb.store.model import (
+    Acceptance,
+    Accepted,
     Chunk,
     EnvironmentSeen,
     Export,
@@ -326,6 +328,8 @@ def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901 - one 
             _regroup(state, event)
         case Exported(path, sha256, record_ids, user_id):
             state.exports.append(Export(path, sha256, stamp, user_id, tuple(record_ids)))
+        case Accepted(name, old_hash, new_hash, reason, user_id):
+            state.acceptances.append(Acceptance(name, old_hash, new_hash, reason, stamp, user_id))
 
 
 def _add_key(state: State, event: KeyAdded) -> None:

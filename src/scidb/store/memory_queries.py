@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnsupportedOperationError
 from scidb.store.memory_filters import where_it_holds
 from scidb.store.model import (
+    Acceptances,
+    Calls,
     Change,
     Changes,
+    Computation,
+    Computations,
     Entries,
     Exports,
     Failures,
@@ -32,6 +37,7 @@ from scidb.store.model import (
     Sources,
     Tags,
     Trace,
+    Varying,
 )
 
 if TYPE_CHECKING:
@@ -76,6 +82,15 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
             return list(state.exports)
         case Sources(function_hashes=hashes):
             return [state.sources[name] for name in dict.fromkeys(hashes) if name in state.sources]
+        case Calls(call_ids=call_ids):
+            return _calls(state, call_ids)
+        case Computations(function_hashes=functions, inputs_hashes=inputs):
+            known = _computations(state).values()
+            return [one for one in known if one.function_hash in functions and one.inputs_hash in inputs]
+        case Varying(as_of=as_of):
+            return _varying(state, as_of)
+        case Acceptances():
+            return list(state.acceptances)
     raise UnsupportedOperationError(f"The memory store cannot answer a {type(query).__name__}.")
 
 
@@ -208,6 +223,35 @@ def _is_aware(value: KeyValue) -> bool:
 
 
 # ------------------------------------------------------------------ provenance
+
+
+def _calls(state: State, call_ids: Iterable[str]) -> list[Call]:
+    wanted: set[str] = set()
+    pending = list(call_ids)
+    while pending:
+        call = state.calls.get(pending.pop())
+        if call is not None and call.call_id not in wanted:
+            wanted.add(call.call_id)
+            pending += [one.input_call_id for one in call.inputs if one.kind == "computation" and one.input_call_id]
+    return [call for call in state.calls.values() if call.call_id in wanted]
+
+
+def _computations(state: State) -> dict[str, Computation]:
+    """Return every computation by lineage_id, as it was first stored."""
+    first: dict[str, Computation] = {}
+    for call in state.calls.values():
+        first.setdefault(call.computation.lineage_id, call.computation)
+    return dict(sorted(first.items()))
+
+
+def _varying(state: State, as_of: str | None) -> list[Computation]:
+    contents: dict[tuple[object, ...], set[str]] = defaultdict(set)
+    for entry in state.log:
+        if entry.lineage_id is not None and (as_of is None or entry.timestamp <= as_of):
+            output = (entry.lineage_id, entry.output_num, entry.variable, entry.schema_version)
+            contents[output].add(entry.content_hash)
+    several = {str(output[0]) for output, found in contents.items() if len(found) > 1}
+    return [one for lineage_id, one in _computations(state).items() if lineage_id in several]
 
 
 def walk(state: State, query: TraceQuery) -> Trace:

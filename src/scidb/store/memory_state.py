@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scidb.store.model import Call, Edge, Export, Failure, Record, Run, SchemaKey, Source, Tag, TypeInfo
+    from scidb.store.model import Acceptance, Call, Edge, Export, Failure, Record, Run, SchemaKey, Source, Tag, TypeInfo
 
 __all__ = ["Payload", "State"]
 
@@ -45,6 +45,7 @@ class State:
     sources: dict[str, Source] = field(default_factory=dict)
     environments: dict[str, str] = field(default_factory=dict)
     tags: dict[str, Tag] = field(default_factory=dict)
+    acceptances: list[Acceptance] = field(default_factory=list)
 
     def copy(self) -> State:
         """Return a state whose containers are its own; what they hold is frozen."""

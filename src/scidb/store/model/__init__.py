@@ -6,8 +6,12 @@ store (schema ids, record numbers, layouts) are not here on purpose.
 
 from scidb.hashing.inputs import CallInput
 from scidb.store.model.asked import (
+    Acceptance,
+    Acceptances,
+    Calls,
     Change,
     Changes,
+    Computations,
     Entries,
     Export,
     Exports,
@@ -33,6 +37,7 @@ from scidb.store.model.asked import (
     Tags,
     Trace,
     TraceQuery,
+    Varying,
 )
 from scidb.store.model.kept import (
     Call,
@@ -47,6 +52,7 @@ from scidb.store.model.kept import (
     TypeInfo,
 )
 from scidb.store.model.written import (
+    Accepted,
     Batch,
     EnvironmentSeen,
     Event,
@@ -64,13 +70,18 @@ from scidb.store.model.written import (
 )
 
 __all__ = [
+    "Acceptance",
+    "Acceptances",
+    "Accepted",
     "Batch",
     "Call",
     "CallInput",
+    "Calls",
     "Change",
     "Changes",
     "Chunk",
     "Computation",
+    "Computations",
     "Edge",
     "Entries",
     "EnvironmentSeen",
@@ -116,4 +127,5 @@ __all__ = [
     "TraceQuery",
     "TypeInfo",
     "Ungrouped",
+    "Varying",
 ]

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from scidb.exceptions import FilterError
 from scidb.filters import Filter
-from scidb.store.model.kept import Call, Edge, KeyValue, Record
+from scidb.store.model.kept import Call, Computation, Edge, KeyValue, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "Acceptance",
+    "Acceptances",
+    "Calls",
     "Change",
     "Changes",
+    "Computations",
     "Entries",
     "Export",
     "Exports",
@@ -43,6 +47,7 @@ __all__ = [
     "Tags",
     "Trace",
     "TraceQuery",
+    "Varying",
 ]
 
 T_co = TypeVar("T_co", covariant=True)
@@ -133,6 +138,18 @@ class Export:
     timestamp: str
     user_id: str | None
     record_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A change of code that does not alter results, as stored: who says so, when and why."""
+
+    function_name: str
+    old_hash: str
+    new_hash: str
+    reason: str
+    timestamp: str
+    user_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +326,33 @@ class Sources(Query[Source]):
     """The code behind these function hashes."""
 
     function_hashes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Calls(Query[Call]):
+    """These calls, and those that handed them results unsaved, each once; in the order of storing."""
+
+    call_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Computations(Query[Computation]):
+    """The computations by one of these codes on one of these inputs, by lineage_id."""
+
+    function_hashes: tuple[str, ...]
+    inputs_hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Varying(Query[Computation]):
+    """The computations of which one output was saved with several contents as one variable, by lineage_id."""
+
+    as_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptances(Query[Acceptance]):
+    """Every change of code that was accepted, in that order."""
 
 
 @dataclass(frozen=True, slots=True)

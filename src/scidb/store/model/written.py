@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scidb.store.model.kept import Call, Chunk, Edge, KeyType, KeyValue, SchemaKey
 
 __all__ = [
+    "Accepted",
     "Batch",
     "EnvironmentSeen",
     "Event",
@@ -151,6 +152,17 @@ class Exported:
     user_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Somebody vouches that results made by the old code are those that the new code would make."""
+
+    function_name: str
+    old_hash: str
+    new_hash: str
+    reason: str
+    user_id: str | None = None
+
+
 Event: TypeAlias = (
     KeyAdded
     | KeyTyped
@@ -164,6 +176,7 @@ Event: TypeAlias = (
     | Grouped
     | Ungrouped
     | Exported
+    | Accepted
 )
 
 
