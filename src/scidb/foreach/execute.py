@@ -28,6 +28,7 @@ from scidb.foreach.run import Execution
 from scidb.hashing import ids
 from scidb.hashing.fingerprint import fingerprint
 from scidb.hashing.inputs import preview
+from scidb.hashing.seen import note_seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -203,6 +204,7 @@ def _inputs(inputs: Any, recorder: Recorder) -> dict[str, Any]:
 
 def _identify(fn: Callable[..., Any], parameters: Parameters) -> tuple[Fingerprint, Parameters]:
     """Identify the code, and say what keeps its calls from being recognised."""
+    note_seen(fn)
     thunk = as_thunk(fn)
     if thunk is None:
         return fingerprint(fn, includes=parameters.classes), parameters

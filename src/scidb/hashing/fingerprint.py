@@ -114,7 +114,7 @@ def fingerprint(
     if known is None:
         if len(_made) >= _KEPT:
             _made.clear()
-        known = _made[key] = _described(digest, name, graph, remarks)
+        known = _made[key] = _described(digest, name, graph, tokens, remarks)
     return known
 
 
@@ -169,10 +169,11 @@ def _name(inner: object) -> str:
     return str(qualname or type(inner).__qualname__).rpartition(".")[2]
 
 
-def _described(digest: str, name: str, graph: Graph, remarks: tuple[str, ...]) -> Fingerprint:
+def _described(digest: str, name: str, graph: Graph, tokens: Sequence[str], remarks: tuple[str, ...]) -> Fingerprint:
     warnings = tuple(graph.warnings)
     manifest = {
         "version": VERSION,
+        "roots": tokens,  # of the function, and of what else was named to count
         "units": [_unit(node) for node in graph.nodes],
         "values": {token: preview(value) for token, value in graph.values.items()},
         "libs": versions_of(graph.libraries),
@@ -187,7 +188,7 @@ def _described(digest: str, name: str, graph: Graph, remarks: tuple[str, ...]) -
 def _unit(node: Node) -> dict[str, object]:
     unit = node.unit
     return {
-        "module": unit.module if unit else "",
+        "module": import_name(unit.module) if unit else "",
         "name": unit.name if unit else node.name,
         "file": unit.file if unit else "",
         "line": unit.line if unit else 0,

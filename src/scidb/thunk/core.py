@@ -21,6 +21,7 @@ from scidb.hashing.arguments import Parameters
 from scidb.hashing.fingerprint import fingerprint as fingerprint_of
 from scidb.hashing.fingerprint import snapshot
 from scidb.hashing.inputs import preview
+from scidb.hashing.seen import note_seen
 from scidb.thunk.binding import resolve, without_history
 from scidb.thunk.cache import ChangingCodeWarning, IgnoreWarning, recall
 from scidb.thunk.call import PipelineThunk
@@ -124,6 +125,7 @@ class Thunk:
         self._lock = threading.Lock()
         # What runs is what was imported, also when the file is edited before the first call.
         snapshot(function)
+        note_seen(self)
 
     @property
     def name(self) -> str:
