@@ -7,12 +7,13 @@ which means "not checked" and never "unchanged".
 from __future__ import annotations
 
 import inspect
-import json
 import sys
+from dataclasses import asdict
 from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.hashing.fingerprint import fingerprint
+from scidb.hashing.manifest import Manifest
 from scidb.hashing.origin import import_name, library_name
 from scidb.hashing.seen import seen_as
 from scidb.thunk import Thunk
@@ -76,7 +77,7 @@ def fingerprint_now(manifest: str) -> Fingerprint | None:
 
 
 def _found(manifest: str) -> tuple[Callable[..., Any], Fingerprint] | None:
-    recorded = _Recorded(json.loads(manifest))
+    recorded = _Recorded(Manifest.read(manifest))
     at_name, used = recorded.at_name(), recorded.used()
     made = [(function, recorded.fingerprint_of(function)) for function in (at_name, *used) if callable(function)]
     found = [
@@ -94,9 +95,9 @@ def _found(manifest: str) -> tuple[Callable[..., Any], Fingerprint] | None:
 class _Recorded:
     """A manifest, and what this process has of it."""
 
-    def __init__(self, manifest: Mapping[str, Any]) -> None:
-        self._units: Sequence[Mapping[str, Any]] = manifest["units"]
-        self._roots: Sequence[str] = manifest["roots"]
+    def __init__(self, manifest: Manifest) -> None:
+        self._units: Sequence[Mapping[str, Any]] = [asdict(unit) for unit in manifest.units]
+        self._roots: Sequence[str] = [token for _, token in manifest.roots]
 
     def at_name(self) -> object:
         """Return what stands in its module under the recorded name."""
@@ -122,12 +123,12 @@ class _Recorded:
 
         A partial, a bound method and what a library wraps are none of the function in them.
         """
-        other = _Recorded(json.loads(now.manifest))
+        other = _Recorded(Manifest.read(now.manifest))
         return self._shape() == other._shape() or (has_name and self._shape() == "code")
 
     def describes(self, now: Fingerprint) -> bool:
         """Tell whether code with this fingerprint is as recorded."""
-        other = _Recorded(json.loads(now.manifest))
+        other = _Recorded(Manifest.read(now.manifest))
         return (self._roots, self._content()) == (other._roots, other._content())
 
     def _content(self) -> list[Any]:

@@ -299,7 +299,7 @@ def _counts_text(counts: Mapping[State, int]) -> str:
     return ", ".join(f"{count} {state}" for state, count in counts.items())
 
 
-def _mark(is_green: bool) -> str:  # noqa: FBT001 - a yes or no is all that is shown
+def _mark(is_green: bool) -> str:
     return "&#10003;" if is_green else "&#10007;"
 
 
