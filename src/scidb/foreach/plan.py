@@ -290,7 +290,8 @@ def _find_files(parameters: Parameters, tasks: list[Task]) -> None:
 
 def _identify(parameters: Parameters, run: RunInfo, tasks: Sequence[Task], metadata_keys: Sequence[str]) -> None:
     fixed = {name: found.form for name, found in parameters.fixed_inputs.items()}
-    constants = [o for name in parameters.constants for o in _origins(parameters.fixed_inputs, name)]
+    # Defaults, too: that one was another then is a reason to compute again.
+    constants = [origin for found in parameters.fixed_inputs.values() for origin in found.origins]
     cache: dict[tuple[str, str], Input] = {}
     _read_files(tasks)
     for task in tasks:
@@ -323,10 +324,6 @@ def _read_files(tasks: Sequence[Task]) -> None:
     if files:
         with ThreadPoolExecutor(_READERS) as pool:
             list(pool.map(identify, range(_READERS)))
-
-
-def _origins(inputs: Mapping[str, Input], name: str) -> tuple[CallInput, ...]:
-    return inputs[name].origins if name in inputs else ()
 
 
 def _variable_form(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from scidb.exceptions import UnhashableValueError
 from scidb.hashing.arguments import Parameters
-from scidb.hashing.changes import differences
+from scidb.hashing.changes import differences, source_diffs
 from scidb.provenance.live import fingerprint_now, live_function
 from scidb.store.acceptances import vouched
 from scidb.thunk import Thunk
@@ -17,7 +17,7 @@ from scidb.thunk import Thunk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from scidb.hashing.changes import CodeChange
+    from scidb.hashing.changes import CodeChange, SourceDiff
     from scidb.hashing.fingerprint import Fingerprint
     from scidb.store.model import Acceptance, Computation, Source
 
@@ -38,6 +38,7 @@ class CodeNow:
     now: Fingerprint | None = None
     function: Callable[..., Any] | None = None
     changes: tuple[CodeChange, ...] = ()  # those that count
+    diffs: tuple[SourceDiff, ...] = ()
     remarks: tuple[str, ...] = ()
     accepted: tuple[Acceptance, ...] = ()  # the chain from the recorded code to today's
 
@@ -96,10 +97,12 @@ class Codes:
         if now.hash == function_hash:
             return CodeNow("same", recorded, now, function, remarks=remarks)
         counting = tuple(one for one in found if one.counts)
-        if accepted := vouched(self._acceptances, now.hash).get(function_hash, ()):
-            return CodeNow("accepted", recorded, now, function, counting, remarks, accepted)
-        only_libraries = counting and all(one.kind == "policy" for one in counting)
-        return CodeNow("library" if only_libraries else "changed", recorded, now, function, counting, remarks)
+        accepted = vouched(self._acceptances, now.hash).get(function_hash, ())
+        comparison: Comparison = "accepted" if accepted else "changed"
+        if not accepted and counting and all(one.kind == "policy" for one in counting):
+            comparison = "library"
+        diffs = source_diffs(recorded, now)
+        return CodeNow(comparison, recorded, now, function, counting, diffs, remarks, accepted)
 
 
 def _renamed(recorded: Source, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What the state of results depends on, gathered from a store: as few statements for ten results as for ten thousand."""
+"""What the state of results depends on, gathered from a store in a few statements, however many results there are."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from scidb.store.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from scidb.store.model import Acceptance, Call, Failure, KeyValue, Record, Run, Source
+    from scidb.store.model import Acceptance, Call, Failure, KeyValue, Record, Run, SchemaKey, Source
     from scidb.store.protocol import Store
 
 __all__ = ["Facts", "Place", "gather", "is_selected", "place_of"]
@@ -37,7 +37,7 @@ Place: TypeAlias = tuple[str, str, frozenset[tuple[str, "KeyValue"]]]
 class Facts:
     """The latest entries of some variables and of all that they were made from, their calls, and what befell them."""
 
-    keys: tuple[str, ...]
+    keys: tuple[SchemaKey, ...]
     entries: Sequence[Record]
     calls: Mapping[str, Call]
     earlier: Mapping[str, Record]  # records that were used, and are no longer the latest
@@ -94,8 +94,8 @@ def gather(store: Store, variables: Sequence[str] | None, as_of: str | None, mor
         if pending is None:
             break
         loaded |= pending
-        pending = {one.type_name for call in calls.values() for one in call.inputs if one.kind == "record"} - loaded
-        pending.discard(None)
+        named = (one.type_name for call in calls.values() for one in call.inputs if one.kind == "record")
+        pending = {name for name in named if name is not None} - loaded
     latest = {entry.record_id for entry in entries}
     used = {one.record_id for call in calls.values() for one in call.inputs if one.record_id} - latest
     earlier = store.find(Records(Match(record_ids=tuple(sorted(used))))) if used else []
@@ -103,7 +103,7 @@ def gather(store: Store, variables: Sequence[str] | None, as_of: str | None, mor
     types, renamed = store.types(), store.describe().renamed
     changed = {info.name: info.last_change or "" for info in types}
     return Facts(
-        keys=tuple(key.name for key in store.describe().schema_keys),
+        keys=store.describe().schema_keys,
         entries=entries,
         calls=calls,
         earlier={record.record_id: record for record in earlier},

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from scidb.records import place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
-    from scidb.hashing.changes import CodeChange
+    from scidb.hashing.changes import CodeChange, SourceDiff
 
 __all__ = ["GREEN", "STATES", "Reason", "ReasonKind", "RecordStatus", "RollUp", "State", "Status"]
 
@@ -59,6 +59,7 @@ ReasonKind: TypeAlias = Literal[
     "unchecked",
     "varying",
     "acceptance",
+    "by hand",
 ]
 
 _SHOWN: Final = 20
@@ -80,6 +81,8 @@ class Reason:
         What differs in the code, for a reason about code.
     cause
         Why the input itself is not up to date: one step nearer to the root.
+    diffs
+        Both texts of every function and class that differs, for a reason about code.
 
     """
 
@@ -88,10 +91,11 @@ class Reason:
     subject: str = ""
     changes: tuple[CodeChange, ...] = ()
     cause: Reason | None = None
+    diffs: tuple[SourceDiff, ...] = field(default=(), repr=False)
 
     @property
     def path(self) -> tuple[Reason, ...]:
-        """This reason and what is behind it, down to the root cause."""
+        """The reason itself and what is behind it, down to the root cause."""
         found = [self]
         while found[-1].cause is not None:
             found.append(found[-1].cause)
@@ -301,15 +305,3 @@ def _counts_text(counts: Mapping[State, int]) -> str:
 
 def _mark(is_green: bool) -> str:
     return "&#10003;" if is_green else "&#10007;"
-
-
-def worst(states: Sequence[State]) -> State:
-    """Return the state that is shown where several hold at once.
-
-    Examples
-    --------
-    >>> worst(["up to date", "input changed", "accepted"])
-    'input changed'
-
-    """
-    return min(states, key=STATES.index)
