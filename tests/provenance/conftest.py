@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import itertools
 import sys
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _numbers = itertools.count()
 
-PIPELINE = '''
+PIPELINE = """
 GAIN = 2.0
 
 
@@ -37,7 +38,7 @@ def peak(x):
 
 def mean(x):
     return sum(x) / len(x)
-'''
+"""
 
 
 class Force(BaseVariable):
@@ -83,6 +84,7 @@ class Project:
         """Have the module imported no more, as in another process."""
         sys.modules.pop(self.name, None)
         self.module = None
+        gc.collect()  # a module and its functions hold each other
 
     def run(self, db: DatabaseManager, **more: Any) -> list[ForEachReport]:
         """Run the three steps."""

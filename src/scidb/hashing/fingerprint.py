@@ -15,7 +15,7 @@ from scidb.exceptions import UnhashableValueError
 from scidb.hashing.encode import canonical_hash
 from scidb.hashing.graph import Graph, Node, innermost
 from scidb.hashing.holders import LruCache
-from scidb.hashing.inputs import preview
+from scidb.hashing.inputs import longer_literal, preview
 from scidb.hashing.manifest import Manifest, UnitEntry
 from scidb.hashing.members import is_variable_class
 from scidb.hashing.origin import (
@@ -121,6 +121,7 @@ def fingerprint(
             roots=roots,
             declared=version,
             values={token: preview(value) for token, value in graph.values.items()},
+            literals={token: text for token, value in graph.values.items() if (text := longer_literal(value))},
             libs=versions_of(graph.libraries),
             python=python_tag().removeprefix("Python "),
             warnings=tuple(graph.warnings),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypeGuard
 
 from scidb.hashing.ids import Form, content_hash, value_form
+from scidb.hashing.literal import literal_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -25,6 +26,7 @@ __all__ = [
     "identify_constant",
     "identify_input",
     "is_tracked",
+    "longer_literal",
     "preview",
 ]
 
@@ -47,6 +49,7 @@ class CallInput:
     content_hash: str | None = None
     value_repr: str | None = None
     root: str | None = None  # of a file: the folder that its path starts from, which is no part of its identity
+    literal: str | None = None  # of a constant whose value_repr is cut: the text from which it can be made again
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ def holds_tracked(value: object) -> TypeGuard[list[Any] | tuple[Any, ...] | dict
 def identify_constant(name: str, value: object) -> Input:
     """Return identity and origin of an argument that knows no origin itself."""
     content = content_hash(value)
-    origin = CallInput(name, "constant", content_hash=content, value_repr=preview(value))
+    origin = CallInput(name, "constant", content_hash=content, value_repr=preview(value), literal=longer_literal(value))
     return Input(value_form(content), (origin,))
 
 
@@ -168,3 +171,23 @@ def preview(value: object, width: int = 60) -> str:
         return f"{kind} of {len(value)}"
     text = _ADDRESS.sub("", repr(value))
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+_SHORT: Final = PLAIN - {str, bytes}
+
+
+def longer_literal(value: object) -> str | None:
+    """Return the text from which a value can be made again, where its preview says less and the text is not long.
+
+    Examples
+    --------
+    >>> longer_literal([1, 2]) is None
+    True
+    >>> longer_literal(list(range(100)))[:12]
+    '[0, 1, 2, 3,'
+
+    """
+    if type(value) in _SHORT:
+        return None
+    text = literal_text(value)
+    return None if text is None or text == preview(value) else text

@@ -63,6 +63,7 @@ class Manifest:
     roots: tuple[Reference, ...] = ()  # the function that is called, and what was included by hand
     declared: str | None = None  # the version= that stands for the function's own code
     values: Mapping[str, str] = field(default_factory=dict)
+    literals: Mapping[str, str] = field(default_factory=dict)  # of values whose preview is cut
     libs: Mapping[str, str] = field(default_factory=dict)
     policies: Mapping[str, str] = field(default_factory=dict)  # versions of libraries that are in the digest
     python: str = ""
@@ -91,6 +92,7 @@ class Manifest:
                 roots=_pairs(found.get("roots", ())),
                 declared=found.get("declared"),
                 values=found.get("values", {}),
+                literals=found.get("literals", {}),
                 libs=found.get("libs", {}),
                 policies=found.get("policies", {}),
                 python=found.get("python", ""),

@@ -90,7 +90,7 @@ class Reason:
     message: str
     subject: str = ""
     changes: tuple[CodeChange, ...] = ()
-    cause: Reason | None = None
+    cause: Reason | None = field(default=None, repr=False)  # a chain may be longer than Python's stack
     diffs: tuple[SourceDiff, ...] = field(default=(), repr=False)
 
     @property

@@ -34,6 +34,7 @@ from scidb.store.model import (
     Exported,
     Failed,
     Failure,
+    Flagged,
     Grouped,
     KeyAdded,
     KeyTyped,
@@ -47,6 +48,7 @@ from scidb.store.model import (
     StoreInfo,
     Tag,
     Tagged,
+    Unflagged,
     Ungrouped,
 )
 from scidb.store.names import (
@@ -119,7 +121,13 @@ class MemoryStore:
     def describe(self) -> StoreInfo:
         """Return schema keys and format version."""
         state = self._current()
-        return StoreInfo("memory:", tuple(state.keys), format_version=1, renamed=dict(state.renamed))
+        return StoreInfo(
+            "memory:",
+            tuple(state.keys),
+            format_version=1,
+            renamed=dict(state.renamed),
+            has_flags=bool(state.flags),
+        )
 
     def register(self, info: TypeInfo) -> TypeInfo:
         """Add or update a variable type."""
@@ -303,7 +311,7 @@ def _chunks(state: State, records: list[Record]) -> Iterator[Chunk]:
 # ------------------------------------------------------------------ events
 
 
-def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901 - one case for each kind of event
+def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901, PLR0912 - one case for each kind of event
     match event:
         case KeyAdded():
             _add_key(state, event)
@@ -330,6 +338,8 @@ def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901 - one 
             state.exports.append(Export(path, sha256, stamp, user_id, tuple(record_ids)))
         case Accepted(name, old_hash, new_hash, reason, user_id):
             state.acceptances.append(Acceptance(name, old_hash, new_hash, reason, stamp, user_id))
+        case Flagged() | Unflagged():
+            state.flags.append((stamp, event))
 
 
 def _add_key(state: State, event: KeyAdded) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnsupportedOperationError
 from scidb.store.memory_filters import where_it_holds
+from scidb.store.memory_flags import find_flags, find_marks, left_out
 from scidb.store.model import (
     Acceptances,
     Calls,
@@ -21,8 +22,11 @@ from scidb.store.model import (
     Computation,
     Computations,
     Entries,
+    Environment,
+    Environments,
     Exports,
     Failures,
+    Flags,
     Form,
     Forms,
     Group,
@@ -32,6 +36,7 @@ from scidb.store.model import (
     Levels,
     Location,
     Locations,
+    Marks,
     Records,
     Runs,
     Sources,
@@ -78,19 +83,26 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
             return list(state.runs.values())[::-1][:limit]
         case Failures(run_id=run_id):
             return [failure for failure in state.failures if run_id in {None, failure.run_id}]
-        case Exports():
-            return list(state.exports)
+        case Exports(record_ids=ids):
+            return [one for one in state.exports if ids is None or not set(ids).isdisjoint(one.record_ids)]
         case Sources(function_hashes=hashes):
             return [state.sources[name] for name in dict.fromkeys(hashes) if name in state.sources]
         case Calls(call_ids=call_ids):
             return _calls(state, call_ids)
         case Computations(function_hashes=functions, inputs_hashes=inputs):
-            known = _computations(state).values()
-            return [one for one in known if one.function_hash in functions and one.inputs_hash in inputs]
+            made = _computations(state).values()
+            return [one for one in made if one.function_hash in functions and one.inputs_hash in inputs]
         case Varying(as_of=as_of):
             return _varying(state, as_of)
         case Acceptances():
             return list(state.acceptances)
+        case Flags():
+            return find_flags(state, query)
+        case Marks():
+            return find_marks(state, query)
+        case Environments(environment_ids=ids):
+            known = state.environments
+            return [Environment(name, known[name]) for name in dict.fromkeys(ids) if name in known]
     raise UnsupportedOperationError(f"The memory store cannot answer a {type(query).__name__}.")
 
 
@@ -142,7 +154,8 @@ def _until(state: State, match: Match) -> list[Record]:
 
 
 def _matching(state: State, match: Match, entries: Iterable[Record]) -> list[Record]:
-    found = [entry for entry in entries if _matches(entry, match)]
+    excluded = left_out(state, match)
+    found = [entry for entry in entries if entry.record_id not in excluded and _matches(entry, match)]
     if match.where is None:
         return found
     return where_it_holds(state, match.where, found, list(_latest(_until(state, match))))

@@ -13,7 +13,21 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scidb.store.model import Acceptance, Call, Edge, Export, Failure, Record, Run, SchemaKey, Source, Tag, TypeInfo
+    from scidb.store.model import (
+        Acceptance,
+        Call,
+        Edge,
+        Export,
+        Failure,
+        Flagged,
+        Record,
+        Run,
+        SchemaKey,
+        Source,
+        Tag,
+        TypeInfo,
+        Unflagged,
+    )
 
 __all__ = ["Payload", "State"]
 
@@ -46,6 +60,7 @@ class State:
     environments: dict[str, str] = field(default_factory=dict)
     tags: dict[str, Tag] = field(default_factory=dict)
     acceptances: list[Acceptance] = field(default_factory=list)
+    flags: list[tuple[str, Flagged | Unflagged]] = field(default_factory=list)  # with the instant of each
 
     def copy(self) -> State:
         """Return a state whose containers are its own; what they hold is frozen."""

@@ -36,12 +36,15 @@ from scidb.store.model import (
     Entries,
     Failed,
     Failures,
+    Flagged,
+    Flags,
     Grouped,
     Groups,
     KeyAdded,
     KeyTyped,
     Latest,
     Locations,
+    Marks,
     Match,
     Record,
     Records,
@@ -54,6 +57,7 @@ from scidb.store.model import (
     Tags,
     TraceQuery,
     TypeInfo,
+    Unflagged,
     Ungrouped,
 )
 from scidb.testing.store_suite.drafts import VARIABLES, Draft, chunks_of, drafts, filters, matches
@@ -221,6 +225,17 @@ class StoreMachine(RuleBasedStateMachine):
         """Take a variable out of a group, or be refused, since it is not in it."""
         self._both([Batch(events=(Ungrouped(group, (name,)),))] * 2)
 
+    @rule(data=st.data(), reason=st.sampled_from(["bad", "odd"]), kind=st.sampled_from([Flagged, Flagged, Unflagged]))
+    @precondition(lambda self: self.saved)
+    def flag(self, data: st.DataObject, reason: str, kind: Any) -> None:
+        """Flag a record, or take a flag back; then the same rests on what is flagged."""
+        entry = data.draw(st.sampled_from(self.saved))
+        self._both([Batch(events=(kind((entry.record_id,), reason, data.draw(st.booleans())),))] * 2)
+        tested, oracle = ([replace(one, timestamp="") for one in s.find(Flags())] for s in (self.tested, self.oracle))
+        assert tested == oracle
+        for reasons in (None, (reason,)):
+            assert self.tested.find(Marks(reasons=reasons)) == self.oracle.find(Marks(reasons=reasons))
+
     @rule()
     def open_again(self) -> None:
         """Close the store under test, and go on with what it kept."""
@@ -374,7 +389,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _compare_all(self, data: st.DataObject, match: Match, limit: int | None) -> None:
         at = data.draw(st.none() | st.sampled_from(self.instants)) if self.instants else None
-        tested, oracle = (replace(match, as_of=at[side] if at else None) for side in (0, 1))
+        exclude: Any = data.draw(st.sampled_from([False, False, True, ("bad",)]))
+        tested, oracle = (replace(match, as_of=at[side] if at else None, exclude=exclude) for side in (0, 1))
         self._compare(Latest(tested), Latest(oracle))
         self._compare(Records(tested), Records(oracle))
         self._compare(Entries(tested, limit), Entries(oracle, limit))

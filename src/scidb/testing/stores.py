@@ -16,6 +16,7 @@ from __future__ import annotations
 from scidb.testing.store_suite.computing import ComputingCases
 from scidb.testing.store_suite.describing import DescribingCases
 from scidb.testing.store_suite.filtering import FilteringCases, FilterRefusalCases
+from scidb.testing.store_suite.flagging import FlagCases
 from scidb.testing.store_suite.keying import KeyCases
 from scidb.testing.store_suite.labelling import ChangingCases, GroupCases, TagCases
 from scidb.testing.store_suite.matching import MatchingCases, OrderCases
@@ -46,6 +47,7 @@ class StoreTests(
     TagCases,
     GroupCases,
     ChangingCases,
+    FlagCases,
     SharingCases,
 ):
     """Every case that a store has to pass.

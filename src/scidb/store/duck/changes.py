@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scidb.store.duck.flags import leave_out
 from scidb.store.duck.found import COLUMNS
 from scidb.store.duck.rows import natural_order, row_of, versions_that_fit
 from scidb.store.duck.sql import Condition, entry_conditions, latest, place_conditions
@@ -45,7 +46,8 @@ def _latest_at(
 ) -> tuple[str, list[object]]:
     """Return the statement for the latest entries at an instant."""
     place = place_conditions(state.keys, query.match, versions)
-    if not state.has_pieces:  # a piece goes also when others are written
+    # A piece goes also when others are written, and what is excluded when it is flagged.
+    if not state.has_pieces and query.match.exclude is False:
         first = min(query.since, query.match.as_of or query.since)
         place.add("m.schema_id IN (SELECT schema_id FROM _record_metadata WHERE timestamp > ?)", first)
     until = Condition()
@@ -54,6 +56,7 @@ def _latest_at(
         place.add("m.timestamp <= ?", instant)
     source, kept = latest(state.keys, place, until, pieces=state.has_pieces)
     entry = entry_conditions(query.match)
+    leave_out(entry, query.match, instant)
     return f"SELECT m.* FROM {source} WHERE {kept} AND {entry.text()}", [*place.parameters, *entry.parameters]
 
 

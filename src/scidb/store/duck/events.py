@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import NotFoundError, SchemaKeyError
 from scidb.store.duck.annotations import group_variables, tag_instant
+from scidb.store.duck.flags import add_flags
 from scidb.store.duck.insert import insert_missing, insert_rows
 from scidb.store.duck.sql import Condition, quote
 from scidb.store.duck.state import Memory, layout_table
@@ -16,11 +17,13 @@ from scidb.store.duck.tables import TABLES, add_key_column, check_new_key
 from scidb.store.duck.views import create_views
 from scidb.store.model import (
     Accepted,
+    Environment,
     EnvironmentSeen,
     Export,
     Exported,
     Failed,
     Failure,
+    Flagged,
     Grouped,
     KeyAdded,
     KeyTyped,
@@ -32,6 +35,7 @@ from scidb.store.model import (
     Source,
     SourceSeen,
     Tagged,
+    Unflagged,
     Ungrouped,
 )
 from scidb.store.names import check_no_version_key, check_renaming, renamed_now
@@ -41,9 +45,9 @@ if TYPE_CHECKING:
 
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import State
-    from scidb.store.model import Event, Failures, KeyValue, Runs, Sources
+    from scidb.store.model import Environments, Event, Exports, Failures, KeyValue, Runs, Sources
 
-__all__ = ["apply_events", "find_exports", "find_failures", "find_runs", "find_sources"]
+__all__ = ["apply_events", "find_environments", "find_exports", "find_failures", "find_runs", "find_sources"]
 
 
 def apply_events(connection: Connection, draft: State, events: Sequence[Event], stamp: str) -> None:
@@ -64,12 +68,13 @@ def apply_events(connection: Connection, draft: State, events: Sequence[Event], 
                 group_variables(connection, draft, event)
             case Accepted(name, old, new, reason, user):
                 insert_rows(connection, TABLES["_accepted"], [(name, old, new, reason, stamp, user)])
-            case RunStarted() | RunEnded() | Failed() | SourceSeen() | Exported():
+            case RunStarted() | RunEnded() | Failed() | SourceSeen() | Exported() | Flagged() | Unflagged():
                 continue
     _add_runs(connection, events, stamp)
     _add_failures(connection, events, stamp)
     _add_sources(connection, events)
     _add_exports(connection, events, stamp)
+    add_flags(connection, draft, events, stamp)
 
 
 # ------------------------------------------------------------------ schema keys
@@ -259,15 +264,30 @@ def _add_exports(connection: Connection, events: Sequence[Event], stamp: str) ->
     insert_rows(connection, TABLES["_exports"], rows)
 
 
-def find_exports(connection: Connection) -> list[Export]:
-    """Return the files into which records were written, in that order."""
+def find_exports(connection: Connection, query: Exports) -> list[Export]:
+    """Return the files into which (these) records were written, in that order."""
+    with_any, ids = ("TRUE", []) if query.record_ids is None else ("list_has_any(record_ids, ?)", [query.record_ids])
     rows = connection.rows(
-        "SELECT path, sha256, timestamp, user_id, record_ids FROM _exports ORDER BY timestamp, rowid"
+        f"SELECT path, sha256, timestamp, user_id, record_ids FROM _exports WHERE {with_any} ORDER BY timestamp, rowid",
+        ids,
     )
     return [Export(path, digest, stamp, user, tuple(ids)) for path, digest, stamp, user, ids in rows]
 
 
-# ------------------------------------------------------------------ code
+# ------------------------------------------------------------------ code and environments
+
+
+def find_environments(connection: Connection, query: Environments) -> list[Environment]:
+    """Return these environments, in the order of their ids as given."""
+    ids = list(dict.fromkeys(query.environment_ids))
+    condition = Condition()
+    condition.one_of("environment_id", ids)
+    found = dict(
+        connection.rows(
+            f"SELECT environment_id, description FROM _environments WHERE {condition.text()}", condition.parameters
+        )
+    )
+    return [Environment(name, found[name]) for name in ids if name in found]
 
 
 def _add_sources(connection: Connection, events: Sequence[Event]) -> None:

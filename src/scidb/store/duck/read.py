@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scidb.store.columns import column_of
 from scidb.store.duck.filtering import where_it_holds
+from scidb.store.duck.flags import leave_out
 from scidb.store.duck.found import COLUMNS, LOGGED, Found, newest_of
 from scidb.store.duck.payloads import Payloads
 from scidb.store.duck.rows import natural_order, row_of, rows_of, versions_that_fit
@@ -46,6 +47,8 @@ _WINDOW_BYTES: Final = 64 * 2**20
 
 def find_rows(connection: Connection, state: State, query: Latest | Records | Entries) -> Found:
     """Return the entries that answer a question, in its order."""
+    if query.match.exclude and not state.has_flags:
+        query = replace(query, match=replace(query.match, exclude=False))
     match = query.match
     if match.where is None and isinstance(query, Latest) and (known := _remembered(state, match)) is not None:
         return Found.of(known[: query.limit])
@@ -73,7 +76,7 @@ def _locations(connection: Connection, state: State, query: Latest | Records | E
 
 def _asks_entry(match: Match) -> bool:
     asked = match.record_ids, match.record_prefix, match.lineage_ids, match.call_ids
-    return any(part is not None for part in asked)
+    return match.exclude is not False or any(part is not None for part in asked)
 
 
 def _place(connection: Connection, state: State, match: Match) -> tuple[Condition, Condition]:
@@ -91,6 +94,7 @@ def _place(connection: Connection, state: State, match: Match) -> tuple[Conditio
 
 def _question(state: State, query: Latest | Records | Entries, place: Condition, until: Condition) -> Question:
     entry = entry_conditions(query.match)
+    leave_out(entry, query.match, query.match.as_of)
     if isinstance(query, Latest):
         source, kept = latest(state.keys, place, until, pieces=state.has_pieces)
         place.add(entry.text(), *entry.parameters)

@@ -28,7 +28,8 @@ _STAMPS: Final = (
     "SELECT max(timestamp) FROM (SELECT max(timestamp) AS timestamp FROM _record_metadata "
     "UNION ALL SELECT max(timestamp) FROM _calls UNION ALL SELECT max(timestamp) FROM _lineage "
     "UNION ALL SELECT max(started) FROM _runs UNION ALL SELECT max(ended) FROM _runs "
-    "UNION ALL SELECT max(timestamp) FROM _failures UNION ALL SELECT max(timestamp) FROM _tags)"
+    "UNION ALL SELECT max(timestamp) FROM _failures UNION ALL SELECT max(timestamp) FROM _tags "
+    "UNION ALL SELECT max(timestamp) FROM _flags)"
 )
 
 
@@ -103,6 +104,7 @@ class State:
     variables: dict[str, Variable]
     clockwork: Clockwork
     has_pieces: bool
+    has_flags: bool  # whether any record was ever flagged
     renamed: Mapping[str, str] = field(default_factory=dict)  # former names -> what the variable is called now
     wide: Mapping[str, str] = field(default_factory=dict)  # keys with integers beyond BIGINT: how views show them
     levels: frozenset[frozenset[str]] = frozenset()  # which keys locations have together
@@ -156,14 +158,15 @@ def load(connection: Connection) -> State:
         variables[name] = variables[name].with_layout(Layout(table, Shape.from_json(comment)))
     [(stamp,)] = connection.rows(_STAMPS)
     chain = connection.rows("SELECT chain FROM _record_metadata ORDER BY timestamp DESC, seq DESC LIMIT 1")
-    [(record_no, schema_id, pieces)] = connection.rows(
+    [(record_no, schema_id, pieces, flags)] = connection.rows(
         "SELECT (SELECT greatest(max(record_no), (SELECT max(record_no) FROM _record_metadata)) FROM _records), "
-        "(SELECT max(schema_id) FROM _schema), (SELECT count(piece) FROM _record_metadata)"
+        "(SELECT max(schema_id) FROM _schema), (SELECT count(piece) FROM _record_metadata), "
+        "(SELECT count(*) FROM _flags)"
     )
     clockwork = Clockwork(stamp or "", chain[0][0] if chain else "", -1 if record_no is None else record_no, schema_id)
     keys = load_keys(connection)
     wide, levels = _wide(connection, keys), _levels(connection, keys)
-    return State(keys, variables, clockwork, has_pieces=bool(pieces), renamed=renamed, wide=wide, levels=levels)
+    return State(keys, variables, clockwork, bool(pieces), bool(flags), renamed=renamed, wide=wide, levels=levels)
 
 
 def _load_variables(connection: Connection) -> tuple[dict[str, Variable], dict[str, str]]:

@@ -17,7 +17,8 @@ from scidb.store.duck.annotations import find_groups, find_tags
 from scidb.store.duck.changes import find_changes
 from scidb.store.duck.computed import find_acceptances, find_calls, find_computations, find_varying
 from scidb.store.duck.connection import Connection
-from scidb.store.duck.events import find_exports, find_failures, find_runs, find_sources
+from scidb.store.duck.events import find_environments, find_exports, find_failures, find_runs, find_sources
+from scidb.store.duck.flags import find_flags, find_marks
 from scidb.store.duck.occurring import find_forms, find_levels, find_locations
 from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_texts
@@ -32,13 +33,16 @@ from scidb.store.model import (
     Changes,
     Computations,
     Entries,
+    Environments,
     Exports,
     Failures,
+    Flags,
     Forms,
     Groups,
     Latest,
     Levels,
     Locations,
+    Marks,
     Records,
     Runs,
     Sources,
@@ -73,7 +77,10 @@ _FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]
     Groups: lambda connection, *_: find_groups(connection),
     Runs: lambda connection, _, query: find_runs(connection, query),
     Failures: lambda connection, _, query: find_failures(connection, query),
-    Exports: lambda connection, *_: find_exports(connection),
+    Exports: lambda connection, _, query: find_exports(connection, query),
+    Flags: lambda connection, _, query: find_flags(connection, query),
+    Marks: find_marks,
+    Environments: lambda connection, _, query: find_environments(connection, query),
     Sources: lambda connection, _, query: find_sources(connection, query),
     Calls: lambda connection, _, query: find_calls(connection, query),
     Computations: lambda connection, _, query: find_computations(connection, query),
@@ -181,6 +188,7 @@ class DuckStore:
             abilities=("sql",),
             read_only=self._read_only,
             renamed=self._current().renamed,
+            has_flags=self._current().has_flags,
         )
 
     def register(self, info: TypeInfo) -> TypeInfo:

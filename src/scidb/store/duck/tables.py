@@ -102,7 +102,7 @@ TABLES: Final = {
             "_call_inputs",
             "call_id VARCHAR, position INTEGER, name VARCHAR, kind VARCHAR, record_id VARCHAR, "
             "input_call_id VARCHAR, output_num INTEGER, type_name VARCHAR, content_hash VARCHAR, "
-            "value_repr VARCHAR, root VARCHAR",
+            "value_repr VARCHAR, root VARCHAR, literal VARCHAR",
         ),
         _table("_hits", "lineage_id VARCHAR, hits BIGINT, timestamp VARCHAR, user_id VARCHAR"),
         _table(
@@ -117,7 +117,8 @@ TABLES: Final = {
         ),
         _table(
             "_flags",
-            "record_id VARCHAR, kind VARCHAR, reason VARCHAR, timestamp VARCHAR, user_id VARCHAR",
+            "record_id VARCHAR, kind VARCHAR, reason VARCHAR, timestamp VARCHAR, user_id VARCHAR, lifted BOOLEAN, "
+            "seq INTEGER",
         ),
         _table(
             "_functions",

@@ -91,8 +91,8 @@ def _calls(connection: Connection, call_ids: Sequence[str]) -> list[Call]:
     condition.one_of("call_id", call_ids)
     inputs: dict[str, list[CallInput]] = {}
     for call_id, *values in connection.rows(
-        "SELECT call_id, name, kind, record_id, input_call_id, output_num, type_name, content_hash, value_repr, root "
-        f"FROM _call_inputs WHERE {condition.text()} ORDER BY call_id, position",
+        "SELECT call_id, name, kind, record_id, input_call_id, output_num, type_name, content_hash, value_repr, root, "
+        f"literal FROM _call_inputs WHERE {condition.text()} ORDER BY call_id, position",
         condition.parameters,
     ):
         inputs.setdefault(call_id, []).append(CallInput(*values))

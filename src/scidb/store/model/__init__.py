@@ -6,17 +6,17 @@ store (schema ids, record numbers, layouts) are not here on purpose.
 
 from scidb.hashing.inputs import CallInput
 from scidb.store.model.asked import (
-    Acceptance,
-    Acceptances,
-    Calls,
     Change,
     Changes,
-    Computations,
     Entries,
+    Environment,
+    Environments,
     Export,
     Exports,
     Failure,
     Failures,
+    Flag,
+    Flags,
     Form,
     Forms,
     Group,
@@ -26,6 +26,8 @@ from scidb.store.model.asked import (
     Levels,
     Location,
     Locations,
+    Mark,
+    Marks,
     Match,
     Query,
     Records,
@@ -37,8 +39,8 @@ from scidb.store.model.asked import (
     Tags,
     Trace,
     TraceQuery,
-    Varying,
 )
+from scidb.store.model.computed import Acceptance, Acceptances, Accepted, Calls, Computations, Varying
 from scidb.store.model.kept import (
     Call,
     Chunk,
@@ -52,12 +54,12 @@ from scidb.store.model.kept import (
     TypeInfo,
 )
 from scidb.store.model.written import (
-    Accepted,
     Batch,
     EnvironmentSeen,
     Event,
     Exported,
     Failed,
+    Flagged,
     Grouped,
     KeyAdded,
     KeyTyped,
@@ -66,6 +68,7 @@ from scidb.store.model.written import (
     RunStarted,
     SourceSeen,
     Tagged,
+    Unflagged,
     Ungrouped,
 )
 
@@ -84,7 +87,9 @@ __all__ = [
     "Computations",
     "Edge",
     "Entries",
+    "Environment",
     "EnvironmentSeen",
+    "Environments",
     "Event",
     "Export",
     "Exported",
@@ -92,6 +97,9 @@ __all__ = [
     "Failed",
     "Failure",
     "Failures",
+    "Flag",
+    "Flagged",
+    "Flags",
     "Form",
     "Forms",
     "Group",
@@ -106,6 +114,8 @@ __all__ = [
     "Levels",
     "Location",
     "Locations",
+    "Mark",
+    "Marks",
     "Match",
     "Query",
     "Record",
@@ -126,6 +136,7 @@ __all__ = [
     "Trace",
     "TraceQuery",
     "TypeInfo",
+    "Unflagged",
     "Ungrouped",
     "Varying",
 ]

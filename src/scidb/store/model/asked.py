@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from scidb.exceptions import FilterError
 from scidb.filters import Filter
-from scidb.store.model.kept import Call, Computation, Edge, KeyValue, Record
+from scidb.store.model.kept import Call, Edge, KeyValue, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "Acceptance",
-    "Acceptances",
-    "Calls",
     "Change",
     "Changes",
-    "Computations",
     "Entries",
+    "Environment",
+    "Environments",
     "Export",
     "Exports",
     "Failure",
     "Failures",
+    "Flag",
+    "Flags",
     "Form",
     "Forms",
     "Group",
@@ -36,6 +36,8 @@ __all__ = [
     "Levels",
     "Location",
     "Locations",
+    "Mark",
+    "Marks",
     "Match",
     "Query",
     "Records",
@@ -47,7 +49,6 @@ __all__ = [
     "Tags",
     "Trace",
     "TraceQuery",
-    "Varying",
 ]
 
 T_co = TypeVar("T_co", covariant=True)
@@ -141,15 +142,31 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
-class Acceptance:
-    """A change of code that does not alter results, as stored: who says so, when and why."""
+class Environment:
+    """Where calls ran, as stored: JSON with Python, machine, packages and git commit."""
 
-    function_name: str
-    old_hash: str
-    new_hash: str
+    environment_id: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """What somebody says of a record, as stored: what is wrong with it, or (a pin) why it must be kept."""
+
+    record_id: str
     reason: str
+    is_pin: bool
     timestamp: str
     user_id: str | None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """A record rests on a flagged one: on itself, or on what it was made from."""
+
+    record_id: str
+    flagged: str  # the record_id that has the flag
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +210,9 @@ class Match:
     Of the entries that match so far, `where` keeps those at locations for which it holds. Its columns are
     physical ones: those that `unique_columns` makes of the labels of a chunk's table; the one of a leaf without
     a column is ``value``. A value is one of the column's own type, numbers of all types being one.
+
+    `exclude` leaves out what rests on a flagged record, as `Marks` says: on one with any flag (True), or with
+    one of these reasons. Nothing older takes the place of what is left out.
     """
 
     variables: tuple[str, ...] | None = None
@@ -205,6 +225,7 @@ class Match:
     call_ids: tuple[str, ...] | None = None
     as_of: str | None = None
     where: Filter | None = None
+    exclude: bool | tuple[str, ...] = False
 
     def __post_init__(self) -> None:
         """Refuse a prefix or a filter of another type, which a caller may have from a user."""
@@ -318,7 +339,41 @@ class Failures(Query[Failure]):
 
 @dataclass(frozen=True, slots=True)
 class Exports(Query[Export]):
-    """Files into which records were written, in the order of writing."""
+    """Files into which records were written, in the order of writing; those with any of some records, or all."""
+
+    record_ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flags(Query[Flag]):
+    """The flags that stand, in the order of flagging: not taken back, up to and including `as_of`.
+
+    Of some records, or of all. A flag that is given again stays the one that was given first.
+    """
+
+    record_ids: tuple[str, ...] | None = None
+    as_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Marks(Query[Mark]):
+    """On which flags, with any or one of these reasons, records rest, sorted; a pin is no flag here.
+
+    A record rests on its own flag, and on all that the inputs rest on of the call that made its newest entry:
+    inputs that were saved as records, and those that were handed on unsaved. Looks only at flags and entries
+    up to and including `as_of`. Of some records, or of all.
+    """
+
+    record_ids: tuple[str, ...] | None = None
+    reasons: tuple[str, ...] | None = None
+    as_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Environments(Query[Environment]):
+    """The environments of these ids, in their order."""
+
+    environment_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,33 +381,6 @@ class Sources(Query[Source]):
     """The code behind these function hashes."""
 
     function_hashes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Calls(Query[Call]):
-    """These calls, and those that handed them results unsaved, each once; in the order of storing."""
-
-    call_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Computations(Query[Computation]):
-    """The computations by one of these codes on one of these inputs, by lineage_id."""
-
-    function_hashes: tuple[str, ...]
-    inputs_hashes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Varying(Query[Computation]):
-    """The computations of which one output was saved with several contents as one variable, by lineage_id."""
-
-    as_of: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Acceptances(Query[Acceptance]):
-    """Every change of code that was accepted, in that order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ class StoreInfo:
     read_only: bool = False
     user_id: str | None = None  # who the store knows the caller to be; None: the caller says
     renamed: Mapping[str, str] = field(default_factory=dict)  # former names of variables -> what they are called now
+    has_flags: bool = False  # whether any record was ever flagged; if not, nobody needs to ask
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from scidb.store.model.computed import Accepted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scidb.store.model.kept import Call, Chunk, Edge, KeyType, KeyValue, SchemaKey
 
 __all__ = [
-    "Accepted",
     "Batch",
     "EnvironmentSeen",
     "Event",
     "Exported",
     "Failed",
+    "Flagged",
     "Grouped",
     "KeyAdded",
     "KeyTyped",
@@ -25,6 +27,7 @@ __all__ = [
     "RunStarted",
     "SourceSeen",
     "Tagged",
+    "Unflagged",
     "Ungrouped",
 ]
 
@@ -153,13 +156,22 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """Somebody vouches that results made by the old code are those that the new code would make."""
+class Flagged:
+    """Somebody says what is wrong with records, or (`is_pin`) why they must be kept. Said again, nothing changes."""
 
-    function_name: str
-    old_hash: str
-    new_hash: str
+    record_ids: tuple[str, ...]
     reason: str
+    is_pin: bool = False
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unflagged:
+    """Such flags are taken back; the lines of before stay. A record without that flag is no error."""
+
+    record_ids: tuple[str, ...]
+    reason: str
+    is_pin: bool = False
     user_id: str | None = None
 
 
@@ -176,6 +188,8 @@ Event: TypeAlias = (
     | Grouped
     | Ungrouped
     | Exported
+    | Flagged
+    | Unflagged
     | Accepted
 )
 

@@ -57,8 +57,8 @@ class TracingCases(StoreCases):
         raw = save(store, "Force", 1.0, subject=1)
         inputs = (
             used(raw, "x"),
-            CallInput("gain", "constant", content_hash="g", value_repr="0.2"),
-            CallInput("path", "file", content_hash="p", value_repr="a.csv"),
+            CallInput("gain", "constant", content_hash="g", value_repr="list of 9", literal="[1, 2]"),
+            CallInput("path", "file", content_hash="p", value_repr="a.csv", root="/data"),
             CallInput("y", "computation", input_call_id="c0", output_num=1, content_hash="y"),
         )
         written = replace(call("c1", *inputs), run_id="r1", environment_id="e1", recalled_from="c0")
