@@ -290,6 +290,7 @@ def _find_files(parameters: Parameters, tasks: list[Task]) -> None:
 
 def _identify(parameters: Parameters, run: RunInfo, tasks: Sequence[Task], metadata_keys: Sequence[str]) -> None:
     fixed = {name: found.form for name, found in parameters.fixed_inputs.items()}
+    # Defaults, too: that one was another then is a reason to compute again.
     constants = [origin for found in parameters.fixed_inputs.values() for origin in found.origins]
     cache: dict[tuple[str, str], Input] = {}
     _read_files(tasks)

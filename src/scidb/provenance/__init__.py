@@ -1,6 +1,24 @@
-"""Where a number came from, and what came from it."""
+"""Where a number came from, what came from it, and whether it is up to date."""
 
 from scidb.provenance.graph import LineageGraph, Link, Node
+from scidb.provenance.status import GREEN, STATES, Reason, RecordStatus, RollUp, Status
 from scidb.provenance.trace import derived_from, lineage_graph, provenance_of
+from scidb.provenance.why import Explanation, explanation_of, status_of
 
-__all__ = ["LineageGraph", "Link", "Node", "derived_from", "lineage_graph", "provenance_of"]
+__all__ = [
+    "GREEN",
+    "STATES",
+    "Explanation",
+    "LineageGraph",
+    "Link",
+    "Node",
+    "Reason",
+    "RecordStatus",
+    "RollUp",
+    "Status",
+    "derived_from",
+    "explanation_of",
+    "lineage_graph",
+    "provenance_of",
+    "status_of",
+]

@@ -26,6 +26,8 @@ from scidb.store.labels import check_group, check_tag, not_in_group
 from scidb.store.memory_queries import answer, walk
 from scidb.store.memory_state import Payload, State
 from scidb.store.model import (
+    Acceptance,
+    Accepted,
     Chunk,
     EnvironmentSeen,
     Export,
@@ -309,7 +311,7 @@ def _chunks(state: State, records: list[Record]) -> Iterator[Chunk]:
 # ------------------------------------------------------------------ events
 
 
-def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901 - one case for each kind of event
+def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901, PLR0912 - one case for each kind of event
     match event:
         case KeyAdded():
             _add_key(state, event)
@@ -334,6 +336,8 @@ def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901 - one 
             _regroup(state, event)
         case Exported(path, sha256, record_ids, user_id):
             state.exports.append(Export(path, sha256, stamp, user_id, tuple(record_ids)))
+        case Accepted(name, old_hash, new_hash, reason, user_id):
+            state.acceptances.append(Acceptance(name, old_hash, new_hash, reason, stamp, user_id))
         case Flagged() | Unflagged():
             state.flags.append((stamp, event))
 

@@ -6,6 +6,7 @@ Reading only; everything is decided on the log as a whole, oldest entry first.
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,12 @@ from scidb.exceptions import UnsupportedOperationError
 from scidb.store.memory_filters import where_it_holds
 from scidb.store.memory_flags import find_flags, find_marks, left_out
 from scidb.store.model import (
+    Acceptances,
+    Calls,
     Change,
     Changes,
+    Computation,
+    Computations,
     Entries,
     Environment,
     Environments,
@@ -36,6 +41,7 @@ from scidb.store.model import (
     Sources,
     Tags,
     Trace,
+    Varying,
 )
 from scidb.store.versions import version_fits
 
@@ -81,6 +87,15 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
             return [one for one in state.exports if ids is None or not set(ids).isdisjoint(one.record_ids)]
         case Sources(function_hashes=hashes):
             return [state.sources[name] for name in dict.fromkeys(hashes) if name in state.sources]
+        case Calls(call_ids=call_ids):
+            return _calls(state, call_ids)
+        case Computations(function_hashes=functions, inputs_hashes=inputs):
+            made = _computations(state).values()
+            return [one for one in made if one.function_hash in functions and one.inputs_hash in inputs]
+        case Varying(as_of=as_of):
+            return _varying(state, as_of)
+        case Acceptances():
+            return list(state.acceptances)
         case Flags():
             return find_flags(state, query)
         case Marks():
@@ -210,6 +225,35 @@ def _is_aware(value: KeyValue) -> bool:
 
 
 # ------------------------------------------------------------------ provenance
+
+
+def _calls(state: State, call_ids: Iterable[str]) -> list[Call]:
+    wanted: set[str] = set()
+    pending = list(call_ids)
+    while pending:
+        call = state.calls.get(pending.pop())
+        if call is not None and call.call_id not in wanted:
+            wanted.add(call.call_id)
+            pending += [one.input_call_id for one in call.inputs if one.kind == "computation" and one.input_call_id]
+    return [call for call in state.calls.values() if call.call_id in wanted]
+
+
+def _computations(state: State) -> dict[str, Computation]:
+    """Return every computation by lineage_id, as it was first stored."""
+    first: dict[str, Computation] = {}
+    for call in state.calls.values():
+        first.setdefault(call.computation.lineage_id, call.computation)
+    return dict(sorted(first.items()))
+
+
+def _varying(state: State, as_of: str | None) -> list[Computation]:
+    contents: dict[tuple[object, ...], set[str]] = defaultdict(set)
+    for entry in state.log:
+        if entry.lineage_id is not None and (as_of is None or entry.timestamp <= as_of):
+            output = (entry.lineage_id, entry.output_num, entry.variable, entry.schema_version)
+            contents[output].add(entry.content_hash)
+    several = {str(output[0]) for output, found in contents.items() if len(found) > 1}
+    return [one for lineage_id, one in _computations(state).items() if lineage_id in several]
 
 
 def walk(state: State, query: TraceQuery) -> Trace:

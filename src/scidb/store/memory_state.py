@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from scidb.store.model import (
+        Acceptance,
         Call,
         Edge,
         Export,
@@ -58,6 +59,7 @@ class State:
     sources: dict[str, Source] = field(default_factory=dict)
     environments: dict[str, str] = field(default_factory=dict)
     tags: dict[str, Tag] = field(default_factory=dict)
+    acceptances: list[Acceptance] = field(default_factory=list)
     flags: list[tuple[str, Flagged | Unflagged]] = field(default_factory=list)  # with the instant of each
 
     def copy(self) -> State:

@@ -13,6 +13,7 @@ A store is one when a test class that inherits from `StoreTests` passes::
 
 from __future__ import annotations
 
+from scidb.testing.store_suite.computing import ComputingCases
 from scidb.testing.store_suite.describing import DescribingCases
 from scidb.testing.store_suite.filtering import FilteringCases, FilterRefusalCases
 from scidb.testing.store_suite.flagging import FlagCases
@@ -42,6 +43,7 @@ class StoreTests(
     RenamingCases,
     TracingCases,
     EventCases,
+    ComputingCases,
     TagCases,
     GroupCases,
     ChangingCases,

@@ -16,6 +16,7 @@ from scidb.store.duck.state import Memory, layout_table
 from scidb.store.duck.tables import TABLES, add_key_column, check_new_key
 from scidb.store.duck.views import create_views
 from scidb.store.model import (
+    Accepted,
     Environment,
     EnvironmentSeen,
     Export,
@@ -65,6 +66,8 @@ def apply_events(connection: Connection, draft: State, events: Sequence[Event], 
                 tag_instant(connection, event, stamp)
             case Grouped() | Ungrouped():
                 group_variables(connection, draft, event)
+            case Accepted(name, old, new, reason, user):
+                insert_rows(connection, TABLES["_accepted"], [(name, old, new, reason, stamp, user)])
             case RunStarted() | RunEnded() | Failed() | SourceSeen() | Exported() | Flagged() | Unflagged():
                 continue
     _add_runs(connection, events, stamp)

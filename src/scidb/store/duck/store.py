@@ -15,6 +15,7 @@ from scidb.exceptions import (
 from scidb.store.duck import state as states
 from scidb.store.duck.annotations import find_groups, find_tags
 from scidb.store.duck.changes import find_changes
+from scidb.store.duck.computed import find_acceptances, find_calls, find_computations, find_varying
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.events import find_environments, find_exports, find_failures, find_runs, find_sources
 from scidb.store.duck.flags import find_flags, find_marks
@@ -27,7 +28,10 @@ from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
 from scidb.store.duck.write import Written, write_batch
 from scidb.store.model import (
+    Acceptances,
+    Calls,
     Changes,
+    Computations,
     Entries,
     Environments,
     Exports,
@@ -45,6 +49,7 @@ from scidb.store.model import (
     StoreInfo,
     Tags,
     TypeInfo,
+    Varying,
 )
 from scidb.store.names import check_new_name, check_not_renamed, check_same_keys, check_variable_name
 from scidb.store.texts import check_batch_texts, check_type_texts
@@ -77,6 +82,10 @@ _FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]
     Marks: find_marks,
     Environments: lambda connection, _, query: find_environments(connection, query),
     Sources: lambda connection, _, query: find_sources(connection, query),
+    Calls: lambda connection, _, query: find_calls(connection, query),
+    Computations: lambda connection, _, query: find_computations(connection, query),
+    Varying: lambda connection, _, query: find_varying(connection, query),
+    Acceptances: lambda connection, *_: find_acceptances(connection),
 }
 
 _TICK: Final = dt.timedelta(microseconds=1)

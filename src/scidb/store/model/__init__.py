@@ -40,6 +40,7 @@ from scidb.store.model.asked import (
     Trace,
     TraceQuery,
 )
+from scidb.store.model.computed import Acceptance, Acceptances, Accepted, Calls, Computations, Varying
 from scidb.store.model.kept import (
     Call,
     Chunk,
@@ -72,13 +73,18 @@ from scidb.store.model.written import (
 )
 
 __all__ = [
+    "Acceptance",
+    "Acceptances",
+    "Accepted",
     "Batch",
     "Call",
     "CallInput",
+    "Calls",
     "Change",
     "Changes",
     "Chunk",
     "Computation",
+    "Computations",
     "Edge",
     "Entries",
     "Environment",
@@ -132,4 +138,5 @@ __all__ = [
     "TypeInfo",
     "Unflagged",
     "Ungrouped",
+    "Varying",
 ]

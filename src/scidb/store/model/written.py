@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from scidb.store.model.computed import Accepted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -188,6 +190,7 @@ Event: TypeAlias = (
     | Exported
     | Flagged
     | Unflagged
+    | Accepted
 )
 
 

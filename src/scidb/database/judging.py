@@ -1,0 +1,127 @@
+"""Why: in which state results are, what is behind it, and which changes of code do not matter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scidb.database.comparing import Comparing
+from scidb.provenance import explanation_of, status_of
+from scidb.store.model import Record
+from scidb.variable import BaseVariable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from os import PathLike
+
+    from scidb.database.core import VariableLike
+    from scidb.provenance import Explanation, Status
+
+__all__ = ["Judging"]
+
+
+class Judging(Comparing):
+    """status and explain."""
+
+    def status(
+        self,
+        variable: VariableLike | Iterable[VariableLike] | None = None,
+        /,
+        *,
+        as_of: Any = None,
+        root_folder: str | PathLike[str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        **metadata: Any,
+    ) -> Status:
+        """Return the state of each latest result, with the reason, and what is missing.
+
+        Results are compared with today's code, which is what this process has imported; where it has not, the
+        state is "code not checked". Nothing is computed, and no code is run.
+
+        Parameters
+        ----------
+        variable
+            A class, a name, or several; all if left out.
+        as_of
+            The results and their inputs as they were then; code, files and acceptances are those of today.
+        root_folder
+            Where the files of path inputs are, if they were moved.
+        params, **metadata
+            Narrow the places and variants as in `load`.
+
+        Raises
+        ------
+        NotRegisteredError
+            When the database does not know a variable.
+
+        Examples
+        --------
+        >>> import scidb
+        >>> from scidb import BaseVariable, for_each
+        >>> class Force(BaseVariable):
+        ...     \"\"\"Force during one trial.\"\"\"
+        >>> class Peak(BaseVariable):
+        ...     \"\"\"Largest force of a trial.\"\"\"
+        >>> def peak(force):
+        ...     return max(force)
+        >>> with scidb.open("memory:", ["subject"]) as db:
+        ...     _ = Force.save([600.0, 900.0], subject=1, db=db)
+        ...     _ = for_each(peak, {"force": Force}, [Peak], subject=[], db=db)
+        ...     _ = Force.save([600.0, 950.0], subject=1, db=db)
+        ...     status = db.status("Peak")
+        >>> status.counts
+        {'input changed': 1}
+
+        """
+        names = None if variable is None else self._names(variable)
+        match = self._match_all(names, metadata, params, as_of)
+        return status_of(self._store, match, None if root_folder is None else Path(root_folder))
+
+    def explain(
+        self,
+        record: VariableLike | BaseVariable | Record,
+        /,
+        version: str | None = None,
+        *,
+        as_of: Any = None,
+        root_folder: str | PathLike[str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        **metadata: Any,
+    ) -> Explanation:
+        """Say in words why one record is in its state, down to the root cause, with what differs in the code.
+
+        Parameters
+        ----------
+        record
+            A loaded variable, the id of a record or the beginning of it, or a variable with keys as in `load_one`.
+        version
+            A record_id or the beginning of one; the latest if left out.
+        as_of, root_folder, params, **metadata
+            As in `status`.
+
+        Raises
+        ------
+        NotFoundError, AmbiguousVersionError
+            When not exactly one record is meant.
+
+        """
+        entry = self._one_record(record, version, as_of, params, metadata)
+        root = None if root_folder is None else Path(root_folder)
+        return explanation_of(self._store, entry, self._instant(as_of), root)
+
+    def _one_record(
+        self,
+        record: VariableLike | BaseVariable | Record,
+        version: str | None,
+        as_of: Any,
+        params: Mapping[str, Any] | None,
+        metadata: Mapping[str, Any],
+    ) -> Record:
+        if isinstance(record, Record):
+            return record
+        if isinstance(record, BaseVariable):
+            return self.find_record_by_id(record.record_id or "", as_of=as_of)
+        is_id = isinstance(record, str) and self._known(record) is None and version is None and not metadata
+        if is_id and isinstance(record, str) and set(record) <= set("0123456789abcdef"):
+            return self.find_record_by_id(record, as_of=as_of)
+        return self.find_record(record, version or "latest", as_of=as_of, params=params, **metadata)
