@@ -7,7 +7,7 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from scidb.database.filtering import Filtering
+from scidb.database.marking import Marking, mark_text
 from scidb.exceptions import NotFoundError, SciDBError, SciDBWarning, did_you_mean
 from scidb.records import ambiguous, ambiguous_prefix, place, version_keys_of
 from scidb.store.model import Entries, Latest, Match, Records, TraceQuery
@@ -25,7 +25,7 @@ _LOOKED_AT: Final = 1_000
 """Records at most, of those at a place where nothing matched, to see what there is instead."""
 
 
-class Finding(Filtering):
+class Finding(Marking):
     """find_record, log and their kin."""
 
     def find_record(
@@ -36,6 +36,7 @@ class Finding(Filtering):
         *,
         where: Filter | None = None,
         as_of: Any = None,
+        exclude: Any = (),
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> Record:
@@ -54,6 +55,7 @@ class Finding(Filtering):
             raise SciDBError(f"version={version!r}: use 'latest', or a record_id or the beginning of one.")
         latest = version == "latest"
         match = self._match(name, metadata, params, as_of, None if latest else version, self._resolved(where, as_of))
+        match = replace(match, exclude=self.excluded(exclude))
         found = self._store.find(Latest(match) if latest else Records(match))
         found = self._chosen(found, where) if latest else found
         if not found:
@@ -102,8 +104,23 @@ class Finding(Filtering):
         names = {call.call_id: call.computation.function_name for call in calls}
         return [names.get(record.call_id, "") if record.call_id else None for record in records]
 
+    def _left_out(self, name: str, match: Match, version: str) -> NotFoundError | None:
+        """Return the error for what is there, and is left out because of flags."""
+        flagged = replace(match, exclude=False)
+        found = self._store.find(Latest(flagged) if version == "latest" else Records(flagged))
+        why = self.flagged_among(found, match.exclude)
+        near = "; ".join(f"at {place(one.schema)}: {why[one.record_id]}" for one in found[:3] if one.record_id in why)
+        if not near:
+            return None
+        return NotFoundError(
+            f"exclude= leaves nothing of the {len(found):,} {name} that match otherwise: {near}"
+            f"{'; ...' if len(found) > 3 else ''}. Load without exclude= to see what is left out.",
+            variable=name,
+            excluded=match.exclude,
+        )
+
     def _without_filter(self, match: Match, version: str) -> list[Record]:
-        everywhere = replace(match, where=None)
+        everywhere = replace(match, where=None, exclude=False)
         return self._store.find(Latest(everywhere) if version == "latest" else Records(everywhere))
 
     def _not_found(
@@ -116,6 +133,8 @@ class Finding(Filtering):
         where: Filter | None = None,
         as_of: Any = None,
     ) -> NotFoundError:
+        if match is not None and match.exclude is not False and (error := self._left_out(name, match, version)):
+            return error
         if match is not None and where is not None and (without := self._without_filter(match, version)):
             return _left_nothing(name, where, without)
         wanted = place({**metadata, **(params or {})})
