@@ -12,7 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import Final, TypeAlias
 
-__all__ = ["DUMP_VERSION", "Classify", "Decorator", "FunctionNode", "UnitNode", "dump"]
+__all__ = [
+    "DUMP_VERSION",
+    "Classify",
+    "Decorator",
+    "FunctionNode",
+    "UnitNode",
+    "constant_text",
+    "counting",
+    "counting_of_class",
+    "dump",
+    "dump_part",
+    "merged_texts",
+]
 
 DUMP_VERSION: Final = "scidb-ast/1"
 
@@ -43,6 +55,11 @@ def dump(unit: UnitNode, classify: Classify) -> str:
     return "".join(_Dumper(classify).unit(unit))
 
 
+def dump_part(part: object, classify: Classify, *, in_class: bool = False) -> str:
+    """Return the text of anything inside a unit, by which two parts can be compared."""
+    return "".join(_Dumper(classify).part(part, in_class=in_class))
+
+
 class _Dumper:
     def __init__(self, classify: Classify) -> None:
         self._classify = classify
@@ -54,9 +71,9 @@ class _Dumper:
         else:
             yield from self._function(unit, unit_itself=True)
 
-    def _any(self, item: object, *, in_class: bool = False) -> Iterator[str]:
+    def part(self, item: object, *, in_class: bool = False) -> Iterator[str]:
         if isinstance(item, ast.Constant):
-            yield _constant(item.value)
+            yield constant_text(item.value)
         elif isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             yield from self._function(item)
         elif isinstance(item, ast.ClassDef):
@@ -65,41 +82,41 @@ class _Dumper:
             yield from self._local_annotation(item)
         elif isinstance(item, ast.JoinedStr):
             yield "(JoinedStr"
-            yield from self._list(_merged(item.values))
+            yield from self._list(merged_texts(item.values))
             yield ")"
         elif isinstance(item, ast.AST):
             yield from self._node(item, in_class=in_class)
         elif isinstance(item, list):
             yield from self._list(item, in_class=in_class)
         else:
-            yield _constant(item)
+            yield constant_text(item)
 
     def _node(self, node: ast.AST, *, in_class: bool) -> Iterator[str]:
         yield f"({type(node).__name__}"
         for name, value in ast.iter_fields(node):
-            kept = _effective(value) if isinstance(value, list) else value
+            kept = counting(value) if isinstance(value, list) else value
             if name in _LEFT_OUT or kept is None or kept == []:
                 continue
             yield f" {name}="
-            yield from self._any(kept, in_class=in_class)
+            yield from self.part(kept, in_class=in_class)
         yield ")"
 
     def _list(self, items: list[object], *, in_class: bool = False) -> Iterator[str]:
         yield "["
         for item in items:
-            yield from self._any(item, in_class=in_class)
+            yield from self.part(item, in_class=in_class)
             yield " "
         yield "]"
 
     def _local_annotation(self, node: ast.AnnAssign) -> Iterator[str]:
         # In a function `x: int = 1` does what `x = 1` does, while a bare `x: int` makes x local.
         if node.value is None:
-            yield from ("(Declare target=", *self._any(node.target), ")")
+            yield from ("(Declare target=", *self.part(node.target), ")")
             return
         yield "(Assign targets=["
-        yield from self._any(node.target)
+        yield from self.part(node.target)
         yield " ] value="
-        yield from self._any(node.value)
+        yield from self.part(node.value)
         yield ")"
 
     def _decorators(self, decorators: list[ast.expr]) -> Iterator[str]:
@@ -120,9 +137,9 @@ class _Dumper:
         yield from self._arguments(node.args, annotated=annotated, defaults=not unit_itself)
         if annotated and not isinstance(node, ast.Lambda) and node.returns is not None:
             yield " returns="
-            yield from self._any(node.returns)
+            yield from self.part(node.returns)
         yield " body="
-        yield from self._any(_effective(node.body) if isinstance(node.body, list) else node.body)
+        yield from self.part(counting(node.body) if isinstance(node.body, list) else node.body)
         yield ")"
 
     def _arguments(self, args: ast.arguments, *, annotated: bool, defaults: bool) -> Iterator[str]:
@@ -136,7 +153,7 @@ class _Dumper:
                 yield json.dumps(arg.arg)
                 if annotated and arg.annotation is not None:
                     yield ":"
-                    yield from self._any(arg.annotation)
+                    yield from self.part(arg.annotation)
                 yield " "
             yield "]"
         if defaults:
@@ -153,15 +170,18 @@ class _Dumper:
             if value:
                 yield f" {name}="
                 yield from self._list(list(value))
-        body = _effective(node.body)
-        if unit_itself:
-            body = [statement for statement in body if not isinstance(statement, _DEFINITIONS)]
         yield " body="
-        yield from self._list(body, in_class=True)
+        yield from self._list(counting_of_class(node) if unit_itself else counting(node.body), in_class=True)
         yield ")"
 
 
-def _effective(items: Sequence[object]) -> list[object]:
+def counting_of_class(node: ast.ClassDef) -> list[object]:
+    """Return the statements of a class's body that are part of its own unit."""
+    return [statement for statement in counting(node.body) if not isinstance(statement, _DEFINITIONS)]
+
+
+def counting(items: Sequence[object]) -> list[object]:
+    """Leave out what does nothing: bare strings, which documentation is, and ``pass``."""
     return [item for item in items if not _has_no_effect(item)]
 
 
@@ -171,7 +191,7 @@ def _has_no_effect(item: object) -> bool:
     return isinstance(item, ast.Pass)
 
 
-def _merged(values: list[ast.expr]) -> list[object]:
+def merged_texts(values: list[ast.expr]) -> list[object]:
     """Join neighbouring texts of an f-string, which Pythons cut differently."""
     merged: list[object] = []
     for value in values:
@@ -185,7 +205,8 @@ def _merged(values: list[ast.expr]) -> list[object]:
     return merged
 
 
-def _constant(value: object) -> str:  # noqa: PLR0911  (one line a type)
+def constant_text(value: object) -> str:  # noqa: PLR0911  (one line a type)
+    """Write a constant so that no two of different type or value look alike."""
     if value is None or isinstance(value, bool):
         return str(value)
     if isinstance(value, str):

@@ -6,7 +6,6 @@ beside it. Values that a function reads are looked up and hashed at every call, 
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
@@ -17,6 +16,7 @@ from scidb.hashing.encode import canonical_hash
 from scidb.hashing.graph import Graph, Node, innermost
 from scidb.hashing.holders import LruCache
 from scidb.hashing.inputs import preview
+from scidb.hashing.manifest import Manifest, UnitEntry
 from scidb.hashing.members import is_variable_class
 from scidb.hashing.origin import (
     import_name,
@@ -114,7 +114,19 @@ def fingerprint(
     if known is None:
         if len(_made) >= _KEPT:
             _made.clear()
-        known = _made[key] = _described(digest, name, graph, remarks)
+        roots = tuple(zip(("function", *("include" for _ in includes)), tokens, strict=True))
+        manifest = Manifest(
+            version=VERSION,
+            units=tuple(map(_entry, graph.nodes)),
+            roots=roots,
+            declared=version,
+            values={token: preview(value) for token, value in graph.values.items()},
+            libs=versions_of(graph.libraries),
+            python=python_tag().removeprefix("Python "),
+            warnings=tuple(graph.warnings),
+        )
+        sources = {node.unit.source_sha: node.unit.source for node in graph.nodes if node.unit and node.unit.source}
+        known = _made[key] = Fingerprint(digest, name, manifest.text(), sources, manifest.warnings, remarks)
     return known
 
 
@@ -169,33 +181,23 @@ def _name(inner: object) -> str:
     return str(qualname or type(inner).__qualname__).rpartition(".")[2]
 
 
-def _described(digest: str, name: str, graph: Graph, remarks: tuple[str, ...]) -> Fingerprint:
-    warnings = tuple(graph.warnings)
-    manifest = {
-        "version": VERSION,
-        "units": [_unit(node) for node in graph.nodes],
-        "values": {token: preview(value) for token, value in graph.values.items()},
-        "libs": versions_of(graph.libraries),
-        "python": python_tag().removeprefix("Python "),
-        "warnings": warnings,
-    }
-    sources = {node.unit.source_sha: node.unit.source for node in graph.nodes if node.unit and node.unit.source}
-    text = json.dumps(manifest, ensure_ascii=False, separators=(",", ":"))
-    return Fingerprint(digest, name, text, sources, warnings, remarks)
-
-
-def _unit(node: Node) -> dict[str, object]:
+def _entry(node: Node) -> UnitEntry:
     unit = node.unit
-    return {
-        "module": unit.module if unit else "",
-        "name": unit.name if unit else node.name,
-        "file": unit.file if unit else "",
-        "line": unit.line if unit else 0,
-        "how": unit.how if unit else node.kind,
-        "digest": node.digest,
-        "source_sha": unit.source_sha if unit else "",
-        "refs": [list(reference) for reference in node.references],
-    }
+    if unit is None:
+        return UnitEntry(node.kind, node.name, node.digest, tuple(node.references), how=node.kind)
+    return UnitEntry(
+        node.kind,
+        unit.name,
+        node.digest,
+        tuple(node.references),
+        unit.module,
+        unit.file,
+        unit.line,
+        unit.how,
+        unit.source_sha,
+        "" if unit.code_name == unit.name else unit.code_name,
+        unit.own,
+    )
 
 
 # ---------------------------------------------------------------- the text as it was

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from logging import Logger
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from scidb.exceptions import UnhashableValueError, did_you_mean
 from scidb.hashing.encode import canonical_hash
@@ -36,10 +36,10 @@ from scidb.hashing.origin import (
 from scidb.hashing.reach import MISSING, cell_content, reach
 from scidb.hashing.units import Unit, class_unit, function_unit
 
-__all__ = ["Graph", "Node", "innermost"]
+if TYPE_CHECKING:
+    from scidb.hashing.manifest import Reference
 
-Reference: TypeAlias = tuple[str, str]
-"""What a node calls something, and the token of what that is."""
+__all__ = ["Graph", "Node", "innermost"]
 
 _HOLDERS: Final[Mapping[type, tuple[str, ...]]] = {
     staticmethod: ("__func__",),

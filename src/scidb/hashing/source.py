@@ -117,6 +117,8 @@ class _Text:
         return _unless_broken(lambda: _Codes(compile(self.text, self.filename, "exec", flags, dont_inherit=True)))
 
     def _located(self, node: UnitNode, owner: ast.ClassDef | None = None) -> Located:
+        if isinstance(node, ast.Lambda):  # its lines may hold half of something else
+            return Located(node, ast.get_source_segment(self.text, node) or "", node.lineno, owner)
         lines = self.text.split("\n")[_first_line(node) - 1 : node.end_lineno]
         return Located(node, textwrap.dedent("\n".join(lines)), node.lineno, owner)
 

@@ -52,6 +52,8 @@ class Unit:
     digest: str
     source: str = ""
     source_sha: str = ""
+    code_name: str = ""  # of a function: the name that its code was compiled under
+    own: tuple[int, ...] = ()  # which of its decorators are SciDB's
     reads: tuple[Read, ...] = ()
     bound: frozenset[str] = frozenset()  # of a class: the names that its body gives a value
     warnings: tuple[str, ...] = ()
@@ -110,7 +112,9 @@ def _make_function(function: FunctionType) -> Unit:
         )
         digest = canonical_hash(["bytecode", python_tag(), bytecode_digest(code)])
         reads = _reads_of_bytecode(function)
-        return Unit(*where, code.co_firstlineno, "bytecode", digest, reads=reads, warnings=(warning,))
+        line = code.co_firstlineno
+        name = code.co_qualname
+        return Unit(*where, line, "bytecode", digest, code_name=name, reads=reads, warnings=(warning,))
     classify = _classifier(function.__globals__, _cells(function))
     reads = reads_of(found.node)
     if not isinstance(found.node, ast.Lambda):
@@ -125,8 +129,15 @@ def _make_function(function: FunctionType) -> Unit:
         _text_digest(found.node, classify),
         found.text,
         text_digest(found.text),
+        code.co_qualname,
+        _own_decorators(found.node, classify),
         tuple(sorted(reads)),
     )
+
+
+def _own_decorators(node: UnitNode, classify: Callable[[ast.expr], Decorator]) -> tuple[int, ...]:
+    decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
+    return tuple(number for number, item in enumerate(decorators) if classify(item) is Decorator.OWN)
 
 
 def _text_digest(node: UnitNode, classify: Callable[[ast.expr], Decorator]) -> str:
@@ -192,16 +203,17 @@ def _make_class(cls: type) -> Unit:
         warning = f"The source of class {name} that is running cannot be had; its members count as they are."
         said = () if is_made_of_fields(cls) else (warning,)
         return Unit(name, module, filename, 0, "members", canonical_hash(["members"]), warnings=said)
-    variables = methods[0].__globals__ if methods else _module_variables(module)
+    classify = _classifier(methods[0].__globals__ if methods else _module_variables(module), {})
     return Unit(
         name,
         module,
         filename,
         found.line,
         "source",
-        _text_digest(found.node, _classifier(variables, {})),
+        _text_digest(found.node, classify),
         found.text,
         text_digest(found.text),
+        own=_own_decorators(found.node, classify),
         bound=frozenset(_bound_names(found.node)),
     )
 

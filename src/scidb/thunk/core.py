@@ -7,7 +7,6 @@ what is recorded, and when, is the business of whoever saves an output.
 from __future__ import annotations
 
 import functools
-import json
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from scidb.hashing.arguments import Parameters
 from scidb.hashing.fingerprint import fingerprint as fingerprint_of
 from scidb.hashing.fingerprint import snapshot
 from scidb.hashing.inputs import preview
+from scidb.hashing.manifest import SOURCE, Manifest
 from scidb.thunk.binding import resolve, without_history
 from scidb.thunk.cache import ChangingCodeWarning, IgnoreWarning, recall
 from scidb.thunk.call import PipelineThunk
@@ -37,8 +37,8 @@ _READ_ONCE = (Generator, AsyncGenerator, Coroutine, map, filter, zip)
 
 
 def _references(fingerprint: Fingerprint) -> set[tuple[str, bool, str, str]]:
-    units = json.loads(fingerprint.manifest)["units"]
-    return {(unit["name"], unit["how"] == "source", name, token) for unit in units for name, token in unit["refs"]}
+    units = Manifest.read(fingerprint.manifest).units
+    return {(unit.name, unit.how == SOURCE, name, token) for unit in units for name, token in unit.refs}
 
 
 class Thunk:
