@@ -83,7 +83,7 @@ def _git_state(repository: str) -> dict[str, Any] | None:
     # Variables of a hook would point git to another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        said = subprocess.run(
+        said = subprocess.run(  # noqa: S603 - nothing in it comes from elsewhere
             ["git", "-C", repository, *_STATUS],  # noqa: S607 - git is where the user's PATH has it
             capture_output=True,
             env=environment,

@@ -45,10 +45,11 @@ class Exporting(Widening):
     ) -> int:
         """Write the latest values that match into a CSV file, and return how many records they are.
 
-        `exclude` leaves out what is flagged, as in `load`. Each row has the schema keys and version keys of its record. A single value is one row, under the name of
+        Each row has the schema keys and version keys of its record. A single value is one row, under the name of
         the variable; arrays, Series and frames give one row per sample or frame row, numbered by ``row``; dicts
         and lists are JSON. Numbers are written with all their digits, missing ones as nothing. The file is
         replaced at once when it is complete. The database notes path, digest and records, unless it is read-only.
+        `exclude` leaves out what is flagged, as in `load`.
 
         Raises
         ------

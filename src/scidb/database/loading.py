@@ -6,10 +6,12 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from scidb.database.marking import reasons_text
 from scidb.database.querying import Querying
 from scidb.database.selecting import select_rows
 from scidb.exceptions import NotFoundError, SciDBError
 from scidb.records import instances, records_table, values_of
+from scidb.store.columns import column_of
 from scidb.store.model import Latest, Locations, Match, Records
 from scidb.variable import BaseVariable
 
@@ -227,7 +229,7 @@ class Loading(Querying):
             parts.append(chunk.records)
             values += values_of(chunk, cls)
         table = records_table(name, self.schema_keys, parts, values, record_ids=record_ids)
-        return self._with_flags(table, [record for part in parts for record in part], query.match.as_of)
+        return self._with_flags(table, parts, query.match.as_of)
 
     def _load_record(self, record: Record, as_of: Any = None) -> BaseVariable:
         _, cls = self._named(record.variable)
@@ -253,11 +255,16 @@ class Loading(Querying):
         records = [instance._record for instance in found]  # noqa: SLF001 - loaded instances have one
         values = [instance.data for instance in found]
         known = [record for record in records if record]
-        return self._with_flags(records_table(name, self.schema_keys, [known], values), known, self._instant(as_of))
+        return self._with_flags(records_table(name, self.schema_keys, [known], values), [known], self._instant(as_of))
 
-    def _with_flags(self, table: pd.DataFrame, records: Sequence[Record], as_of: str | None) -> pd.DataFrame:
+    def _with_flags(self, table: pd.DataFrame, parts: Sequence[Sequence[Record]], as_of: str | None) -> pd.DataFrame:
         """Add a column of reasons where any of the records is flagged."""
-        if self._info.has_flags and (reasons := self.flags_column(records, as_of)):
+        if not self._info.has_flags:
+            return table
+        ids = [record_id for records in parts for record_id in column_of(records, "record_id")]
+        marks = self.marks_on(ids, as_of)
+        if marks:
+            reasons = [reasons_text(marks.get(record_id, ())) for record_id in ids]
             table["flags" if "flags" not in table else "flagged_as"] = reasons
         return table
 

@@ -14,9 +14,9 @@ from scidb.store.model import Flags, Marks
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scidb.store.model import Mark, Record
+    from scidb.store.model import Mark
 
-__all__ = ["Excluded", "Marking"]
+__all__ = ["Excluded", "Marking", "mark_text", "reasons_text"]
 
 Excluded: TypeAlias = "bool | tuple[str, ...]"
 
@@ -75,11 +75,6 @@ class Marking(Filtering):
         for mark in self._store.find(Marks(ids, reasons)):
             words[mark.record_id][mark_text(mark)] = None
         return {record_id: "; ".join(texts) for record_id, texts in words.items()}
-
-    def flags_column(self, records: Sequence[Record], as_of: str | None) -> list[str] | None:
-        """Return the reasons for which records are flagged, a text each; None when none of them is."""
-        marks = self.marks_on((record.record_id for record in records), as_of)
-        return [reasons_text(marks.get(record.record_id, ())) for record in records] if marks else None
 
 
 def mark_text(mark: Mark) -> str:
