@@ -62,7 +62,7 @@ def states(report: ForEachReport) -> list[str]:
 def test_a_flag_is_said_of_a_value_an_id_or_keys(study: DatabaseManager) -> None:
     """A record is named by a value, by its id or the beginning of it, or by variable and keys, and is one record."""
     value = Raw.load_one(subject=2)
-    for named in (value, value.record_id, (value.record_id or "")[:12]):
+    for named in (value, value.record_id or "", (value.record_id or "")[:12]):
         study.flag(named, BAD)
     study.flag(Raw, BAD, subject=2)
     study.flag("Raw", reason=f"  {BAD} ", subject=2)
@@ -152,13 +152,14 @@ def test_what_is_not_flagged_itself(study: DatabaseManager) -> None:
 def test_descendants_show_the_flag(study: DatabaseManager) -> None:
     """A flag shows on the record and on everything made from it, and on nothing beside (M6a)."""
     study.flag(Raw, BAD, subject=1)
-    for variable, keys, flags in (
+    expected: list[tuple[type[BaseVariable], dict[str, Any], tuple[str, ...]]] = [
         (Raw, {"subject": 1}, (BAD,)),
         (Peak, {"subject": 1}, (BAD,)),
         (Grand, {}, (BAD,)),
         (Raw, {"subject": 2}, ()),
         (Peak, {"subject": 2}, ()),  # its number was recalled from that of subject 1
-    ):
+    ]
+    for variable, keys, flags in expected:
         value = variable.load_one(**keys)
         assert value.flags == flags
         assert (f"flagged: {BAD}" in repr(value)) is bool(flags)
@@ -209,8 +210,8 @@ def test_exclude_leaves_out_what_was_made_from_it(study: DatabaseManager) -> Non
         ([BAD, "noise"], [2, 3], [2]),
         (True, [2, 3], [2]),
     ):
-        assert subjects(Raw.load_all(exclude=exclude)) == raw  # type: ignore[arg-type]
-        assert subjects(Peak.load_all(exclude=exclude)) == peaks  # type: ignore[arg-type]
+        assert subjects(Raw.load_all(exclude=exclude)) == raw
+        assert subjects(Peak.load_all(exclude=exclude)) == peaks
     assert Peak.load_all(as_df=True, exclude=True)["subject"].tolist() == [2]
     assert Peak.load(exclude=True).schema == {"subject": 2}
     assert study.to_dataframe([Peak], exclude=[BAD])["subject"].tolist() == [2, 3]
@@ -245,7 +246,7 @@ def test_a_misspelt_reason_is_said(study: DatabaseManager) -> None:
         Raw.load_one(subject=1, exclude=["only pinned"])
     for exclude in (3, [3], b"x"):
         with pytest.raises(SciDBError, match="reasons"):
-            list(Raw.load_all(exclude=exclude))  # type: ignore[arg-type]
+            list(Raw.load_all(exclude=exclude))
 
 
 def test_exclude_ignores_pins(study: DatabaseManager) -> None:

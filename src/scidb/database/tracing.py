@@ -160,7 +160,7 @@ class Tracing(Iterating):
         if depth is not None and (type(depth) is not int or depth < 0):
             raise SciDBError(f"depth={depth!r}: say how many function calls far, or None for all the way.")
         found = self.find_one_meant(record, version, as_of=as_of, params=params, **metadata)
-        return lineage_graph(self._store, [found], direction, depth)
+        return lineage_graph(self._store, [found], direction, depth, has_flags=self._info.has_flags)
 
     def get_pipeline_structure(self) -> list[dict[str, str]]:
         """Return the current type-level pipeline: source, target, function_name, function_hash, timestamp."""

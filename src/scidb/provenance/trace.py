@@ -9,7 +9,7 @@ from scidb.hashing.listing import SourceCode, read_code
 from scidb.hashing.manifest import Manifest
 from scidb.provenance.graph import LineageGraph, Link, Node
 from scidb.records import place, version_keys_of
-from scidb.store.model import Entries, Environments, Match, Sources, TraceQuery
+from scidb.store.model import Entries, Environments, Marks, Match, Sources, TraceQuery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -144,20 +144,28 @@ def derived_from(store: Store, record: Record) -> list[dict[str, Any]]:
 
 
 def lineage_graph(
-    store: Store, records: Sequence[Record], direction: Literal["up", "down"] = "up", depth: int | None = None
+    store: Store,
+    records: Sequence[Record],
+    direction: Literal["up", "down"] = "up",
+    depth: int | None = None,
+    *,
+    has_flags: bool = False,
 ) -> LineageGraph:
-    """Return the graph of everything up- or downstream of some records."""
+    """Return the graph of everything up- or downstream of some records; with flags, if there are any."""
     if direction == "up":  # through the call of this very entry, since a newer one may have another
         query = TraceQuery(call_ids=tuple(record.call_id for record in records if record.call_id), depth=depth)
     else:
         query = TraceQuery(tuple(record.record_id for record in records), direction, depth)
     trace = store.trace(query)
     drawing = _Drawing({call.call_id for call in trace.calls})
+    shown = (*records, *trace.records)
+    for mark in store.find(Marks(tuple({record.record_id for record in shown}))) if has_flags else ():
+        drawing.flags.setdefault(mark.record_id, {})[mark.reason] = None
     for record in records if direction == "up" else trace.records:
         drawing.link(record.call_id, record.record_id)
     for call in trace.calls:
         drawing.add_call(call)
-    drawing.add_records((*records, *trace.records), direction)
+    drawing.add_records(shown, direction)
     return LineageGraph(
         roots=tuple(record.record_id for record in records),
         nodes=tuple(drawing.nodes.values()),
@@ -172,6 +180,7 @@ class _Drawing:
     def __init__(self, calls: set[str]) -> None:
         self.nodes: dict[str, Node] = {}
         self.links: dict[Link, None] = {}
+        self.flags: dict[str, dict[str, None]] = {}
         self._calls = calls
 
     def link(self, call: str | None, target: str, name: str = "") -> None:
@@ -197,7 +206,7 @@ class _Drawing:
         reached = {link.target for link in self.links}
         for record in records:
             cut = direction == "up" and record.call_id is not None and record.record_id not in reached
-            self.nodes[record.record_id] = _record_node(record, cut=cut)
+            self.nodes[record.record_id] = _record_node(record, self.flags.get(record.record_id, ()), cut=cut)
 
 
 def _input_node(call: Call, number: int, origin: CallInput) -> Node:
@@ -209,9 +218,11 @@ def _input_node(call: Call, number: int, origin: CallInput) -> Node:
     return Node(f"{call.call_id}:{number}", "constant", origin.value_repr or origin.type_name or "?", {})
 
 
-def _record_node(record: Record, *, cut: bool) -> Node:
+def _record_node(record: Record, flags: Iterable[str], *, cut: bool) -> Node:
     where = place({**record.schema, **version_keys_of(record)})
     details = {"record_id": record.record_id, "timestamp": record.timestamp, "variable": record.variable}
+    if flags:
+        details["flags"] = "; ".join(flags)
     return Node(record.record_id, "record", f"{record.variable} ({where})", details, cut)
 
 
