@@ -38,9 +38,7 @@ def lineage(
     settings = settings_of(ctx, db, as_json)
     with open_for_reading(settings) as database:
         record = one_record(database, words)
-        graph = database.get_lineage_graph(
-            record.variable, record.record_id, direction="down" if down else "up", depth=depth
-        )
+        graph = database.get_lineage_graph(record, direction="down" if down else "up", depth=depth)
     if settings.as_json:
         print_json_lines([graph.to_dict()])
         return

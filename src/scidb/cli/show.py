@@ -33,7 +33,7 @@ def show(
     with open_for_reading(settings) as database:
         record = one_record(database, words, as_of)
         value = database.load_by_record_id(record.record_id).data
-        made = database.get_provenance(record.variable, record.record_id, as_of=as_of)
+        made = database.get_provenance(record)
         units = _units(database, record)
     if settings.as_json:
         print_json_lines([_json(record, value, units, made)])

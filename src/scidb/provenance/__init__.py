@@ -2,7 +2,7 @@
 
 from scidb.provenance.graph import LineageGraph, Link, Node
 from scidb.provenance.status import GREEN, STATES, Reason, RecordStatus, RollUp, Status
-from scidb.provenance.trace import derived_from, lineage_graph, provenance_of
+from scidb.provenance.trace import derived_from, lineage_graph, provenance_of, source_of
 from scidb.provenance.why import Explanation, explanation_of, status_of
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "explanation_of",
     "lineage_graph",
     "provenance_of",
+    "source_of",
     "status_of",
 ]
