@@ -23,6 +23,7 @@ from scidb.exceptions import (
     did_you_mean,
 )
 from scidb.store.labels import check_group, check_tag, not_in_group
+from scidb.store.memory_memo import invalidate
 from scidb.store.memory_queries import answer, walk
 from scidb.store.memory_state import Payload, State
 from scidb.store.model import (
@@ -33,6 +34,8 @@ from scidb.store.model import (
     Failed,
     Failure,
     Grouped,
+    Hit,
+    Invalidated,
     KeyAdded,
     KeyTyped,
     Renamed,
@@ -301,7 +304,7 @@ def _chunks(state: State, records: list[Record]) -> Iterator[Chunk]:
 # ------------------------------------------------------------------ events
 
 
-def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901 - one case for each kind of event
+def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901, PLR0912 - one case for each kind of event
     match event:
         case KeyAdded():
             _add_key(state, event)
@@ -326,6 +329,10 @@ def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901 - one 
             _regroup(state, event)
         case Exported(path, sha256, record_ids, user_id):
             state.exports.append(Export(path, sha256, stamp, user_id, tuple(record_ids)))
+        case Invalidated():
+            invalidate(state, event, stamp)
+        case Hit():
+            state.hits.append((event, stamp))
 
 
 def _add_key(state: State, event: KeyAdded) -> None:

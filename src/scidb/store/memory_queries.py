@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnsupportedOperationError
 from scidb.store.memory_filters import where_it_holds
+from scidb.store.memory_memo import find_invalidations, find_memo_entries, find_results
 from scidb.store.model import (
     Change,
     Changes,
@@ -22,12 +23,15 @@ from scidb.store.model import (
     Forms,
     Group,
     Groups,
+    Invalidations,
     Latest,
     Level,
     Levels,
     Location,
     Locations,
+    MemoEntries,
     Records,
+    Results,
     Runs,
     Sources,
     Tags,
@@ -76,6 +80,12 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
             return list(state.exports)
         case Sources(function_hashes=hashes):
             return [state.sources[name] for name in dict.fromkeys(hashes) if name in state.sources]
+        case Results():
+            return find_results(state, query)
+        case Invalidations():
+            return find_invalidations(state, query)
+        case MemoEntries():
+            return find_memo_entries(state, query)
     raise UnsupportedOperationError(f"The memory store cannot answer a {type(query).__name__}.")
 
 

@@ -13,7 +13,20 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scidb.store.model import Call, Edge, Export, Failure, Record, Run, SchemaKey, Source, Tag, TypeInfo
+    from scidb.store.model import (
+        Call,
+        Edge,
+        Export,
+        Failure,
+        Hit,
+        Invalidation,
+        Record,
+        Run,
+        SchemaKey,
+        Source,
+        Tag,
+        TypeInfo,
+    )
 
 __all__ = ["Payload", "State"]
 
@@ -45,6 +58,8 @@ class State:
     sources: dict[str, Source] = field(default_factory=dict)
     environments: dict[str, str] = field(default_factory=dict)
     tags: dict[str, Tag] = field(default_factory=dict)
+    invalidations: list[Invalidation] = field(default_factory=list)
+    hits: list[tuple[Hit, str]] = field(default_factory=list)  # each with its instant
 
     def copy(self) -> State:
         """Return a state whose containers are its own; what they hold is frozen."""

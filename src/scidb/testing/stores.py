@@ -20,6 +20,7 @@ from scidb.testing.store_suite.labelling import ChangingCases, GroupCases, TagCa
 from scidb.testing.store_suite.matching import MatchingCases, OrderCases
 from scidb.testing.store_suite.payloads import PayloadCases
 from scidb.testing.store_suite.refusing import RefusingCases
+from scidb.testing.store_suite.remembering import MemoCases
 from scidb.testing.store_suite.renaming import RenamingCases
 from scidb.testing.store_suite.saving import SavingCases
 from scidb.testing.store_suite.sharing import SharingCases
@@ -44,6 +45,7 @@ class StoreTests(
     TagCases,
     GroupCases,
     ChangingCases,
+    MemoCases,
     SharingCases,
 ):
     """Every case that a store has to pass.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scidb.exceptions import NotFoundError, SchemaKeyError
 from scidb.store.duck.annotations import group_variables, tag_instant
 from scidb.store.duck.insert import insert_missing, insert_rows
+from scidb.store.duck.memo import add_hits, invalidate
 from scidb.store.duck.sql import Condition, quote
 from scidb.store.duck.state import Memory, layout_table
 from scidb.store.duck.tables import TABLES, add_key_column, check_new_key
@@ -21,6 +22,8 @@ from scidb.store.model import (
     Failed,
     Failure,
     Grouped,
+    Hit,
+    Invalidated,
     KeyAdded,
     KeyTyped,
     Renamed,
@@ -61,12 +64,15 @@ def apply_events(connection: Connection, draft: State, events: Sequence[Event], 
                 tag_instant(connection, event, stamp)
             case Grouped() | Ungrouped():
                 group_variables(connection, draft, event)
-            case RunStarted() | RunEnded() | Failed() | SourceSeen() | Exported():
+            case Invalidated():
+                invalidate(connection, draft, event, stamp)
+            case RunStarted() | RunEnded() | Failed() | SourceSeen() | Exported() | Hit():
                 continue
     _add_runs(connection, events, stamp)
     _add_failures(connection, events, stamp)
     _add_sources(connection, events)
     _add_exports(connection, events, stamp)
+    add_hits(connection, events, stamp)
 
 
 # ------------------------------------------------------------------ schema keys

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from scidb.store.model.memo import Hit, Invalidated
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -164,6 +166,8 @@ Event: TypeAlias = (
     | Grouped
     | Ungrouped
     | Exported
+    | Invalidated
+    | Hit
 )
 
 
