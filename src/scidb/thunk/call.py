@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnhashableValueError
 from scidb.hashing.arguments import own_classes
-from scidb.hashing.ids import inputs_hash, lineage_id, new_call_id, uncacheable_id
+from scidb.hashing.ids import computation_ids, new_call_id, uncacheable_id
 from scidb.hashing.inputs import CallInput, Input, preview
 from scidb.thunk.binding import tracked_in
 from scidb.thunk.output import ThunkOutput
@@ -15,7 +14,6 @@ from scidb.thunk.output import ThunkOutput
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from scidb.hashing.ids import Form
     from scidb.thunk.core import Thunk
 
 __all__ = ["PipelineThunk"]
@@ -35,6 +33,8 @@ class PipelineThunk:
     ----------
     lineage_id
         The identity of the computation: code and inputs by content. Equal ids mean equal results.
+    inputs_hash
+        The identity of the inputs apart from the code.
     call_id
         The identity of this execution or recall alone.
     uncacheable
@@ -77,10 +77,10 @@ class PipelineThunk:
         self.recalled_hashes: Sequence[str | None] = ()
         self.uncacheable = thunk.uncacheable_reason(self.fingerprint)
         self.input_identities = {name: self._identify(name, value) for name, value in self.inputs.items()}
-        forms = self._forms()
-        self.lineage_id = (
-            lineage_id(self.fingerprint.hash, forms, thunk.n_outputs) if self.uncacheable is None else uncacheable_id()
-        )
+        forms = {name: identity.form for name, identity in self.input_identities.items()}
+        self.lineage_id, self.inputs_hash = computation_ids(self.fingerprint.hash, forms, thunk.declared)
+        if self.uncacheable is not None:
+            self.lineage_id = uncacheable_id()
 
     def _identify(self, name: str, value: object) -> Input:
         try:
@@ -91,14 +91,6 @@ class PipelineThunk:
             origins = [item.origin(name) for item in _outputs_in(name, value)]
             unknown = CallInput(name, "constant", value_repr=preview(value))
             return Input(["uncacheable", uncacheable_id()], tuple(origins) or (unknown,))
-
-    def _forms(self) -> dict[str, Form]:
-        return {name: identity.form for name, identity in self.input_identities.items()}
-
-    @functools.cached_property
-    def inputs_hash(self) -> str:
-        """The identity of the inputs apart from the code."""
-        return inputs_hash(self._forms())
 
     @property
     def is_complete(self) -> bool:

@@ -20,6 +20,7 @@ from scidb.exceptions import OutputCountError, UncacheableWarning, UnsupportedVa
 from scidb.hashing.arguments import Parameters
 from scidb.hashing.fingerprint import fingerprint as fingerprint_of
 from scidb.hashing.fingerprint import snapshot
+from scidb.hashing.ids import GENERATED
 from scidb.hashing.inputs import preview
 from scidb.thunk.binding import resolve, without_history
 from scidb.thunk.cache import ChangingCodeWarning, IgnoreWarning, recall
@@ -124,6 +125,11 @@ class Thunk:
         self._lock = threading.Lock()
         # What runs is what was imported, also when the file is edited before the first call.
         snapshot(function)
+
+    @property
+    def declared(self) -> int | str:
+        """The declared form of the outputs, as it enters the identity of a call."""
+        return GENERATED if self.generates_file else self.n_outputs
 
     @property
     def name(self) -> str:
