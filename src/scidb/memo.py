@@ -87,6 +87,9 @@ def complete(result: Result) -> Known | None:
     lineage_id = result.computation.lineage_id
     if result.computation.kind == "generated":
         return Known(lineage_id, (), result.call_id)
+    if len(result.records) == 1 and result.computation.outputs == "1":  # most are, and a hit is counted in microseconds
+        record = result.records[0]
+        return Known(lineage_id, result.records, record.call_id) if _answers(record, 0) else None
     declared = json.loads(result.computation.outputs)
     expected = range(declared[1] if isinstance(declared, list) else int(declared))
     calls: dict[str | None, dict[int, Record]] = {}
@@ -103,6 +106,10 @@ def complete(result: Result) -> Known | None:
         return None
     records = tuple(next(iter(contents[number].values())) for number in expected)
     return Known(lineage_id, records, records[0].call_id)
+
+
+def _answers(record: Record, number: int) -> bool:
+    return record.output_num == number and is_recallable(record)
 
 
 class Values:

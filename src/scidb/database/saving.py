@@ -233,7 +233,7 @@ class Saving(Core):
 
     def _call_of(self, call: PipelineThunk) -> Call:
         declared = call.thunk.declared
-        outputs = ["unpack", len(call.outputs)] if declared == "unpack" else declared
+        outputs = ["unpack", call.n_returned] if declared == "unpack" else declared
         kind = "generated" if call.thunk.generates_file else "value"
         return Call(
             call_id=call.call_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnhashableValueError
@@ -35,14 +36,12 @@ class PipelineThunk:
         The identity of the computation: code and inputs by content. Equal ids mean equal results.
     inputs_hash
         The identity of the inputs apart from the code.
-    call_id
-        The identity of this execution or recall alone.
     uncacheable
         Why this call can never be recognised again, or None; its lineage_id then matches nothing.
     own_classes
         Classes of the user's own among the arguments; their code is part of the fingerprint.
-    outputs
-        The results, filled in when the call has ended.
+    n_returned
+        How many results there were when the call had ended.
     seconds
         How long the function ran; None for a recalled or incomplete call.
     recalled_from
@@ -69,8 +68,8 @@ class PipelineThunk:
         self.inputs = dict(inputs)
         self.own_classes = own_classes(self.inputs.values(), unwrap=thunk.unwrap)
         self.fingerprint = thunk.fingerprint(self.own_classes)
-        self.call_id = new_call_id()
-        self.outputs: tuple[ThunkOutput, ...] = ()
+        self._outputs: tuple[weakref.ref[ThunkOutput], ...] = ()
+        self.n_returned = 0
         self.was_cached = False
         self.seconds: float | None = None
         self.recalled_from: str | None = None
@@ -93,6 +92,20 @@ class PipelineThunk:
             return Input(["uncacheable", uncacheable_id()], tuple(origins) or (unknown,))
 
     @property
+    def call_id(self) -> str:
+        """The identity of this execution or recall alone; made when first asked for, once for all threads."""
+        known: dict[str, Any] = self.__dict__
+        return str(known.get("_call_id") or known.setdefault("_call_id", new_call_id()))
+
+    @property
+    def outputs(self) -> tuple[ThunkOutput, ...]:
+        """The results, in their order, as far as somebody holds them.
+
+        The call does not: each result holds its call, and in a circle a large value would outlive its last use.
+        """
+        return tuple(output for reference in self._outputs if (output := reference()) is not None)
+
+    @property
     def is_complete(self) -> bool:
         """Whether every argument has its value, so that the function can run."""
         return all(item.is_complete for name, value in self.inputs.items() for item in _outputs_in(name, value))
@@ -107,11 +120,12 @@ class PipelineThunk:
         """Fill in the outputs, and return them in the form in which the thunk declares them."""
         self.was_cached = was_cached
         known = self.recalled_hashes if was_cached and self.recalled_hashes else [None] * len(values)
-        self.outputs = tuple(
+        outputs = tuple(
             ThunkOutput(self, i, value, is_complete=is_complete, returned_hash=content)
             for i, (value, content) in enumerate(zip(values, known, strict=True))
         )
-        return self.outputs[0] if self.thunk.n_outputs == 1 else self.outputs
+        self._outputs, self.n_returned = tuple(map(weakref.ref, outputs)), len(outputs)
+        return outputs[0] if self.thunk.n_outputs == 1 else outputs
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={preview(value, 20)}" for name, value in self.inputs.items())
