@@ -37,7 +37,8 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def states(db: DatabaseManager, *variables: Any, **keys: Any) -> dict[str, int]:
     """Return how many results are in which state."""
-    return dict(db.status(list(variables) or None, **keys).counts)
+    counts: dict[str, int] = {**db.status(list(variables) or None, **keys).counts}
+    return counts
 
 
 def at(db: DatabaseManager, variable: type[BaseVariable], **keys: Any) -> RecordStatus:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import NotFoundError, SchemaKeyError
 from scidb.store.duck.annotations import group_variables, tag_instant
 from scidb.store.duck.flags import add_flags
 from scidb.store.duck.insert import insert_missing, insert_rows
+from scidb.store.duck.memo import add_hits, invalidate
 from scidb.store.duck.sql import Condition, quote
 from scidb.store.duck.state import Memory, layout_table
 from scidb.store.duck.tables import TABLES, add_key_column, check_new_key
@@ -23,8 +24,8 @@ from scidb.store.model import (
     Exported,
     Failed,
     Failure,
-    Flagged,
     Grouped,
+    Invalidated,
     KeyAdded,
     KeyTyped,
     Renamed,
@@ -35,13 +36,12 @@ from scidb.store.model import (
     Source,
     SourceSeen,
     Tagged,
-    Unflagged,
     Ungrouped,
 )
 from scidb.store.names import check_no_version_key, check_renaming, renamed_now
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import State
@@ -51,30 +51,16 @@ __all__ = ["apply_events", "find_environments", "find_exports", "find_failures",
 
 
 def apply_events(connection: Connection, draft: State, events: Sequence[Event], stamp: str) -> None:
-    """Store the events of a batch in their order."""
+    """Store the events of a batch in their order; those that change nothing else together, a statement a kind."""
     for event in events:
-        match event:
-            case KeyAdded():
-                _add_key(connection, draft, event)
-            case KeyTyped():
-                _type_key(connection, draft, event)
-            case Renamed():
-                _rename(connection, draft, event, stamp)
-            case EnvironmentSeen(environment_id, description):
-                insert_missing(connection, TABLES["_environments"], [(environment_id, description)])
-            case Tagged():
-                tag_instant(connection, event, stamp)
-            case Grouped() | Ungrouped():
-                group_variables(connection, draft, event)
-            case Accepted(name, old, new, reason, user):
-                insert_rows(connection, TABLES["_accepted"], [(name, old, new, reason, stamp, user)])
-            case RunStarted() | RunEnded() | Failed() | SourceSeen() | Exported() | Flagged() | Unflagged():
-                continue
+        if (apply := _APPLIERS.get(type(event))) is not None:
+            apply(connection, draft, event, stamp)
     _add_runs(connection, events, stamp)
     _add_failures(connection, events, stamp)
     _add_sources(connection, events)
     _add_exports(connection, events, stamp)
     add_flags(connection, draft, events, stamp)
+    add_hits(connection, events, stamp)
 
 
 # ------------------------------------------------------------------ schema keys
@@ -334,3 +320,28 @@ def find_sources(connection: Connection, query: Sources) -> list[Source]:
         for function_hash in dict.fromkeys(query.function_hashes)
         if function_hash in functions
     ]
+
+
+# ------------------------------------------------------------------ what is stored one by one
+
+
+def _note_environment(connection: Connection, event: EnvironmentSeen) -> None:
+    insert_missing(connection, TABLES["_environments"], [(event.environment_id, event.description)])
+
+
+def _accept(connection: Connection, event: Accepted, stamp: str) -> None:
+    row = event.function_name, event.old_hash, event.new_hash, event.reason, stamp, event.user_id
+    insert_rows(connection, TABLES["_accepted"], [row])
+
+
+_APPLIERS: Final[dict[type, Callable[[Connection, State, Any, str], None]]] = {
+    KeyAdded: lambda connection, draft, event, _: _add_key(connection, draft, event),
+    KeyTyped: lambda connection, draft, event, _: _type_key(connection, draft, event),
+    Renamed: _rename,
+    EnvironmentSeen: lambda connection, _, event, __: _note_environment(connection, event),
+    Tagged: lambda connection, _, event, stamp: tag_instant(connection, event, stamp),
+    Grouped: lambda connection, draft, event, _: group_variables(connection, draft, event),
+    Ungrouped: lambda connection, draft, event, _: group_variables(connection, draft, event),
+    Accepted: lambda connection, _, event, stamp: _accept(connection, event, stamp),
+    Invalidated: invalidate,
+}
