@@ -37,8 +37,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def states(db: DatabaseManager, *variables: Any, **keys: Any) -> dict[str, int]:
     """Return how many results are in which state."""
-    counts: dict[str, int] = {**db.status(list(variables) or None, **keys).counts}
-    return counts
+    return {str(state): count for state, count in db.status(list(variables) or None, **keys).counts.items()}
 
 
 def at(db: DatabaseManager, variable: type[BaseVariable], **keys: Any) -> RecordStatus:
