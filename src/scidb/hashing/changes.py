@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
 
 from scidb.hashing.astdiff import EditKind
 from scidb.hashing.manifest import SOURCE, Manifest
@@ -232,7 +232,7 @@ def _arrow(before: str | None, after: str | None) -> str:
 
 
 def _edited(kind: str, before: str | None, after: str | None) -> str:
-    what = "decorator or its argument" if kind == "decorator" else kind
+    what = "decorator argument" if kind == "argument" else kind
     if kind == "order":
         return f"moved: {after}"
     if before is None:
@@ -240,9 +240,7 @@ def _edited(kind: str, before: str | None, after: str | None) -> str:
     return f"{what} removed: {before}" if after is None else f"{what} {before} -> {after}"
 
 
-_EDITS: Final = frozenset({
-    "constant", "name", "parameter", "operator", "expression", "statement", "order", "annotation", "decorator",
-})  # fmt: skip
+_EDITS: Final = frozenset(get_args(EditKind))
 _SENTENCES: Final[Mapping[str, str]] = {
     "value": "value {name} read by {function}: {arrow}",
     "default": "{name} of {function}: {arrow}",
