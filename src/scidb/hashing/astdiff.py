@@ -133,7 +133,7 @@ class _Comparison:
         return found
 
     def _annotation(self, new: Any, left: ast.expr | None, right: ast.expr | None) -> list[Edit]:
-        if not new.decorator_list or self._dumped(left) == self._dumped(right):
+        if not getattr(new, "decorator_list", ()) or self._dumped(left) == self._dumped(right):
             return []
         return [_shown("annotation", left, right, _line(right, new.lineno))]
 

@@ -220,6 +220,7 @@ def _sentence(change: CodeChange) -> str:
         function=change.function,
         line=line,
         arrow=_arrow(*sides),
+        known=_known(*sides),
         only=change.before if change.after is None else change.after,
         reaches="no longer reaches" if change.after is None else "now also reaches",
     )
@@ -229,6 +230,13 @@ def _arrow(before: str | None, after: str | None) -> str:
     if before == after:
         return f"another one, which also shows as {after}"
     return f"{'nothing' if before is None else before} -> {'nothing' if after is None else after}"
+
+
+def _known(before: str | None, after: str | None) -> str:
+    """Say of code by what it is known, where that is not its text on both sides."""
+    if before == after:
+        return "" if after == SOURCE else f" ({after})"
+    return f" ({before} -> {after})"
 
 
 def _edited(kind: str, before: str | None, after: str | None) -> str:
@@ -248,7 +256,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "state": "{name} of {function}: {arrow}",
     "item": "{name} of {function}: {arrow}",
     "reach": "{reaches} {only}{line}",
-    "code": "code of {function} changed{line} ({arrow})",
+    "code": "code of {function} changed{line}{known}",
     "shape": "what {function}() reads is shared in another way: one object is now several, or several are one",
     "version": "{name} {arrow}",
     "policy": "version of {name} {arrow}, which counts by the policy for it",
