@@ -114,7 +114,10 @@ def test_a_version_that_stands_for_code_is_the_reason(study: Study) -> None:
 
 def test_a_changed_class_of_an_argument_is_the_reason(study: Study) -> None:
     """M4: the class of an argument counts at call time, and a change in it is named like any other."""
-    text = "from dataclasses import dataclass\nfrom scidb import thunk\n@dataclass\nclass Model:\n    def apply(self, x): return x * {}\n@thunk\ndef f(model): return 0"
+    text = (
+        "from dataclasses import dataclass\nfrom scidb import thunk\n@dataclass\nclass Model:\n"
+        "    def apply(self, x): return x * {}\n@thunk\ndef f(model): return 0"
+    )
     made = []
     for factor in (1, 2):
         module = study.load(text.format(factor))
