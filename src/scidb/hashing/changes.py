@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
 
 from scidb.hashing.astdiff import EditKind
 from scidb.hashing.manifest import SOURCE, Manifest
@@ -220,6 +220,7 @@ def _sentence(change: CodeChange) -> str:
         function=change.function,
         line=line,
         arrow=_arrow(*sides),
+        known=_known(*sides),
         only=change.before if change.after is None else change.after,
         reaches="no longer reaches" if change.after is None else "now also reaches",
     )
@@ -231,8 +232,15 @@ def _arrow(before: str | None, after: str | None) -> str:
     return f"{'nothing' if before is None else before} -> {'nothing' if after is None else after}"
 
 
+def _known(before: str | None, after: str | None) -> str:
+    """Say of code by what it is known, where that is not its text on both sides."""
+    if before == after:
+        return "" if after == SOURCE else f" ({after})"
+    return f" ({before} -> {after})"
+
+
 def _edited(kind: str, before: str | None, after: str | None) -> str:
-    what = "decorator or its argument" if kind == "decorator" else kind
+    what = "decorator argument" if kind == "argument" else kind
     if kind == "order":
         return f"moved: {after}"
     if before is None:
@@ -240,9 +248,7 @@ def _edited(kind: str, before: str | None, after: str | None) -> str:
     return f"{what} removed: {before}" if after is None else f"{what} {before} -> {after}"
 
 
-_EDITS: Final = frozenset({
-    "constant", "name", "parameter", "operator", "expression", "statement", "order", "annotation", "decorator",
-})  # fmt: skip
+_EDITS: Final = frozenset(get_args(EditKind))
 _SENTENCES: Final[Mapping[str, str]] = {
     "value": "value {name} read by {function}: {arrow}",
     "default": "{name} of {function}: {arrow}",
@@ -250,7 +256,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "state": "{name} of {function}: {arrow}",
     "item": "{name} of {function}: {arrow}",
     "reach": "{reaches} {only}{line}",
-    "code": "code of {function} changed{line} ({arrow})",
+    "code": "code of {function} changed{line}{known}",
     "shape": "what {function}() reads is shared in another way: one object is now several, or several are one",
     "version": "{name} {arrow}",
     "policy": "version of {name} {arrow}, which counts by the policy for it",
