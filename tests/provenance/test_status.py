@@ -37,7 +37,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def states(db: DatabaseManager, *variables: Any, **keys: Any) -> dict[str, int]:
     """Return how many results are in which state."""
-    return dict(db.status(list(variables) or None, **keys).counts)
+    return {str(state): count for state, count in db.status(list(variables) or None, **keys).counts.items()}
 
 
 def at(db: DatabaseManager, variable: type[BaseVariable], **keys: Any) -> RecordStatus:
@@ -280,7 +280,7 @@ def test_a_long_chain() -> None:
 
     assert last.state == "input changed"
     assert len(last.reasons[0].path) == len(calls)
-    assert "another value" in explained.splitlines()[-1]
+    assert "another value" in explained
 
 
 # ---------------------------------------------------------------- files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scidb.provenance.code_now import Codes
 from scidb.provenance.configured import configurations
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from scidb.store.protocol import Store
 
 __all__ = ["Explanation", "explanation_of", "status_of"]
+
+_DEEPEST: Final = 12  # steps that are still drawn further in
 
 
 def status_of(store: Store, match: Match, root_folder: Path | None = None) -> Status:
@@ -111,7 +113,7 @@ class Explanation:
 def _reason_lines(reason: Reason) -> Iterator[str]:
     """Yield a reason and what is behind it, each step further in, with the code at the end of the way."""
     for depth, step in enumerate(reason.path):
-        indent = "  " * (depth + 1)
+        indent = "  " * min(depth + 1, _DEEPEST)
         because = "because " if depth else ""
         yield f"{indent}{because}{step.message}"
         for diff in step.diffs:
