@@ -32,6 +32,7 @@ from scidb.exceptions import (
     did_you_mean,
 )
 from scidb.hashing import ids
+from scidb.memo import Memo
 from scidb.records import class_named, instant
 from scidb.registry import known_classes
 from scidb.store.labels import listed, looks_like_an_instant
@@ -66,6 +67,7 @@ class Core:
             raise SciDBError(f"lineage_mode={lineage_mode!r}: use 'strict' or 'ephemeral'.")
         self._store = store
         self._lineage_mode = lineage_mode
+        self._memo = Memo(store)
         self._types = {info.name: info for info in store.types()}
         self._environment: EnvironmentSeen | None = None
         self._environment_is_noted = False

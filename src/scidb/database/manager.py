@@ -45,6 +45,7 @@ class DatabaseManager(Judging):
         """Release this handle; if this is the default database of the process, there is none afterwards."""
         if current.default() is self:
             current.set_default(None)
+        self._memo.hits.write()
         self._store.close()
 
     def __enter__(self) -> Self:

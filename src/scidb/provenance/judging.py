@@ -165,6 +165,7 @@ class Judge:
             return verdict
         code = self._codes.of(call.computation)
         self._check_code(verdict, call, code)
+        self._check_set_aside(verdict, call, entry, code)
         self._check_inputs(verdict, call, entry)
         if entry is not None:
             self._check_defaults(verdict, call, entry, code)
@@ -192,6 +193,16 @@ class Judge:
         if call.computation.lineage_id.startswith(UNCACHEABLE):
             message = f"calls of {name} cannot be recognised, because an argument or the code is not fully known"
             verdict.add("code not checked", "unchecked", message, name)
+
+    def _check_set_aside(self, verdict: _Verdict, call: Call, entry: Record | None, code: CodeNow) -> None:
+        """Note that somebody set the result aside; that outweighs that a change of its code was accepted."""
+        codes = {call.computation.function_hash, *(one.new_hash for one in code.accepted)}
+        made = entry.timestamp if entry is not None else call.timestamp
+        aside = self._facts.set_aside(call.computation, codes, made)
+        if aside is not None:
+            why = f": {aside.reason}" if aside.reason else ""
+            message = f"results of {_called(call)} were set aside{why} ({aside.user_id}, {aside.timestamp[:10]})"
+            verdict.add("invalidated", "invalidated", message, _called(call))
 
     @staticmethod
     def _add_change(verdict: _Verdict, state: State, kind: ReasonKind, message: str, name: str, code: CodeNow) -> None:

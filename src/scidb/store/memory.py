@@ -23,6 +23,7 @@ from scidb.exceptions import (
     did_you_mean,
 )
 from scidb.store.labels import check_group, check_tag, not_in_group
+from scidb.store.memory_memo import invalidate
 from scidb.store.memory_queries import answer, walk
 from scidb.store.memory_state import Payload, State
 from scidb.store.model import (
@@ -36,6 +37,8 @@ from scidb.store.model import (
     Failure,
     Flagged,
     Grouped,
+    Hit,
+    Invalidated,
     KeyAdded,
     KeyTyped,
     Renamed,
@@ -340,6 +343,10 @@ def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901, PLR09
             state.acceptances.append(Acceptance(name, old_hash, new_hash, reason, stamp, user_id))
         case Flagged() | Unflagged():
             state.flags.append((stamp, event))
+        case Invalidated():
+            invalidate(state, event, stamp)
+        case Hit():
+            state.hits.append((event, stamp))
 
 
 def _add_key(state: State, event: KeyAdded) -> None:

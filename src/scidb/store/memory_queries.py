@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from scidb.exceptions import UnsupportedOperationError
 from scidb.store.memory_filters import where_it_holds
 from scidb.store.memory_flags import find_flags, find_marks, left_out
+from scidb.store.memory_memo import find_invalidations, find_memo_entries, find_results
 from scidb.store.model import (
     Acceptances,
     Calls,
@@ -31,13 +32,16 @@ from scidb.store.model import (
     Forms,
     Group,
     Groups,
+    Invalidations,
     Latest,
     Level,
     Levels,
     Location,
     Locations,
     Marks,
+    MemoEntries,
     Records,
+    Results,
     Runs,
     Sources,
     Tags,
@@ -103,6 +107,12 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
         case Environments(environment_ids=ids):
             known = state.environments
             return [Environment(name, known[name]) for name in dict.fromkeys(ids) if name in known]
+        case Results():
+            return find_results(state, query)
+        case Invalidations():
+            return find_invalidations(state, query)
+        case MemoEntries():
+            return find_memo_entries(state, query)
     raise UnsupportedOperationError(f"The memory store cannot answer a {type(query).__name__}.")
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         Export,
         Failure,
         Flagged,
+        Hit,
+        Invalidation,
         Record,
         Run,
         SchemaKey,
@@ -61,6 +63,8 @@ class State:
     tags: dict[str, Tag] = field(default_factory=dict)
     acceptances: list[Acceptance] = field(default_factory=list)
     flags: list[tuple[str, Flagged | Unflagged]] = field(default_factory=list)  # with the instant of each
+    invalidations: list[Invalidation] = field(default_factory=list)
+    hits: list[tuple[Hit, str]] = field(default_factory=list)  # each with its instant
 
     def copy(self) -> State:
         """Return a state whose containers are its own; what they hold is frozen."""

@@ -22,6 +22,7 @@ from scidb.testing.store_suite.labelling import ChangingCases, GroupCases, TagCa
 from scidb.testing.store_suite.matching import MatchingCases, OrderCases
 from scidb.testing.store_suite.payloads import PayloadCases
 from scidb.testing.store_suite.refusing import RefusingCases
+from scidb.testing.store_suite.remembering import MemoCases
 from scidb.testing.store_suite.renaming import RenamingCases
 from scidb.testing.store_suite.saving import SavingCases
 from scidb.testing.store_suite.sharing import SharingCases
@@ -48,6 +49,7 @@ class StoreTests(
     GroupCases,
     ChangingCases,
     FlagCases,
+    MemoCases,
     SharingCases,
 ):
     """Every case that a store has to pass.

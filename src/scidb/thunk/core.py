@@ -19,6 +19,7 @@ from scidb.exceptions import OutputCountError, UncacheableWarning, UnsupportedVa
 from scidb.hashing.arguments import Parameters
 from scidb.hashing.fingerprint import fingerprint as fingerprint_of
 from scidb.hashing.fingerprint import snapshot
+from scidb.hashing.ids import GENERATED
 from scidb.hashing.inputs import preview
 from scidb.hashing.manifest import SOURCE, Manifest
 from scidb.hashing.seen import note_seen
@@ -126,6 +127,11 @@ class Thunk:
         # What runs is what was imported, also when the file is edited before the first call.
         snapshot(function)
         note_seen(self)
+
+    @property
+    def declared(self) -> int | str:
+        """The declared form of the outputs, as it enters the identity of a call."""
+        return GENERATED if self.generates_file else self.n_outputs
 
     @property
     def name(self) -> str:

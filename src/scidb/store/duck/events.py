@@ -11,6 +11,7 @@ from scidb.exceptions import NotFoundError, SchemaKeyError
 from scidb.store.duck.annotations import group_variables, tag_instant
 from scidb.store.duck.flags import add_flags
 from scidb.store.duck.insert import insert_missing, insert_rows
+from scidb.store.duck.memo import add_hits, invalidate
 from scidb.store.duck.sql import Condition, quote
 from scidb.store.duck.state import Memory, layout_table
 from scidb.store.duck.tables import TABLES, add_key_column, check_new_key
@@ -25,6 +26,8 @@ from scidb.store.model import (
     Failure,
     Flagged,
     Grouped,
+    Hit,
+    Invalidated,
     KeyAdded,
     KeyTyped,
     Renamed,
@@ -50,7 +53,9 @@ if TYPE_CHECKING:
 __all__ = ["apply_events", "find_environments", "find_exports", "find_failures", "find_runs", "find_sources"]
 
 
-def apply_events(connection: Connection, draft: State, events: Sequence[Event], stamp: str) -> None:
+def apply_events(  # noqa: C901 - one case for each kind of event
+    connection: Connection, draft: State, events: Sequence[Event], stamp: str
+) -> None:
     """Store the events of a batch in their order."""
     for event in events:
         match event:
@@ -68,13 +73,17 @@ def apply_events(connection: Connection, draft: State, events: Sequence[Event], 
                 group_variables(connection, draft, event)
             case Accepted(name, old, new, reason, user):
                 insert_rows(connection, TABLES["_accepted"], [(name, old, new, reason, stamp, user)])
-            case RunStarted() | RunEnded() | Failed() | SourceSeen() | Exported() | Flagged() | Unflagged():
+                draft.has_accepted = True
+            case Invalidated():
+                invalidate(connection, draft, event, stamp)
+            case RunStarted() | RunEnded() | Failed() | SourceSeen() | Exported() | Hit() | Flagged() | Unflagged():
                 continue
     _add_runs(connection, events, stamp)
     _add_failures(connection, events, stamp)
     _add_sources(connection, events)
     _add_exports(connection, events, stamp)
     add_flags(connection, draft, events, stamp)
+    add_hits(connection, events, stamp)
 
 
 # ------------------------------------------------------------------ schema keys

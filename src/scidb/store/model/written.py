@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from scidb.store.model.computed import Accepted
+from scidb.store.model.memo import Hit, Invalidated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -191,6 +192,8 @@ Event: TypeAlias = (
     | Flagged
     | Unflagged
     | Accepted
+    | Invalidated
+    | Hit
 )
 
 
