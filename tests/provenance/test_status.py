@@ -486,3 +486,26 @@ def test_how_it_looks(study: DatabaseManager, project: Project) -> None:
         "variable", "subject", "trial", "function", "state", "reason", "remarks", "record_id",
     }  # fmt: skip
     assert repr(status) == "<Status: 4 code changed, 6 input changed, 4 saved by hand>"
+
+
+def test_results_under_a_filter(db: DatabaseManager) -> None:
+    """What a filter leaves is not asked again: once what it looks at has changed, an average is not checked."""
+    for trial in (1, 2, 3):
+        db.save(Force, 1.0 * trial, subject=1, trial=trial)
+        db.save(Smooth, trial, subject=1, trial=trial)
+
+    def average(x: Any) -> float:
+        return float(sum(x) / len(x))
+
+    for_each(average, {"x": Force}, [Mean], subject=[], db=db, progress=False, where=Smooth < 3)
+    assert states(db, Mean) == {"up to date": 1}
+    db.save(Smooth, 9, subject=1, trial=1)
+    made = at(db, Mean, subject=1)
+    assert (made.state, "the filter Smooth < 3 leaves now was not checked" in made.reason) == ("code not checked", True)
+
+
+def test_library_versions(study: DatabaseManager, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that counts by policy and changed is "library changed"; one that is only recorded is a remark."""
+    project.write("import numpy as np\n\n\ndef smooth(force):\n    return [float(np.sum(x)) for x in force]\n")
+    for_each(project.module.smooth, {"force": Force}, [Smooth], subject=[], trial=[], db=study, progress=False)
+    assert states(study, Smooth) == {"code not checked": 4}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import html
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from scidb.provenance.code_now import Codes
 from scidb.provenance.configured import configurations
@@ -51,8 +52,7 @@ def status_of(store: Store, match: Match, root_folder: Path | None = None) -> St
     found += [
         gap.status() for gap in gaps if is_selected(match, gap.place.variable, gap.place.schema, gap.place.version_keys)
     ]
-    order = {name: number for number, name in enumerate(dict.fromkeys(one.variable for one in found))}
-    return Status(tuple(sorted(found, key=lambda one: order[one.variable])), as_of=match.as_of)
+    return Status(tuple(sorted(found, key=lambda one: one.variable)), as_of=match.as_of)
 
 
 def _judge(store: Store, facts: Facts, as_of: str | None, root_folder: Path | None) -> tuple[Judge, list[Gap]]:
@@ -89,6 +89,15 @@ class Explanation:
         """Whether nothing needs to be done."""
         return self.record.is_green
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            **self.record.to_dict(),
+            "superseded_by": self.superseded_by,
+            "made": self.made,
+            "source_diffs": [str(diff) for reason in self.record.reasons for one in reason.path for diff in one.diffs],
+        }
+
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
@@ -106,8 +115,10 @@ class Explanation:
         for remark in record.remarks:
             yield f"  remark: {remark}"
 
-    def __repr__(self) -> str:
-        return str(self)
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    __repr__ = __str__
 
 
 def _reason_lines(reason: Reason) -> Iterator[str]:
