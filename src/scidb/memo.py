@@ -16,12 +16,23 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scidb.exceptions import NotFoundError, SciDBError
 from scidb.records import class_named, is_recallable, values_of
-from scidb.store.model import Batch, Hit, Invalidations, Match, Records, Results, SetAside
+from scidb.store.acceptances import vouched
+from scidb.store.model import (
+    Acceptances,
+    Batch,
+    Computations,
+    Hit,
+    Invalidations,
+    Match,
+    Records,
+    Results,
+    SetAside,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from scidb.store.model import Chunk, Record, Result
+    from scidb.store.model import Acceptance, Chunk, Record, Result
     from scidb.store.protocol import Store
 
 __all__ = ["Hits", "Known", "Memo", "Sought", "Values", "complete", "hits_of"]
@@ -69,6 +80,30 @@ class Memo:
             known = complete(result)
             if known is not None:
                 found[known.lineage_id] = known
+        unknown = [one for one in sought if one.lineage_id not in found]
+        return {**found, **self._vouched_for(unknown)} if unknown else found
+
+    def _vouched_for(self, sought: Sequence[Sought]) -> dict[str, Known]:
+        """Return what other code gave whose results were accepted as those of this code, the nearest of it."""
+        acceptances = self._store.find(Acceptances())
+        if not acceptances:
+            return {}
+        chains = {code: vouched(acceptances, code) for code in {one.function_hash for one in sought}}
+        codes = tuple(sorted({old for chain in chains.values() for old in chain}))
+        made = {
+            (one.function_hash, one.inputs_hash): one.lineage_id
+            for one in self._store.find(Computations(codes, tuple({one.inputs_hash for one in sought})))
+        }
+        results = {one.computation.lineage_id: one for one in self._store.find(Results(tuple(made.values())))}
+        aside = SetAside.of(self._store.find(Invalidations()))
+        found: dict[str, Known] = {}
+        for one in sought:
+            for old, chain in chains[one.function_hash].items():
+                result = results.get(made.get((old, one.inputs_hash), ""))
+                known = complete(result) if result is not None else None
+                if known is not None and _counts(known, chain, one.lineage_id, aside):
+                    found[one.lineage_id] = replace(known, lineage_id=one.lineage_id)
+                    break
         return found
 
     def set_aside(self, function_hash: str, made: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -76,6 +111,11 @@ class Memo:
         ids = tuple(dict.fromkeys(lineage_id for lineage_id, _ in made))
         aside = SetAside.of(self._store.find(Invalidations(function_hash, ids)))
         return {(one, stamp) for one, stamp in made if not aside.counts(stamp, function_hash, one)}
+
+
+def _counts(known: Known, chain: Sequence[Acceptance], lineage_id: str, aside: SetAside) -> bool:
+    """Say whether none of the codes for which a result is to stand was set aside since it was saved."""
+    return all(aside.counts(record.timestamp, one.new_hash, lineage_id) for one in chain for record in known.records)
 
 
 def complete(result: Result) -> Known | None:

@@ -165,7 +165,11 @@ class Iterating(Memoising):
         for item, call in zip(done, calls, strict=True):
             if item.entries:
                 found = cast("Sequence[Record]", item.entries)
-                again += [replace(record, call_id=call.call_id, user_id=self._user) for record in found]
+                # Other code may have made it, whose results were accepted as those of this one.
+                again += [
+                    replace(record, call_id=call.call_id, lineage_id=item.lineage_id, user_id=self._user)
+                    for record in found
+                ]
             elif run.declared_outputs != ids.GENERATED:
                 pending += self._pending_of(run, item, call, targets)
         self._write(pending, again=again, calls=calls, events=events)

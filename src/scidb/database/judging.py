@@ -6,22 +6,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scidb.database.comparing import Comparing
-from scidb.provenance import explanation_of, status_of
-from scidb.store.model import Record
+from scidb.exceptions import SciDBError
+from scidb.hashing.fingerprint import fingerprint
+from scidb.provenance import explanation_of, outdated_code, status_of
+from scidb.store.model import Acceptances, Accepted, Batch, Record
+from scidb.thunk import Thunk
 from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from os import PathLike
 
     from scidb.database.core import VariableLike
     from scidb.provenance import Explanation, Status
+    from scidb.store.model import Acceptance
 
 __all__ = ["Judging"]
 
 
 class Judging(Comparing):
-    """status and explain."""
+    """status, explain and accept."""
 
     def status(
         self,
@@ -125,3 +129,66 @@ class Judging(Comparing):
         if is_id and isinstance(record, str) and set(record) <= set("0123456789abcdef"):
             return self.find_record_by_id(record, as_of=as_of)
         return self.find_record(record, version or "latest", as_of=as_of, params=params, **metadata)
+
+    def accept(self, function: str | Callable[..., Any], /, reason: str) -> list[Acceptance]:
+        """Vouch that today's code of a function gives the results that the recorded code gave, and keep them.
+
+        Results that other code of the function made count as up to date from then on, and are recalled instead of
+        computed; `status` says "accepted", with who and why. It holds for the two codes, whoever uses them, and
+        is never taken back; a result is set aside with `invalidate_cache`, which outweighs it.
+
+        Parameters
+        ----------
+        function
+            The function, or its name. Today's code is what this process has imported.
+        reason
+            Why the change does not matter; it is kept, with who and when.
+
+        Returns
+        -------
+        list of Acceptance
+            One per recorded code; empty when there is nothing to accept.
+
+        Raises
+        ------
+        NotFoundError
+            When no latest result was made by such a function.
+        SciDBError
+            When there is no reason, or today's code is not known.
+
+        Examples
+        --------
+        >>> import scidb
+        >>> from scidb import BaseVariable, for_each
+        >>> class Force(BaseVariable):
+        ...     \"\"\"Force during one trial.\"\"\"
+        >>> class Peak(BaseVariable):
+        ...     \"\"\"Largest force of a trial.\"\"\"
+        >>> def peak(force):
+        ...     return max(force)
+        >>> db = scidb.open("memory:", ["subject"])
+        >>> _ = Force.save([600.0, 900.0], subject=1, db=db)
+        >>> _ = for_each(peak, {"force": Force}, [Peak], subject=[], db=db)
+        >>> def peak(force):
+        ...     return sorted(force)[-1]
+        >>> db.status("Peak").counts
+        {'code changed': 1}
+        >>> _ = db.accept(peak, "the largest is the last of the sorted")
+        >>> db.status("Peak").counts
+        {'accepted': 1}
+        >>> db.close()
+
+        """
+        given: object = reason
+        if not isinstance(given, str) or not given.strip():
+            raise SciDBError("accept() needs a reason, in words: why does the change not alter any result?")
+        if not isinstance(function, str):
+            function = (function.fingerprint() if isinstance(function, Thunk) else fingerprint(function)).name
+        name = function
+        found = outdated_code(self._store, name)
+        events = tuple(Accepted(name, one.computation.function_hash, one.new_hash, reason, self._user) for one in found)
+        if events:
+            self._store.write(Batch(events=events))
+        new = {(one.old_hash, one.new_hash) for one in events}
+        newest = {(one.old_hash, one.new_hash): one for one in self._store.find(Acceptances())}
+        return [one for pair, one in newest.items() if pair in new]

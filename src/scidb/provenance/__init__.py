@@ -1,5 +1,6 @@
 """Where a number came from, what came from it, and whether it is up to date."""
 
+from scidb.provenance.accepting import Outdated, outdated_code
 from scidb.provenance.graph import LineageGraph, Link, Node
 from scidb.provenance.status import GREEN, STATES, Reason, RecordStatus, RollUp, Status
 from scidb.provenance.trace import derived_from, lineage_graph, provenance_of, source_of
@@ -12,6 +13,7 @@ __all__ = [
     "LineageGraph",
     "Link",
     "Node",
+    "Outdated",
     "Reason",
     "RecordStatus",
     "RollUp",
@@ -19,6 +21,7 @@ __all__ = [
     "derived_from",
     "explanation_of",
     "lineage_graph",
+    "outdated_code",
     "provenance_of",
     "source_of",
     "status_of",

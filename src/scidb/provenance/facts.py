@@ -12,6 +12,7 @@ from scidb.store.model import (
     Acceptances,
     Calls,
     Failures,
+    Invalidations,
     Latest,
     Match,
     Records,
@@ -22,9 +23,20 @@ from scidb.store.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from scidb.store.model import Acceptance, Call, Failure, KeyValue, Record, Run, SchemaKey, Source
+    from scidb.store.model import (
+        Acceptance,
+        Call,
+        Computation,
+        Failure,
+        Invalidation,
+        KeyValue,
+        Record,
+        Run,
+        SchemaKey,
+        Source,
+    )
     from scidb.store.protocol import Store
 
 __all__ = ["Facts", "Place", "gather", "is_selected", "place_of"]
@@ -46,6 +58,7 @@ class Facts:
     runs: Mapping[str, Run]
     sources: Mapping[str, Source]
     acceptances: Sequence[Acceptance]
+    invalidations: Sequence[Invalidation]
     changed_at: Mapping[str, str]  # by every name that a variable has had: when it last changed
     by_place: Mapping[Place, Record] = field(init=False)
     by_id: Mapping[str, Record] = field(init=False)
@@ -61,6 +74,14 @@ class Facts:
             return latest, latest
         used = self.earlier.get(record_id)
         return used, None if used is None else self.by_place.get(place_of(used))
+
+    def set_aside(self, computation: Computation, codes: Collection[str], timestamp: str) -> Invalidation | None:
+        """Return what set a result aside since it was made: by its computation, or by one of these codes."""
+        for one in reversed(self.invalidations):
+            by_code = one.lineage_id is None and one.function_hash in codes
+            if (by_code or one.lineage_id == computation.lineage_id) and one.timestamp >= timestamp:
+                return one
+        return None
 
     def failure_at(self, version_keys: str, schema: Mapping[str, KeyValue]) -> Failure | None:
         """Return the newest failure of a combination."""
@@ -112,6 +133,7 @@ def gather(store: Store, variables: Sequence[str] | None, as_of: str | None, mor
         runs={run.run_id: run for run in store.find(Runs())} if failures else {},
         sources=_sources(store, calls.values()),
         acceptances=store.find(Acceptances()),
+        invalidations=store.find(Invalidations()),
         changed_at={**{old: changed.get(new, "") for old, new in renamed.items()}, **changed},
     )
 

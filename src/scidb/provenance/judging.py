@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from scidb.hashing.ids import UNCACHEABLE
 from scidb.provenance.status import GREEN, STATES, Reason, RecordStatus
@@ -94,15 +93,18 @@ class Judge:
         self._configurations = known
         self._gaps = {id(gap.place): gap for gap in gaps}
         self._verdicts: dict[int, _Verdict] = {}
+        self._own_keys: dict[str, dict[str, Any]] = {}
 
     def status_of(self, entry: Record) -> RecordStatus:
         """Return the state of an entry, and why."""
         verdict = self._decide(entry)
         call = self._call_of(entry)
+        if entry.version_keys not in self._own_keys:
+            self._own_keys[entry.version_keys] = version_keys_of(entry)
         return RecordStatus(
             variable=entry.variable,
             schema=entry.schema,
-            version_keys=version_keys_of(entry),
+            version_keys=self._own_keys[entry.version_keys],
             state=verdict.state,
             reasons=verdict.reasons(),
             remarks=tuple(dict.fromkeys(verdict.remarks)),
@@ -165,6 +167,7 @@ class Judge:
             return verdict
         code = self._codes.of(call.computation)
         self._check_code(verdict, call, code)
+        self._check_set_aside(verdict, call, entry, code)
         self._check_inputs(verdict, call, entry)
         if entry is not None:
             self._check_defaults(verdict, call, entry, code)
@@ -193,6 +196,16 @@ class Judge:
             message = f"calls of {name} cannot be recognised, because an argument or the code is not fully known"
             verdict.add("code not checked", "unchecked", message, name)
 
+    def _check_set_aside(self, verdict: _Verdict, call: Call, entry: Record | None, code: CodeNow) -> None:
+        """Note that somebody set the result aside; that outweighs that a change of its code was accepted."""
+        codes = {call.computation.function_hash, *(one.new_hash for one in code.accepted)}
+        made = entry.timestamp if entry is not None else call.timestamp
+        aside = self._facts.set_aside(call.computation, codes, made)
+        if aside is not None:
+            why = f": {aside.reason}" if aside.reason else ""
+            message = f"results of {_called(call)} were set aside{why} ({aside.user_id}, {aside.timestamp[:10]})"
+            verdict.add("invalidated", "invalidated", message, _called(call))
+
     @staticmethod
     def _add_change(verdict: _Verdict, state: State, kind: ReasonKind, message: str, name: str, code: CodeNow) -> None:
         verdict.add(state, kind, message, name, changes=code.changes, diffs=code.diffs)
@@ -206,7 +219,7 @@ class Judge:
             elif one.record_id is not None:
                 self._check_record(verdict, one)
             elif one.kind == "computation":
-                self._inherit(verdict, one, f"{one.name} = the result of {one.type_name}()", self._behind(one))
+                self._inherit(verdict, one, self._behind(one))
         configuration = self._configurations.get(entry.version_keys) if entry is not None else None
         if entry is not None and configuration is not None:
             self._check_matches(verdict, call, entry, configuration)
@@ -229,31 +242,31 @@ class Judge:
             message = f"{one.name} = {one.type_name}, which is not in the database any more"
             verdict.add("input changed", "input", message, one.name)
             return
-        label = f"{one.name} = {words_of(used)}"
         if latest is None:
-            verdict.add("input changed", "input", f"{label} is not there any more", one.name)
+            message = f"{one.name} = {words_of(used)} is not there any more"
+            verdict.add("input changed", "input", message, one.name)
         elif latest.content_hash != used.content_hash:
             when = latest.timestamp[:16].replace("T", " ")
             by = self._call_of(latest)
             how = f"by {_called(by)}" if by else "by hand"
-            message = f"{label} has another value since {when} UTC, saved {how}"
+            message = f"{one.name} = {words_of(used)} has another value since {when} UTC, saved {how}"
             cause = self._inherited(latest)
             verdict.add("input changed", "input", message, one.name, cause=cause[1] if cause else None)
         else:
-            self._inherit(verdict, one, label, latest)
+            self._inherit(verdict, one, latest)
 
-    def _inherit(self, verdict: _Verdict, one: CallInput, label: str, behind: Node | None) -> None:
+    def _inherit(self, verdict: _Verdict, one: CallInput, behind: Node | None) -> None:
         """Take over that an input is not up to date, with the way to the root cause."""
-        if behind is None:
-            return
-        inherited = self._inherited(behind)
+        inherited = None if behind is None else self._inherited(behind)
         if inherited is None:
             return
+        what = f"the result of {_called(behind)}" if isinstance(behind, Call) else words_of(cast("Record", behind))
         state, cause = inherited
         if state == "code not checked":
-            verdict.add(state, "unchecked", f"{label} was not checked", one.name, cause=cause)
+            verdict.add(state, "unchecked", f"{one.name} = {what} was not checked", one.name, cause=cause)
         else:
-            verdict.add("input changed", "input", f"{label} is not up to date ({state})", one.name, cause=cause)
+            message = f"{one.name} = {what} is not up to date ({state})"
+            verdict.add("input changed", "input", message, one.name, cause=cause)
 
     def _inherited(self, behind: Node) -> Found | None:
         """Return why something is not up to date; that it varies by itself makes nothing out of date."""
@@ -261,7 +274,7 @@ class Judge:
         if verdict is None:
             return None
         found = [one for one in verdict.found if one[0] not in GREEN and one[0] != "not reproducible"]
-        return min(found, key=lambda one: STATES.index(one[0]), default=None)
+        return None if not found else min(found, key=lambda one: STATES.index(one[0]))
 
     def _check_matches(self, verdict: _Verdict, call: Call, entry: Record, configuration: Configuration) -> None:
         """Note what for_each would give the function now, and did not, such as one more trial to average."""
@@ -270,6 +283,11 @@ class Judge:
             if one.record_id is not None and (record := self._facts.now_at(one.record_id)[0]) is not None:
                 used.setdefault(one.name, []).append(record)
         for name, records in used.items():
+            if configuration.where is not None:
+                if len(records) > 1 and configuration.last_change_of_filtered > call.timestamp:
+                    message = f"which values of {name} the filter {configuration.where} leaves now was not checked"
+                    verdict.add("code not checked", "unchecked", message, name)
+                continue
             found = configuration.matches(name, entry.schema)
             if found is None or [one.record_id for one in found] == [one.record_id for one in records]:
                 continue
@@ -278,11 +296,6 @@ class Judge:
             now = {_where(one) for one in found}
             gone = [one for one in records if _where(one) not in now]
             if not fresh and not gone:
-                continue
-            if configuration.where is not None:
-                if len(records) > 1 and configuration.last_change_of_filtered > call.timestamp:
-                    message = f"which values of {name} the filter {configuration.where} leaves now was not checked"
-                    verdict.add("code not checked", "unchecked", message, name)
                 continue
             absent = [one for one in fresh if not one.record_id]
             fresh = [one for one in fresh if one.record_id]
@@ -302,7 +315,7 @@ class Judge:
         """Note defaults of the function that have changed: they count as arguments, not as code."""
         if entry.version_keys not in self._configurations or code.function is None:
             return
-        given = json.loads(entry.version_keys)
+        given = self._configurations[entry.version_keys].noted
         for one in call.inputs:
             if one.kind != "constant" or one.name in given:
                 continue

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import html
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from scidb.provenance.code_now import Codes
 from scidb.provenance.configured import configurations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from scidb.store.protocol import Store
 
 __all__ = ["Explanation", "explanation_of", "status_of"]
+
+_DEEPEST: Final = 12  # steps that are still drawn further in
 
 
 def status_of(store: Store, match: Match, root_folder: Path | None = None) -> Status:
@@ -49,8 +52,7 @@ def status_of(store: Store, match: Match, root_folder: Path | None = None) -> St
     found += [
         gap.status() for gap in gaps if is_selected(match, gap.place.variable, gap.place.schema, gap.place.version_keys)
     ]
-    order = {name: number for number, name in enumerate(dict.fromkeys(one.variable for one in found))}
-    return Status(tuple(sorted(found, key=lambda one: order[one.variable])), as_of=match.as_of)
+    return Status(tuple(sorted(found, key=lambda one: one.variable)), as_of=match.as_of)
 
 
 def _judge(store: Store, facts: Facts, as_of: str | None, root_folder: Path | None) -> tuple[Judge, list[Gap]]:
@@ -87,6 +89,15 @@ class Explanation:
         """Whether nothing needs to be done."""
         return self.record.is_green
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            **self.record.to_dict(),
+            "superseded_by": self.superseded_by,
+            "made": self.made,
+            "source_diffs": [str(diff) for reason in self.record.reasons for one in reason.path for diff in one.diffs],
+        }
+
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
@@ -104,14 +115,16 @@ class Explanation:
         for remark in record.remarks:
             yield f"  remark: {remark}"
 
-    def __repr__(self) -> str:
-        return str(self)
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    __repr__ = __str__
 
 
 def _reason_lines(reason: Reason) -> Iterator[str]:
     """Yield a reason and what is behind it, each step further in, with the code at the end of the way."""
     for depth, step in enumerate(reason.path):
-        indent = "  " * (depth + 1)
+        indent = "  " * min(depth + 1, _DEEPEST)
         because = "because " if depth else ""
         yield f"{indent}{because}{step.message}"
         for diff in step.diffs:

@@ -12,6 +12,7 @@ from scidb.store.model import Acceptance, Call, CallInput, Computation
 
 if TYPE_CHECKING:
     from scidb.store.duck.connection import Connection
+    from scidb.store.duck.state import State
     from scidb.store.model import Calls, Computations, Varying
 
 __all__ = ["find_acceptances", "find_calls", "find_computations", "find_varying"]
@@ -79,8 +80,10 @@ def find_varying(connection: Connection, query: Varying) -> list[Computation]:
     return [Computation(*row) for row in rows]
 
 
-def find_acceptances(connection: Connection) -> list[Acceptance]:
+def find_acceptances(connection: Connection, state: State) -> list[Acceptance]:
     """Return every change of code that was accepted, in that order."""
+    if not state.has_accepted:  # asked for at every call that is not known
+        return []
     rows = connection.rows(
         "SELECT function_name, old_hash, new_hash, reason, timestamp, user_id FROM _accepted ORDER BY timestamp, rowid"
     )

@@ -329,9 +329,10 @@ def _note_environment(connection: Connection, event: EnvironmentSeen) -> None:
     insert_missing(connection, TABLES["_environments"], [(event.environment_id, event.description)])
 
 
-def _accept(connection: Connection, event: Accepted, stamp: str) -> None:
+def _accept(connection: Connection, draft: State, event: Accepted, stamp: str) -> None:
     row = event.function_name, event.old_hash, event.new_hash, event.reason, stamp, event.user_id
     insert_rows(connection, TABLES["_accepted"], [row])
+    draft.has_accepted = True
 
 
 _APPLIERS: Final[dict[type, Callable[[Connection, State, Any, str], None]]] = {
@@ -342,6 +343,6 @@ _APPLIERS: Final[dict[type, Callable[[Connection, State, Any, str], None]]] = {
     Tagged: lambda connection, _, event, stamp: tag_instant(connection, event, stamp),
     Grouped: lambda connection, draft, event, _: group_variables(connection, draft, event),
     Ungrouped: lambda connection, draft, event, _: group_variables(connection, draft, event),
-    Accepted: lambda connection, _, event, stamp: _accept(connection, event, stamp),
+    Accepted: _accept,
     Invalidated: invalidate,
 }

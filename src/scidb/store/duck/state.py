@@ -30,7 +30,7 @@ _STAMPS: Final = (
     "UNION ALL SELECT max(timestamp) FROM _calls UNION ALL SELECT max(timestamp) FROM _lineage "
     "UNION ALL SELECT max(started) FROM _runs UNION ALL SELECT max(ended) FROM _runs "
     "UNION ALL SELECT max(timestamp) FROM _failures UNION ALL SELECT max(timestamp) FROM _tags "
-    "UNION ALL SELECT max(timestamp) FROM _flags "
+    "UNION ALL SELECT max(timestamp) FROM _flags UNION ALL SELECT max(timestamp) FROM _accepted "
     "UNION ALL SELECT max(timestamp) FROM _invalidations UNION ALL SELECT max(timestamp) FROM _hits)"
 )
 
@@ -113,8 +113,9 @@ class State:
     variables: dict[str, Variable]
     clockwork: Clockwork
     has_pieces: bool
-    has_flags: bool = False  # whether any record was ever flagged
+    has_flags: bool  # whether any record was ever flagged
     has_set_aside: bool = False  # whether any result was ever invalidated
+    has_accepted: bool = False  # whether any change of code was ever accepted
     renamed: Mapping[str, str] = field(default_factory=dict)  # former names -> what the variable is called now
     wide: Mapping[str, str] = field(default_factory=dict)  # keys with integers beyond BIGINT: how views show them
     levels: frozenset[frozenset[str]] = frozenset()  # which keys locations have together
@@ -168,16 +169,25 @@ def load(connection: Connection) -> State:
         variables[name] = variables[name].with_layout(Layout(table, Shape.from_json(comment)))
     [(stamp,)] = connection.rows(_STAMPS)
     chain = connection.rows("SELECT chain FROM _record_metadata ORDER BY timestamp DESC, seq DESC LIMIT 1")
-    [(record_no, schema_id, pieces, flags, aside)] = connection.rows(
+    [(record_no, schema_id, pieces, flags, aside, accepted)] = connection.rows(
         "SELECT (SELECT greatest(max(record_no), (SELECT max(record_no) FROM _record_metadata)) FROM _records), "
         "(SELECT max(schema_id) FROM _schema), (SELECT count(piece) FROM _record_metadata), "
-        "(SELECT count(*) FROM _flags), (SELECT count(*) FROM _invalidations)"
+        "(SELECT count(*) FROM _flags), (SELECT count(*) FROM _invalidations), (SELECT count(*) FROM _accepted)"
     )
     clockwork = Clockwork(stamp or "", chain[0][0] if chain else "", -1 if record_no is None else record_no, schema_id)
     keys = load_keys(connection)
     wide, levels = _wide(connection, keys), _levels(connection, keys)
     return State(
-        keys, variables, clockwork, bool(pieces), bool(flags), bool(aside), renamed=renamed, wide=wide, levels=levels
+        keys,
+        variables,
+        clockwork,
+        bool(pieces),
+        bool(flags),
+        bool(aside),
+        bool(accepted),
+        renamed=renamed,
+        wide=wide,
+        levels=levels,
     )
 
 

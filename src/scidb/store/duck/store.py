@@ -89,7 +89,7 @@ _FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]
     Calls: lambda connection, _, query: find_calls(connection, query),
     Computations: lambda connection, _, query: find_computations(connection, query),
     Varying: lambda connection, _, query: find_varying(connection, query),
-    Acceptances: lambda connection, *_: find_acceptances(connection),
+    Acceptances: lambda connection, state, _: find_acceptances(connection, state),
     Invalidations: find_invalidations,
     MemoEntries: lambda connection, _, query: find_memo_entries(connection, query),
 }
