@@ -216,6 +216,7 @@ def test_exclude_leaves_out_what_was_made_from_it(study: DatabaseManager) -> Non
     assert Peak.load(exclude=True).schema == {"subject": 2}
     assert study.to_dataframe([Peak], exclude=[BAD])["subject"].tolist() == [2, 3]
     assert len(Peak.load_all(as_df=True, version_id="all", exclude=True)) == 1
+    assert Peak.head(1, exclude=[BAD])["subject"].tolist() == [2]
 
 
 def test_nothing_older_comes_back(study: DatabaseManager) -> None:
