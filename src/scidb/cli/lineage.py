@@ -20,6 +20,7 @@ class Format(StrEnum):
     TEXT = "text"
     MERMAID = "mermaid"
     DOT = "dot"
+    SVG = "svg"
     JSON = "json"
 
 
@@ -46,6 +47,7 @@ def lineage(
         Format.TEXT: graph.to_text,
         Format.MERMAID: graph.to_mermaid,
         Format.DOT: graph.to_dot,
+        Format.SVG: graph.to_svg,
         Format.JSON: graph.to_json,
     }
     print(write[form]())

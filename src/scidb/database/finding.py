@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -25,6 +26,7 @@ __all__ = ["Finding", "RecordLike"]
 RecordLike: TypeAlias = "VariableLike | BaseVariable | Record"
 """A record as a caller names it: a value, an id, or a variable beside keys."""
 
+_ID: Final = re.compile(r"[0-9a-f]+|[a-z]+:.*")
 _LOOKED_AT: Final = 1_000
 """Records at most, of those at a place where nothing matched, to see what there is instead."""
 
@@ -127,6 +129,8 @@ class Finding(Marking):
                 f"{did_you_mean(record, self._types) if isinstance(record, str) else ''}"
             )
         if isinstance(record, str):
+            if not _ID.fullmatch(record):
+                self._registered(record)  # says what was probably meant
             return [self.find_record_by_id(record, as_of=as_of)]
         return [self._entry_of(record)]
 

@@ -137,6 +137,7 @@ class Loading(Querying):
         n: int = 5,
         *,
         as_of: Any = None,
+        exclude: Any = (),
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> pd.DataFrame:
@@ -144,7 +145,8 @@ class Loading(Querying):
         name, cls = self._stored(variable)
         if type(n) is not int or n < 0:
             raise SciDBError(f"n={n!r}: say how many values head shall show, for example 5.")
-        table = self._frame(name, cls, Latest(self._match(name, metadata, params, as_of), limit=n))
+        match = replace(self._match(name, metadata, params, as_of), exclude=self.excluded(exclude))
+        table = self._frame(name, cls, Latest(match, limit=n))
         if n and table.empty:
             self._say_if_misspelt(name, metadata, params)
         return table

@@ -14,7 +14,7 @@ from scidb.store.model import Flags, Marks
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scidb.store.model import Mark
+    from scidb.store.model import Mark, Record
 
 __all__ = ["Excluded", "Marking", "mark_text", "reasons_text"]
 
@@ -75,6 +75,14 @@ class Marking(Filtering):
         for mark in self._store.find(Marks(ids, reasons)):
             words[mark.record_id][mark_text(mark)] = None
         return {record_id: "; ".join(texts) for record_id, texts in words.items()}
+
+    def reasons_for(self, record: Record) -> dict[str, str]:
+        """Return the reasons for which a record is flagged, each with words on which record is."""
+        found: dict[str, str] = {}
+        for mark in self.marks_on([record.record_id]).get(record.record_id, ()):
+            said = mark_text(mark)
+            found[mark.reason] = f"{found[mark.reason]}; {said}" if mark.reason in found else said
+        return found
 
 
 def mark_text(mark: Mark) -> str:

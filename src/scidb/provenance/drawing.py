@@ -48,7 +48,7 @@ def _elements(graph: LineageGraph, layout: Layout, labels: dict[str, str], names
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'role="img" font-family="ui-monospace, Menlo, Consolas, monospace" font-size="12">'
-        f"<title>{html.escape(repr(graph))}</title>"
+        f"<title>{_escaped(repr(graph))}</title>"
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>'
     )
     for arrow in layout.arrows:
@@ -59,7 +59,7 @@ def _elements(graph: LineageGraph, layout: Layout, labels: dict[str, str], names
         box = layout.boxes[node_id]
         yield (
             f'<text x="{box.x + box.width + 5:.1f}" y="{box.y + box.height / 2 - 4:.1f}" font-size="10" '
-            f'fill="#555555">{html.escape(name)}</text>'
+            f'fill="#555555">{_escaped(name)}</text>'
         )
     yield "</svg>"
 
@@ -100,18 +100,26 @@ def _box(node: Node, box: Box, label: str, *, is_root: bool) -> str:
     told = [node.label, *(f"{name}: {value}" for name, value in node.details.items())]
     dashes = ' stroke-dasharray="3 3"' if node.kind == "constant" else ""
     return (
-        f"<g><title>{html.escape(chr(10).join(told))}</title>"
+        f"<g><title>{_escaped(chr(10).join(told))}</title>"
         f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" rx="{radius}" '
         f'fill="{fill}" stroke="{_FLAGGED if flagged else stroke}" stroke-width="{1 + (is_root or flagged)}"{dashes}/>'
-        f'<text x="{box.x + 8:.1f}" y="{box.y + box.height / 2 + 4:.1f}" fill="#222222">{html.escape(label)}</text></g>'
+        f'<text x="{box.x + 8:.1f}" y="{box.y + box.height / 2 + 4:.1f}" fill="#222222">{_escaped(label)}</text></g>'
     )
 
 
 def _cut(text: str, most: int = _LONGEST) -> str:
-    printable = "".join(letter if letter.isprintable() else " " for letter in text)
-    while _columns_of(printable) > most:
-        printable = printable[: -2 if printable.endswith("…") else -1] + "…"
-    return printable
+    text = text[: most + 1].replace("\n", " ")
+    while _columns_of(text) > most:
+        text = text[: -2 if text.endswith("…") else -1] + "…"
+    return text
+
+
+def _escaped(text: str) -> str:
+    """Return a text as XML can have it: control characters are in no XML at all."""
+    shown = "".join(
+        letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
+    return html.escape(shown)
 
 
 def _columns_of(text: str) -> int:

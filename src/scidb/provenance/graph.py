@@ -96,6 +96,7 @@ class LineageGraph:
         lines = ["flowchart TD"]
         for node in self.nodes:
             label = node.label.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
+            label = " ".join(label.split())
             lines.append(f"    {names[node.id]}{shapes[node.kind].format(label)}")
         for link in self.links:
             name = link.name.replace("|", "/").replace('"', "&quot;")

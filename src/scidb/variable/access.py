@@ -281,12 +281,14 @@ class Access(metaclass=VariableMeta):
         n: int = 5,
         *,
         as_of: Any = None,
+        exclude: bool | str | Iterable[str] = (),
         db: object | None = None,
         params: Mapping[str, object] | None = None,
         **metadata: Any,
     ) -> pd.DataFrame:
         """Return the first `n` values in natural order as a DataFrame; no others are loaded."""
-        return cast("pd.DataFrame", database_or_current(db).head(cls, n, as_of=as_of, params=params, **metadata))
+        found = database_or_current(db).head(cls, n, as_of=as_of, exclude=exclude, params=params, **metadata)
+        return cast("pd.DataFrame", found)
 
     def to_csv(self, path: str | os.PathLike[str], *, db: object | None = None) -> None:
         """Write this value into a CSV file: its keys and the value, one row, or one per sample or frame row.
