@@ -12,7 +12,6 @@ from scidb.foreach.protocols import Done, Problem, Totals
 from scidb.foreach.report import FailedCombination, Progress
 from scidb.foreach.state import warn_of_lookup
 from scidb.foreach.values import as_outputs, said_by, size_of, snapshot, traceback_of
-from scidb.hashing.ids import computation_ids
 from scidb.hashing.inputs import Input
 
 if TYPE_CHECKING:
@@ -217,14 +216,13 @@ class Execution:
 
     def _note_written(self, task: Task) -> None:
         """Identify a call by what it has written, which nobody could know before: by path, not by content."""
-        written = {name: file for name, file in task.files.items() if task.forms and file.is_written()}
-        if not written:
+        if task.written is None:
             return
+        written = {name: file for name, file in task.files.items() if file.is_written()}
         for name, file in written.items():
             file.expect(name)
-        forms = {**task.forms, **{name: file.form for name, file in written.items()}}
-        code = self._run_info.function.hash
-        task.lineage_id, task.inputs_hash = computation_ids(code, forms, self._run_info.declared_outputs)
+        task.inputs = task.written.inputs(written, task.files)
+        task.lineage_id = task.written.computations.lineage_id(task.inputs)
         origins = {name: file.found.origins for name, file in written.items() if isinstance(file.found, Input)}
         kept = tuple(origin for origin in task.origins if origin.name not in origins)
         task.origins = (*kept, *(origin for own in origins.values() for origin in own))

@@ -13,15 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from scidb.foreach.config import Parameters
-    from scidb.foreach.plan import Standing, Task
+    from scidb.foreach.plan import Task
     from scidb.foreach.protocols import Entry, Known, Recorder, RunInfo
 
 __all__ = ["find_state", "warn_of_lookup"]
 
 
-def find_state(
-    recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: Sequence[Task], standing: Standing
-) -> None:
+def find_state(recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: Sequence[Task]) -> None:
     """Mark what is up to date; give the rest the result of an earlier equal computation, if there was one."""
     if parameters.generates_file:
         _find_generated(recorder, parameters, run, tasks)
@@ -29,10 +27,8 @@ def find_state(
     stand: list[tuple[Task, list[Entry]]] = []
     changed = []
     for task in tasks:
-        at = frozenset(task.combination.items())
-        found = [standing.get((output.__name__, at)) for output in run.outputs]
-        if all(e and e.lineage_id == task.lineage_id and e.output_num == n for n, e in enumerate(found)):
-            stand.append((task, [entry for entry in found if entry is not None]))
+        if all(e and e.lineage_id == task.lineage_id and e.output_num == n for n, e in enumerate(task.standing)):
+            stand.append((task, [entry for entry in task.standing if entry is not None]))
         elif not task.lineage_id.startswith(ids.UNCACHEABLE):
             changed.append(task)
     made = {(task.lineage_id, entry.timestamp) for task, entries in stand for entry in entries}
