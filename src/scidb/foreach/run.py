@@ -13,6 +13,7 @@ from scidb.foreach.report import FailedCombination, Progress
 from scidb.foreach.state import warn_of_lookup
 from scidb.foreach.values import as_outputs, said_by, size_of, snapshot, traceback_of
 from scidb.hashing.inputs import Input
+from scidb.hashing.paths import file_states, written_since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -195,6 +196,7 @@ class Execution:
     def _compute(self, task: Task, values: Mapping[str, Any], uses: Mapping[str, int]) -> None:
         started = time.perf_counter()
         try:
+            before = file_states(self._parameters.constants) if self._parameters.generates_file else {}
             result = self._parameters.function(**self._arguments(task, values, uses))
             # A function may return one buffer again and again; what is saved later must be what it returned now.
             made = self._outputs(result)
@@ -204,6 +206,7 @@ class Execution:
         except Exception as error:  # noqa: BLE001 - whatever the user's function raises fails one combination
             self._fail(task, error, time.perf_counter() - started)
             return
+        task.origins = (*written_since(before), *task.origins)
         self._note_written(task)
         self._accept(task, made, time.perf_counter() - started)
         if self._twins[task.lineage_id] > 1:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from typing import TYPE_CHECKING
 
 from scidb.exceptions import SciDBError, SciDBWarning
 from scidb.hashing import ids
+from scidb.hashing.paths import missing_paths
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -48,8 +48,7 @@ def find_state(recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: 
 
 def _find_generated(recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: Sequence[Task]) -> None:
     """Mark what need not be written again: what was generated, as long as every file that is named is there."""
-    paths = [value for value in parameters.constants.values() if isinstance(value, os.PathLike)]
-    if any(not os.path.exists(path) for path in paths):  # noqa: PTH110 - any path-like object, not only pathlib's
+    if missing_paths(parameters.constants):
         return
     there = [
         task

@@ -191,7 +191,28 @@ def _executions(connection: Connection, lineage_ids: Sequence[str]) -> dict[str,
         condition.parameters,
     )
     wanted = set(lineage_ids)
-    return {lineage_id: (call_id, stamp) for lineage_id, call_id, stamp in rows if lineage_id in wanted}
+    newest = {lineage_id: (call_id, stamp) for lineage_id, call_id, stamp in rows if lineage_id in wanted}
+    lost = _written_over(connection, [call_id for call_id, _ in newest.values()])
+    return {lineage_id: found for lineage_id, found in newest.items() if found[0] not in lost}
+
+
+def _written_over(connection: Connection, call_ids: Sequence[str]) -> set[str]:
+    """Return those of these calls of which a file was written again by a later one of the same function."""
+    condition = Condition()
+    condition.one_of("call_id", call_ids)
+    written = (
+        "SELECT i.call_id, i.value_repr, k.lineage_id, k.timestamp, k.seq, c.function_name FROM _call_inputs i "
+        "JOIN _calls k USING (call_id) JOIN _computations c USING (lineage_id) "
+        "WHERE i.kind = 'file' AND i.content_hash IS NULL AND k.recalled_from IS NULL"
+    )
+    rows = connection.rows(
+        f"WITH written AS ({written}), own AS (SELECT * FROM written WHERE {condition.text()}) "
+        "SELECT DISTINCT own.call_id FROM own JOIN written w "
+        "ON w.function_name = own.function_name AND w.value_repr = own.value_repr "
+        "WHERE w.lineage_id <> own.lineage_id AND (w.timestamp, w.seq) > (own.timestamp, own.seq)",
+        condition.parameters,
+    )
+    return {call_id for (call_id,) in rows}
 
 
 # ------------------------------------------------------------------ use
