@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from scidb._version import __version__
-from scidb.cli import diff, lineage, log, ls, runs, show, sql, tag
+from scidb.cli import diff, lineage, log, ls, prune, runs, show, sql, tag
 from scidb.cli.context import DatabaseOption, JsonOption, Settings
 from scidb.exceptions import SciDBError
 
@@ -43,6 +43,7 @@ app.command("tag")(tag.tag)
 app.command("lineage")(lineage.lineage)
 app.command("runs")(runs.runs)
 app.command("sql")(sql.sql)
+app.command("prune")(prune.prune)
 
 
 @app.command("demo")
