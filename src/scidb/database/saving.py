@@ -245,7 +245,7 @@ class Saving(Core):
                 json.dumps(outputs),
                 kind=kind if call.uncacheable is None else "uncacheable",
             ),
-            inputs=tuple(self._origins_of(call)),
+            inputs=(*call.written, *self._origins_of(call)),
             user_id=self._user,
             environment_id=self._environment_of(call.fingerprint),
             seconds=call.seconds,
