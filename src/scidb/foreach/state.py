@@ -44,14 +44,9 @@ def find_state(recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: 
         if earlier is not None and len(earlier.records) == len(run.outputs):
             task.known = earlier
             # Made by other code, the results of which were accepted as those of this one.
-            is_latest = _stands(run, task, standing) == [(one.record_id, one.lineage_id) for one in earlier.records]
+            stands = [(entry.record_id, entry.lineage_id) for entry in task.standing if entry is not None]
+            is_latest = stands == [(record.record_id, record.lineage_id) for record in earlier.records]
             task.report.state = "up_to_date" if is_latest else "recalled"
-
-
-def _stands(run: RunInfo, task: Task, standing: Standing) -> list[tuple[str, str | None]]:
-    at = frozenset(task.combination.items())
-    found = [standing.get((output.__name__, at)) for output in run.outputs]
-    return [(entry.record_id, entry.lineage_id) for entry in found if entry is not None]
 
 
 def _find_generated(recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: Sequence[Task]) -> None:
