@@ -32,7 +32,7 @@ __all__ = ["demo"]
 
 DATABASE: Final = "demo.duckdb"
 PIPELINE: Final = "pipeline.py"
-MODULE: Final = "scidb_demo_pipeline"
+MODULE: Final = "pipeline"  # as the file is called when it runs as a script, or is imported
 KEYS: Final = {"subject": int, "day": int}
 VARIABLES: Final = frozenset({"ReactionTime", "Slowing", "Slope", "GroupSlope"})
 BRANCHES: Final = 2
