@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from scidb.hashing.changes import differences
 from scidb.hashing.encode import canonical_hash
 from scidb.hashing.fingerprint import Fingerprint, fingerprint, snapshot
 
@@ -461,3 +462,25 @@ def test_a_module_that_is_named_in_the_text_is_followed(study: Study, call: str,
     assert (first.hash != second.hash) is followed
     assert [warning for warning in first.warnings if "includes=" not in warning] == []
     assert bool(first.warnings) is not followed
+
+
+@pytest.mark.parametrize("depth", [100, 900])
+def test_code_of_any_depth_is_read_from_source(study: Study, depth: int) -> None:
+    """A long sum or a long chain of elif has an identity like any other code, however little stack is left."""
+    chain = "".join(f"    elif x == {number}:\n        return {number} * 2\n" for number in range(depth))
+    text = f"def f(x):\n    if x is None:\n        return 0\n{chain}    return {'x + ' * depth}{{}}"
+    first, second = (fingerprint(study.load(text.format(number)).f) for number in (1, 2))
+
+    assert (first.warnings, second.warnings) == ((), ())
+    assert first.hash != second.hash
+    assert [change.kind for change in differences(first, second)] == ["constant" if depth == 100 else "code"]
+
+
+@pytest.mark.parametrize(
+    "text", ["if True:\n    class C: k = 1\nclass C: k = 2", "class C: k = 2\nif False:\n    class C: k = 1"]
+)
+def test_of_two_classes_of_one_name_the_running_one_counts(study: Study, text: str) -> None:
+    """M11: the definition that agrees with the running class is taken, wherever it stands."""
+    made = fingerprint(study.load(f"{text}\ndef f(x): return C.k").f)
+
+    assert list(made.sources.values())[1].endswith("k = 2")
