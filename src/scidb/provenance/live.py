@@ -13,6 +13,7 @@ from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.hashing.fingerprint import fingerprint
+from scidb.hashing.graph import innermost
 from scidb.hashing.manifest import Manifest
 from scidb.hashing.origin import import_name, library_name
 from scidb.hashing.seen import seen_as
@@ -79,6 +80,8 @@ def fingerprint_now(manifest: str) -> Fingerprint | None:
 def _found(manifest: str) -> tuple[Callable[..., Any], Fingerprint] | None:
     recorded = _Recorded(Manifest.read(manifest))
     at_name, used = recorded.at_name(), recorded.used()
+    if at_name is not None:  # others of that name are what it was before it was defined anew
+        used = [function for function in used if innermost(function) is innermost(at_name)]
     made = [(function, recorded.fingerprint_of(function)) for function in (at_name, *used) if callable(function)]
     found = [
         (function, now)
