@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 import scidb
 from scidb import registry
 from scidb.current import current, set_default
+from scidb.hashing import settings as settings_of_fingerprints
 from scidb.store.duck import opening
 from scidb.store.duck.connection import create_file
 
@@ -40,6 +41,7 @@ def _isolated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Start without settings from outside and without a database; close the one that the test configured."""
     for name in [name for name in os.environ if name.startswith("SCIDB_") and name not in _FOR_TESTS]:
         monkeypatch.delenv(name)
+    monkeypatch.setattr(settings_of_fingerprints, "_settings", None)
     set_default(None)
     yield
     database = current()

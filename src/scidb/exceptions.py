@@ -23,6 +23,7 @@
     ├── SchemaKeyError                   (ValueError) a key, or a key's value, that does not fit the database
     ├── SerializationError               bytes that are not what they claim to be
     ├── ServerError                      the server failed
+    ├── SettingsError                    (ValueError) a setting that cannot be meant, in scidb.toml or given
     ├── StorageError                     (OSError) disk full, no permission, forked handle
     ├── UnhashableValueError             (TypeError) a value without an identity
     ├── UnitError                        (ValueError) units that do not fit
@@ -44,12 +45,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AmbiguousVersionError",
+    "ChangingCodeWarning",
     "ConflictError",
     "CorruptDatabaseError",
     "DatabaseLockedError",
     "DatabaseNotConfiguredError",
     "FilterError",
     "FormatVersionError",
+    "IgnoreWarning",
+    "LargeGlobalWarning",
     "LimitExceededError",
     "MigrationError",
     "NetworkError",
@@ -65,6 +69,7 @@ __all__ = [
     "SciDBWarning",
     "SerializationError",
     "ServerError",
+    "SettingsError",
     "StorageError",
     "UncacheableWarning",
     "UnhashableValueError",
@@ -241,6 +246,12 @@ class ServerError(SciDBError):
     code = "server"
 
 
+class SettingsError(SciDBError, ValueError):
+    """A setting that cannot be meant: in `scidb.toml`, or given to `scidb.hashing.configure` or `thunk`."""
+
+    code = "settings"
+
+
 class StorageError(SciDBError, OSError):
     """The file system refused: disk full, no permission, or a handle used after a fork."""
 
@@ -289,3 +300,15 @@ class SciDBWarning(UserWarning):
 
 class UncacheableWarning(SciDBWarning):
     """A call that cannot be recognised again, and is therefore computed every time."""
+
+
+class ChangingCodeWarning(SciDBWarning):
+    """A function changes a global or closure value that it reads, and with it its own identity."""
+
+
+class IgnoreWarning(SciDBWarning):
+    """A name in ``ignore=`` has no effect, because the code reads nothing of that name."""
+
+
+class LargeGlobalWarning(SciDBWarning):
+    """A function reads so much from outside that finding out whether it changed slows every call down."""

@@ -295,3 +295,43 @@ def test_strict_thunks_are_not_recalled(db: DatabaseManager) -> None:
     for _ in range(2):
         with pytest.warns(exceptions.UncacheableWarning):
             assert for_each(odd, {"x": Raw}, [Out], subject=[]).completed == 1
+
+
+def test_a_function_that_changes_what_it_reads_says_so(db: DatabaseManager) -> None:
+    """A run that changes a global of its function names it, because the next run counts as other code."""
+    Raw.save(1, subject=1)
+    seen: list[Any] = []
+
+    def remember(x: Any) -> Any:
+        seen.append(x)
+        return len(seen)
+
+    with pytest.warns(exceptions.ChangingCodeWarning, match=r"remember\(\) changes what it reads: seen") as caught:
+        for_each(remember, {"x": Raw}, [Out], subject=[])
+
+    assert caught[0].filename == __file__
+    ignoring = thunk(ignore=["seen"])(remember)
+    assert [for_each(ignoring, {"x": Raw}, [Out], subject=[]).completed for _ in range(2)] == [1, 0]
+
+
+def test_an_ignored_name_that_nothing_reads_is_said(db: DatabaseManager) -> None:
+    """A misspelt name in ignore= has no effect, and for_each says so as a call does."""
+    Raw.save(1, subject=1)
+    misspelt = thunk(ignore=["sen"])(first)
+
+    with pytest.warns(exceptions.IgnoreWarning, match=r"first\(\): ignore= names 'sen'"):
+        for_each(misspelt, {"x": Raw}, [Out], subject=[])
+
+
+def test_strict_code_that_is_not_fully_known_runs_every_time(db: DatabaseManager) -> None:
+    """With strict=True nothing is recalled on any warning about the code; without, the warning is on the record."""
+    Raw.save(1, subject=1)
+
+    def dynamic(x: Any) -> Any:
+        return eval("x")
+
+    with pytest.warns(exceptions.UncacheableWarning, match=r"strict=True.*calls eval\(\)"):
+        strict = [for_each(thunk(strict=True)(dynamic), {"x": Raw}, [Out], subject=[]).completed for _ in range(2)]
+
+    assert strict == [1, 1]
+    assert [for_each(thunk(dynamic), {"x": Raw}, [Out], subject=[]).completed for _ in range(2)] == [1, 0]

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import inspect
 import json
-from typing import TYPE_CHECKING
+import json.encoder
+import textwrap
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from scidb.exceptions import SciDBError
+from scidb.hashing.astdiff import edits
+from scidb.hashing.astdump import Decorator, UnitNode, dump
 from scidb.hashing.changes import CodeChange, differences, source_diffs
 from scidb.hashing.fingerprint import Fingerprint, fingerprint
 from scidb.hashing.manifest import Manifest
 from scidb.store.model import Source
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from tests.hashing.conftest import Study
 
 SMOOTH = """
@@ -101,6 +110,72 @@ def test_a_version_that_stands_for_code_is_the_reason(study: Study) -> None:
 
     assert [str(change) for change in differences(made[1], made[2])] == ["version= 1 -> 2"]
     assert str(differences(made[0], made[1])[0]) == "version= nothing -> 1"
+
+
+def test_a_changed_class_of_an_argument_is_the_reason(study: Study) -> None:
+    """M4: the class of an argument counts at call time, and a change in it is named like any other."""
+    text = (
+        "from dataclasses import dataclass\nfrom scidb import thunk\n@dataclass\nclass Model:\n"
+        "    def apply(self, x): return x * {}\n@thunk\ndef f(model): return 0"
+    )
+    made = []
+    for factor in (1, 2):
+        module = study.load(text.format(factor))
+        made.append(module.f(module.Model()).pipeline_thunk.fingerprint)
+    without = module.f(0).pipeline_thunk.fingerprint
+
+    assert [str(change) for change in differences(*made)] == ["constant 1 -> 2 in Model.apply(), line 5"]
+    assert [str(change) for change in differences(without, made[1])] == [
+        "now also reaches class Model, line 4",
+        "now also reaches Model.apply(), line 5",
+    ]
+
+
+def test_what_has_no_source_is_said_to_differ() -> None:
+    """Of code without source, values and libraries are told apart all the same."""
+
+    def made(text: str) -> Fingerprint:
+        namespace: dict[str, Any] = {"K": 1}
+        exec(text, namespace)
+        return fingerprint(namespace["f"])
+
+    (found,) = differences(made("def f(x): return x + 1"), made("def f(x): return x + 2"))
+    assert str(found) == "code of f() changed, line 1 (bytecode)"
+    assert differences(made("def f(x): return x"), made("def f(x): return x\nK = 2")) == ()
+    values = differences(made("def f(x): return K"), made("def f(x): return K\nK = 2"))
+    assert [str(change) for change in values] == ["value K read by f(): 1 -> 2"]
+
+
+def test_a_librarys_function_in_place_of_another() -> None:
+    """Functions of a library have no units; their names are the reason."""
+    assert [str(change) for change in differences(fingerprint(abs), fingerprint(len))] == [
+        "name builtins.abs -> builtins.len"
+    ]
+    assert [str(change) for change in differences(fingerprint(abs), fingerprint(len, includes=[max]))] == [
+        "name builtins.abs -> builtins.len",
+        "now also reaches builtins.max",
+    ]
+
+
+def test_objects_that_are_shared_in_another_way_are_said(study: Study) -> None:
+    """Where nothing differs but which of two names stand for one object, that is the reason."""
+    text = "class C: pass\na = C()\nb = {}\ndef f(x): return a, b"
+    one, two = (fingerprint(study.load(text.format(b)).f) for b in ("a", "C()"))
+
+    (found,) = differences(one, two)
+
+    assert found.kind == "shape"
+    assert str(found).startswith("what f() reads is shared in another way")
+
+
+@pytest.mark.parametrize("module", [textwrap, json.encoder, dataclasses])
+def test_an_edit_is_found_exactly_where_the_texts_mean_something_else(module: ModuleType) -> None:
+    """Of any two functions or classes, however different, something is said; of two that do the same, nothing."""
+    units = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, UnitNode)]
+
+    for old, new in zip(units, [*units[1:], units[-1]], strict=True):
+        same = dump(old, lambda _: Decorator.FOREIGN) == dump(new, lambda _: Decorator.FOREIGN)
+        assert bool(edits(old, new)) is not same
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version":1,"units":[{}]}', '{"version":1,"units":[{"refs":3}]}'])

@@ -433,3 +433,31 @@ def test_units_are_forgotten_with_their_code() -> None:
     gc.collect()
 
     assert len(module._functions) <= before
+
+
+@pytest.mark.parametrize(
+    ("call", "followed"),
+    [
+        ("import_module('p.h')", True),
+        ("import_module(name='p.h')", True),
+        ("import_module('.h', 'p')", True),
+        ("import_module('.h', package='p')", True),
+        ("import_module('.h', __package__)", True),
+        ("import_module(x)", False),
+        ("import_module('p.' + 'h')", False),
+        ("import_module('.h', x)", False),
+        ("import_module('...h', 'p')", False),
+        ("__import__('p.h', fromlist=['g'])", True),
+        ("__import__(x)", False),
+    ],
+)
+def test_a_module_that_is_named_in_the_text_is_followed(study: Study, call: str, followed: bool) -> None:
+    """An import by a constant name is an import; by a computed one it is a warning that names includes=."""
+    texts = {"p/__init__": "", "p/m": f"from importlib import import_module\ndef f(x): return {call}.g(x)"}
+    first, second = (
+        fingerprint(study.load({**texts, "p/h": f"def g(x): return {number}"}, "p.m").f) for number in (1, 2)
+    )
+
+    assert (first.hash != second.hash) is followed
+    assert [warning for warning in first.warnings if "includes=" not in warning] == []
+    assert bool(first.warnings) is not followed

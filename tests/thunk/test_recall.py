@@ -6,14 +6,19 @@ import pickle
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from scidb.current import as_current
-from scidb.exceptions import NetworkError, UncacheableWarning
-from scidb.thunk import (
-    CacheWarning,
+from scidb.exceptions import (
     ChangingCodeWarning,
     IgnoreWarning,
+    LargeGlobalWarning,
+    NetworkError,
+    UncacheableWarning,
+)
+from scidb.thunk import (
+    CacheWarning,
     PipelineThunk,
     Thunk,
     ThunkOutput,
@@ -276,6 +281,26 @@ def test_a_function_that_changes_what_it_reads_says_so_once() -> None:
     assert first.hash != second.hash
     ignoring = Thunk(remember.function, ignore=("seen",))
     assert ignoring(1).hash == ignoring(1).hash
+
+
+def test_a_large_global_is_said_once_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads so much that every call is slow is told what it is, once; a change in it is still noticed."""
+    monkeypatch.setattr("scidb.hashing.budget.BUDGET", 1000)
+    table, factor = np.zeros(1_000_000), 2
+
+    @thunk
+    def look_up(x: int) -> float:
+        return float(table[x] * factor)
+
+    with pytest.warns(LargeGlobalWarning, match=r"look_up\(\) reads table \(8 MB\), .* ignore=") as caught:
+        first = look_up(1)
+    table[1] = 1.0
+    second = look_up(1)
+
+    assert (first.data, second.data, len(caught)) == (0.0, 2.0, 1)
+    assert caught[0].filename == __file__
+    assert first.hash != second.hash
+    assert "table" not in first.pipeline_thunk.fingerprint.warnings
 
 
 def test_thunks_travel_by_name() -> None:

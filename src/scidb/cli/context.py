@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
-from scidb.exceptions import DatabaseNotConfiguredError, SciDBError
+from scidb.exceptions import DatabaseNotConfiguredError, SettingsError
+from scidb.settings import SETTINGS_FILE, read_settings
 
 if TYPE_CHECKING:
     from scidb.database import DatabaseManager
@@ -33,7 +33,6 @@ AsOfOption: TypeAlias = Annotated[
 ]
 
 _VARIABLES: Final = ("SCIDB_DATABASE", "SCIDB_DATASET_DB_PATH")
-_SETTINGS_FILE: Final = "scidb.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def find_database(given: str | None) -> str:
         if named := os.environ.get(name):
             return _existing(named, name)
     if named := _from_settings_file():
-        return _existing(named, _SETTINGS_FILE)
+        return _existing(named, SETTINGS_FILE)
     candidates = _databases_in(Path())
     if len(candidates) == 1:
         return candidates[0]
@@ -135,15 +134,9 @@ def _existing(target: str, source: str) -> str:
 
 
 def _from_settings_file() -> str | None:
-    path = Path(_SETTINGS_FILE)
-    if not path.is_file():
-        return None
-    try:
-        named = tomllib.loads(path.read_text(encoding="utf-8")).get("database")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SciDBError(f"{_SETTINGS_FILE} cannot be read as TOML: {error}.") from error
+    named = read_settings().get("database")
     if named is not None and not isinstance(named, str):
-        raise SciDBError(f'{_SETTINGS_FILE}: database = {named!r} is not a path; write database = "study.duckdb".')
+        raise SettingsError(f'{SETTINGS_FILE}: database = {named!r} is not a path; write database = "study.duckdb".')
     return named
 
 

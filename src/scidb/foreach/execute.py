@@ -9,7 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from scidb.current import current
-from scidb.exceptions import DatabaseNotConfiguredError, PipelineError, UncacheableWarning
+from scidb.exceptions import (
+    ChangingCodeWarning,
+    DatabaseNotConfiguredError,
+    IgnoreWarning,
+    PipelineError,
+    UncacheableWarning,
+)
 from scidb.filters import Filter, Operand, checked_filter
 from scidb.foreach.combos import combinations_of
 from scidb.foreach.config import (
@@ -26,6 +32,7 @@ from scidb.foreach.protocols import RunInfo
 from scidb.foreach.report import ForEachReport, log_outcome
 from scidb.foreach.run import Execution
 from scidb.hashing import ids
+from scidb.hashing.changes import changed_reads
 from scidb.hashing.fingerprint import fingerprint
 from scidb.hashing.inputs import preview
 from scidb.hashing.seen import note_seen
@@ -174,6 +181,8 @@ def for_each(
         Execution(recorder, parameters, run, report, metadata_keys, save=save, reuse=reuse, on_error=on_error).run(
             tasks, progress
         )
+        if report.completed:
+            _warn_of_changed_reads(fn, function, _code_of(fn, parameters))
     report.seconds = time.monotonic() - started
     log_outcome(report)
     return report
@@ -202,14 +211,31 @@ def _inputs(inputs: Any, recorder: Recorder) -> dict[str, Any]:
     return {name: spec.converted(recorder) if isinstance(spec, Fixed) else spec for name, spec in inputs.items()}
 
 
+def _code_of(fn: Callable[..., Any], parameters: Parameters) -> Fingerprint:
+    thunk = as_thunk(fn)
+    return fingerprint(fn, includes=parameters.classes) if thunk is None else thunk.fingerprint(parameters.classes)
+
+
 def _identify(fn: Callable[..., Any], parameters: Parameters) -> tuple[Fingerprint, Parameters]:
     """Identify the code, and say what keeps its calls from being recognised."""
     note_seen(fn)
-    thunk = as_thunk(fn)
+    found, thunk = _code_of(fn, parameters), as_thunk(fn)
+    if found.remarks:
+        warnings.warn(f"{function_name(fn)}(): {' '.join(found.remarks)}", IgnoreWarning, stacklevel=3)
     if thunk is None:
-        return fingerprint(fn, includes=parameters.classes), parameters
-    found = thunk.fingerprint(parameters.classes)
+        return found, parameters
     return found, replace(parameters, uncacheable=parameters.uncacheable or thunk.uncacheable_reason(found) or "")
+
+
+def _warn_of_changed_reads(fn: Callable[..., Any], before: Fingerprint, after: Fingerprint) -> None:
+    if changed := changed_reads(before, after):
+        warnings.warn(
+            f"{function_name(fn)}() changes what it reads: {', '.join(changed)}. The next run therefore counts as "
+            "other code and computes everything again; pass it as an input, or name it in @thunk(ignore=...) when it "
+            "does not affect the result",
+            ChangingCodeWarning,
+            stacklevel=3,
+        )
 
 
 def _outputs(outputs: Sequence[Any]) -> tuple[Loadable, ...]:

@@ -7,5 +7,6 @@ from __future__ import annotations
 
 from scidb.hashing.encode import canonical_hash
 from scidb.hashing.registered import register
+from scidb.hashing.settings import configure
 
-__all__ = ["canonical_hash", "register"]
+__all__ = ["canonical_hash", "configure", "register"]

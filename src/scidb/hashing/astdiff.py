@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 __all__ = ["Edit", "EditKind", "edits", "parse_unit"]
 
 EditKind: TypeAlias = Literal[
-    "constant", "name", "parameter", "operator", "expression", "statement", "order", "annotation", "decorator"
+    "constant",
+    "name",
+    "parameter",
+    "operator",
+    "expression",
+    "statement",
+    "order",
+    "annotation",
+    "decorator",
+    "argument",
 ]
 
 _SHOWN: Final = 60
@@ -124,7 +133,7 @@ class _Comparison:
         return found
 
     def _annotation(self, new: Any, left: ast.expr | None, right: ast.expr | None) -> list[Edit]:
-        if not new.decorator_list or self._dumped(left) == self._dumped(right):
+        if not getattr(new, "decorator_list", ()) or self._dumped(left) == self._dumped(right):
             return []
         return [_shown("annotation", left, right, _line(right, new.lineno))]
 
@@ -264,7 +273,8 @@ def _parameters(args: ast.arguments) -> list[tuple[str, ast.expr | None]]:
 
 
 def _in_decorator(edit: Edit) -> Edit:
-    return replace(edit, kind="decorator")
+    whole = edit.kind == "name" or edit.before is None or edit.after is None
+    return replace(edit, kind="decorator" if whole else "argument")
 
 
 def _whole(old: object, new: object) -> EditKind:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
 
 from scidb.hashing.astdiff import EditKind
-from scidb.hashing.manifest import Manifest
+from scidb.hashing.manifest import SOURCE, Manifest
 from scidb.hashing.pairing import Difference, Pairing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ChangeKind", "CodeChange", "Recorded", "SourceDiff", "differences", "source_diffs"]
+    from scidb.hashing.fingerprint import Fingerprint
+
+__all__ = ["ChangeKind", "CodeChange", "Recorded", "SourceDiff", "changed_reads", "differences", "source_diffs"]
 
 ChangeKind: TypeAlias = (
     EditKind
@@ -158,6 +160,31 @@ def source_diffs(old: Recorded, new: Recorded) -> tuple[SourceDiff, ...]:
     )
 
 
+def changed_reads(before: Fingerprint, after: Fingerprint) -> list[str]:
+    """Return the names of what code reads that a run of it has changed, from its fingerprints around the run.
+
+    Examples
+    --------
+    >>> from scidb.hashing.fingerprint import fingerprint
+    >>> seen = []
+    >>> f = lambda x: seen.append(x)
+    >>> before = fingerprint(f)
+    >>> f(1)
+    >>> changed_reads(before, fingerprint(f))
+    ['seen']
+
+    """
+    if after.hash == before.hash:
+        return []
+    changed = _references(before) ^ _references(after)
+    return sorted({name if is_code else f"{name} of {unit}" for unit, is_code, name, _ in changed})
+
+
+def _references(found: Fingerprint) -> set[tuple[str, bool, str, str]]:
+    units = Manifest.read(found.manifest).units
+    return {(unit.name, unit.how == SOURCE, name, token) for unit in units for name, token in unit.refs}
+
+
 def _change(found: Difference) -> CodeChange:
     return CodeChange(found.kind, found.name, found.where, found.file, found.line, found.before, found.after)
 
@@ -193,6 +220,7 @@ def _sentence(change: CodeChange) -> str:
         function=change.function,
         line=line,
         arrow=_arrow(*sides),
+        known=_known(*sides),
         only=change.before if change.after is None else change.after,
         reaches="no longer reaches" if change.after is None else "now also reaches",
     )
@@ -204,8 +232,15 @@ def _arrow(before: str | None, after: str | None) -> str:
     return f"{'nothing' if before is None else before} -> {'nothing' if after is None else after}"
 
 
+def _known(before: str | None, after: str | None) -> str:
+    """Say of code by what it is known, where that is not its text on both sides."""
+    if before == after:
+        return "" if after == SOURCE else f" ({after})"
+    return f" ({before} -> {after})"
+
+
 def _edited(kind: str, before: str | None, after: str | None) -> str:
-    what = "decorator or its argument" if kind == "decorator" else kind
+    what = "decorator argument" if kind == "argument" else kind
     if kind == "order":
         return f"moved: {after}"
     if before is None:
@@ -213,9 +248,7 @@ def _edited(kind: str, before: str | None, after: str | None) -> str:
     return f"{what} removed: {before}" if after is None else f"{what} {before} -> {after}"
 
 
-_EDITS: Final = frozenset({
-    "constant", "name", "parameter", "operator", "expression", "statement", "order", "annotation", "decorator",
-})  # fmt: skip
+_EDITS: Final = frozenset(get_args(EditKind))
 _SENTENCES: Final[Mapping[str, str]] = {
     "value": "value {name} read by {function}: {arrow}",
     "default": "{name} of {function}: {arrow}",
@@ -223,7 +256,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "state": "{name} of {function}: {arrow}",
     "item": "{name} of {function}: {arrow}",
     "reach": "{reaches} {only}{line}",
-    "code": "code of {function} changed{line} ({arrow})",
+    "code": "code of {function} changed{line}{known}",
     "shape": "what {function}() reads is shared in another way: one object is now several, or several are one",
     "version": "{name} {arrow}",
     "policy": "version of {name} {arrow}, which counts by the policy for it",

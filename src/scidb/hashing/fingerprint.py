@@ -12,6 +12,7 @@ from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import UnhashableValueError
+from scidb.hashing.budget import too_large
 from scidb.hashing.encode import canonical_hash
 from scidb.hashing.graph import Graph, Node, innermost
 from scidb.hashing.holders import LruCache
@@ -26,6 +27,7 @@ from scidb.hashing.origin import (
     module_file,
     type_name,
     versions_of,
+    versions_that_count,
 )
 from scidb.hashing.source import remember
 from scidb.hashing.units import python_tag
@@ -58,6 +60,8 @@ class Fingerprint:
         What could not be taken into account.
     remarks
         What was asked for and had no effect: names in ``ignore=`` that the code does not read.
+    large
+        Values read from outside that are so large that hashing them is felt at every call, for people.
 
     """
 
@@ -67,6 +71,7 @@ class Fingerprint:
     sources: Mapping[str, str]
     warnings: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    large: str = ""
 
 
 _made: dict[tuple[object, ...], Fingerprint] = {}
@@ -105,7 +110,8 @@ def fingerprint(
     """
     graph = Graph(function, version=version, ignore=ignore)
     tokens = graph.add([function, *includes])
-    digest = canonical_hash([VERSION, version, tokens, [node.item() for node in graph.nodes]])
+    policies = versions_that_count(graph.libraries)
+    digest = _digest([VERSION, version, tokens, [node.item() for node in graph.nodes]], policies)
     name = _name(innermost(function))
     remarks = tuple(graph.unread())
     # One digest may have texts that differ in form.
@@ -123,11 +129,14 @@ def fingerprint(
             values={token: preview(value) for token, value in graph.values.items()},
             literals={token: text for token, value in graph.values.items() if (text := longer_literal(value))},
             libs=versions_of(graph.libraries),
+            policies=policies,
             python=python_tag().removeprefix("Python "),
             warnings=tuple(graph.warnings),
         )
         sources = {node.unit.source_sha: node.unit.source for node in graph.nodes if node.unit and node.unit.source}
-        known = _made[key] = Fingerprint(digest, name, manifest.text(), sources, manifest.warnings, remarks)
+        known = _made[key] = Fingerprint(
+            digest, name, manifest.text(), sources, manifest.warnings, remarks, too_large(graph.named_values())
+        )
     return known
 
 
@@ -155,8 +164,10 @@ def identify_code(obj: Callable[..., object]) -> tuple[str, str]:
         raise _unknown(obj.__qualname__, "it is a variable class, which stands for what a database holds")
     graph = Graph(None)
     (token,) = graph.add([obj])
+    policies = versions_that_count(graph.libraries)
     if not graph.nodes and not graph.warnings:
-        return token, token.removeprefix("lib:")
+        label = token.removeprefix("lib:")
+        return _digest([VERSION, "value", label], policies) if policies else token, label
     inner = innermost(obj)
     name = _name(inner)
     for warning in graph.warnings:
@@ -166,7 +177,12 @@ def identify_code(obj: Callable[..., object]) -> tuple[str, str]:
             raise _unknown(name, f"the options of {node.name.removeprefix('lib:')} cannot be seen")
     module = getattr(inner, "__module__", None) or type(inner).__module__
     label = f"{import_name(module)}.{getattr(inner, '__qualname__', name)}"
-    return canonical_hash([VERSION, "value", name, token, [node.item() for node in graph.nodes]]), label
+    return _digest([VERSION, "value", name, token, [node.item() for node in graph.nodes]], policies), label
+
+
+def _digest(items: list[object], policies: Mapping[str, str]) -> str:
+    """Return the hash of these items; without a policy no version is in it, not even an empty one."""
+    return canonical_hash([*items, dict(policies)] if policies else items)
 
 
 def _unknown(name: str, reason: str) -> UnhashableValueError:

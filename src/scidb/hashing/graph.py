@@ -142,6 +142,14 @@ class Graph:
             self._drain()
         return tokens
 
+    def named_values(self) -> list[tuple[str, object]]:
+        """Return each value once, under the first name that the code has for it."""
+        labels: dict[str, str] = {}
+        for node in self.nodes:
+            for label, token in node.references:
+                labels.setdefault(token, label)
+        return [(labels.get(token, "a value"), value) for token, value in self.values.items()]
+
     def unread(self) -> list[str]:
         """Say which ignored names stand nowhere in the code; each sentence names the nearest one that does."""
         if not self._ignore or self._version is not None:  # under a version, what the code reads is not looked at

@@ -9,12 +9,20 @@ import functools
 import importlib.metadata
 import importlib.util
 import os
+import re
 import site
 import sys
 import sysconfig
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from scidb.hashing.settings import fingerprint_settings, normalized
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from scidb.hashing.settings import Policy
 
 __all__ = [
     "import_name",
@@ -27,6 +35,7 @@ __all__ = [
     "module_file",
     "type_name",
     "versions_of",
+    "versions_that_count",
 ]
 
 _OWN_ROOTS: Final = frozenset({"scidb", "scidbnet"})
@@ -64,8 +73,25 @@ def _library_folders() -> tuple[str, ...]:
     return tuple(f"{folder}{os.sep}" for folder in sorted(folders))
 
 
+def _is_under(name: str, packages: Iterable[str]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def _places(package: str) -> Iterator[str]:
+    """Yield where the code of a package stands; none of it can run before it is imported."""
+    module = sys.modules.get(package)
+    for folder in getattr(module, "__path__", ()):
+        yield f"{folder}{os.sep}"
+    file = getattr(module, "__file__", None)
+    if file is not None and not hasattr(module, "__path__"):
+        yield file
+
+
+# The tracked packages are an argument, so that what was found under others is not found again.
 @functools.lru_cache(maxsize=8192)
-def _is_library_file(filename: str) -> bool:
+def _is_library_file(filename: str, tracked: tuple[str, ...]) -> bool:
+    if tracked and filename.startswith(tuple(place for package in tracked for place in _places(package))):
+        return False
     if filename.startswith((*_LIBRARY_TEXTS, *_OWN_FOLDERS, *_library_folders())):
         return True
     return not _PACKAGE_FOLDERS.isdisjoint(Path(filename).parts)
@@ -73,22 +99,24 @@ def _is_library_file(filename: str) -> bool:
 
 def is_library_code(code: CodeType) -> bool:
     """Tell whether a code object belongs to the standard library, an installed package or SciDB."""
-    return _is_library_file(code.co_filename)
+    return _is_library_file(code.co_filename, fingerprint_settings().track_packages)
 
 
 @functools.lru_cache(maxsize=8192)
-def _is_library_name(name: str, filename: str | None) -> bool:
+def _is_library_name(name: str, filename: str | None, tracked: tuple[str, ...]) -> bool:
     root = name.partition(".")[0]
     if root in _OWN_ROOTS or root == "builtins":
         return True
+    if _is_under(name, tracked):
+        return False
     if filename is not None:  # before the name: a user's own file may be called like a standard module
-        return _is_library_file(filename)
+        return _is_library_file(filename, tracked)
     return root in sys.stdlib_module_names
 
 
 def is_library_module(name: str) -> bool:
     """Tell whether a module, imported or not, is a library."""
-    return _is_library_name(name, module_file(name))
+    return _is_library_name(name, module_file(name), fingerprint_settings().track_packages)
 
 
 def module_file(name: str) -> str | None:
@@ -200,3 +228,20 @@ def versions_of(names: set[str]) -> dict[str, str]:
         return {}
     found = {dist for root in roots for dist in _distributions_of(root)}
     return {dist: _version(dist) for dist in sorted(found)}
+
+
+def versions_that_count(names: set[str]) -> dict[str, str]:
+    """Return the part of these versions that the user's policies make part of the fingerprint."""
+    policies = fingerprint_settings().libraries
+    if not policies:
+        return {}
+    found = {normalized(dist): version for dist, version in versions_of(names).items()}
+    return {dist: _part(found[dist], policy) for dist, policy in policies.items() if dist in found}
+
+
+def _part(version: str, policy: Policy) -> str:
+    if policy == "exact":
+        return version
+    numbers = re.match(r"(\d+!)?\d+(\.\d+)*", version)
+    parts = (numbers.group() if numbers else version).split(".")
+    return ".".join(parts[: 1 if policy == "major" else 2])

@@ -15,7 +15,7 @@ from scidb.hashing.astdiff import edits, parse_unit
 from scidb.hashing.manifest import SOURCE, is_unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from scidb.hashing.manifest import Manifest, Reference, UnitEntry
 
@@ -94,10 +94,8 @@ class Pairing:
         """Return everything that differs, in the order of discovery, no thing twice."""
         found = list(self._walked())
         for newer, side in ((False, self._old), (True, self._new)):
-            paired = {pair[newer] for pair in self._pairs}
-            for number, unit in enumerate(side.manifest.units):
-                token = f"unit:{number}"
-                if unit.kind in _CODE and token not in paired and (newer, token) not in self._told:
+            for token, unit in self._unpaired(side, newer=newer):
+                if (newer, token) not in self._told:
                     name = _shown(unit)
                     sides = (None, name) if newer else (name, None)
                     found.append(Difference("reach", name, name, unit.file, unit.line, *sides))
@@ -168,7 +166,7 @@ class Pairing:
         return [
             (f"unit:{number}", unit)
             for number, unit in enumerate(side.manifest.units)
-            if unit.kind in _CODE and f"unit:{number}" not in paired and (newer, f"unit:{number}") not in self._told
+            if unit.kind in _CODE and f"unit:{number}" not in paired
         ]
 
     def _pair(self, old: str, new: str, place: _Place) -> None:
@@ -230,7 +228,7 @@ class Pairing:
         left, right = (side.unit(token) if token else None for side, token in ((self._old, old), (self._new, new)))
         if old is not None and new is not None:
             if left is not None and right is not None and _alike(left, right):
-                self._pair(old, new, _called(label, reader, place))
+                self._pair(old, new, _called(label, reader, place, _labelled(self._new, right)))
                 return
             if old == new and left is None:
                 return
@@ -308,10 +306,12 @@ def _key(unit: UnitEntry, *, by_code: bool) -> object:
     return unit.kind, unit.name if _last(unit) == "<lambda>" else _last(unit)
 
 
-def _called(label: str, reader: UnitEntry, place: _Place) -> _Place:
-    """Return how people would call what a reader refers to."""
+def _called(label: str, reader: UnitEntry, place: _Place, inside: Collection[tuple[str, int]]) -> _Place:
+    """Return how people would call what a reader refers to, and what has these labels inside."""
     if reader.kind in _CODE:
-        return _Place(label, _shown(reader))
+        owner, _, attribute = label.rpartition(".")  # of `MODEL.k` the whole MODEL is referred to
+        is_inside = (attribute, 0) in inside or (f"item {attribute!r}", 0) in inside
+        return _Place(owner if owner and is_inside else label, _shown(reader))
     if reader.kind == "holder":
         return _Place("the bound arguments") if label in {"args", "keywords"} else place
     if not place.path:
@@ -327,9 +327,7 @@ def _is_said(label: str, found: Difference, reader: UnitEntry, explained: Sequen
     if found.before is None or found.after is None:
         texts = " ".join(f"{item.before} {item.after}" for item in explained)
         return reader.kind == "function" or label.removeprefix("field ") in texts
-    if reader.kind == "class":
-        return label in {"fields", "defaults"}
-    return any(
+    return (reader.kind == "class" and label in {"fields", "defaults"}) or any(
         item.kind == "name" and found.before.replace(str(item.before), str(item.after)) == found.after
         for item in explained
     )
@@ -345,13 +343,20 @@ def _narrowed(before: str | None, after: str | None) -> tuple[str | None, str | 
         return before, after
     if isinstance(left, ast.Tuple) and isinstance(right, ast.Tuple) and len(left.elts) == len(right.elts):
         pairs = [(ast.unparse(a), ast.unparse(b)) for a, b in zip(left.elts, right.elts, strict=True)]
-    elif isinstance(left, ast.Dict) and isinstance(right, ast.Dict) and len(left.values) == len(right.values) == 1:
-        keys = [ast.unparse(key).strip("'") for key in (*left.keys, *right.keys) if key is not None]
-        texts = [ast.unparse(value) for value in (*left.values, *right.values)]
-        pairs = [(f"{keys[0]}={texts[0]}", f"{keys[1]}={texts[1]}")] if len(keys) == 2 else []
+    elif isinstance(left, ast.Dict) and isinstance(right, ast.Dict):
+        sides = _keywords(left), _keywords(right)
+        if sides[0].keys() != sides[1].keys():
+            return before, after
+        pairs = [(f"{name}={text}", f"{name}={sides[1][name]}") for name, text in sides[0].items()]
     else:
         return before, after
     changed = [(a, b) for a, b in pairs if a != b]
-    if not changed:
-        return before, after
-    return ", ".join(a for a, _ in changed), ", ".join(b for _, b in changed)
+    return (", ".join(a for a, _ in changed), ", ".join(b for _, b in changed)) if changed else (before, after)
+
+
+def _keywords(node: ast.Dict) -> dict[str, str]:
+    return {
+        ast.unparse(key).strip("'"): ast.unparse(value)
+        for key, value in zip(node.keys, node.values, strict=True)
+        if key is not None
+    }

@@ -60,7 +60,7 @@ def cell_content(cell: CellType) -> object:
 def _walk(obj: object, attributes: tuple[str, ...]) -> Reached:
     for position, attribute in enumerate(attributes):
         if isinstance(obj, ModuleType):
-            if is_library_module(obj.__name__):
+            if is_library_module(obj.__name__) and not _is_tracked_module(f"{obj.__name__}.{attribute}"):
                 return Reached(library=".".join([obj.__name__, *attributes[position:]]))
             obj = _attribute(obj, attribute)
         elif isinstance(obj, FunctionType) and attribute in vars(obj):
@@ -70,13 +70,21 @@ def _walk(obj: object, attributes: tuple[str, ...]) -> Reached:
     return Reached((obj,))
 
 
+def _is_tracked_module(name: str) -> bool:
+    """Tell whether a name in a library is a module that the user tracks."""
+    return name in sys.modules and not is_library_module(name)
+
+
 def _imported(read: Read, function: FunctionType) -> Reached:
     name = read.module
     if read.level:
         package = str(function.__globals__.get("__package__") or "")
         base = package.rsplit(".", read.level - 1)[0]
         name = f"{base}.{name}" if name else base
-    if is_library_module(name):  # an optional library need not be imported to be named
+    inner = f"{name}.{read.path[0]}" if read.path else name
+    if is_library_module(name) and not _is_tracked_module(
+        inner
+    ):  # an optional library need not be imported to be named
         return Reached(library=".".join([name, *read.path]))
     return _walk(_module(name), read.path)
 

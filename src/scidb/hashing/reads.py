@@ -6,6 +6,7 @@ A purely syntactic question: nothing here looks at a live object.
 from __future__ import annotations
 
 import ast
+import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -141,13 +142,15 @@ class _Visitor(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         path = dotted(node.func)
-        if path is not None and path[-1] in {"import_module", "__import__"} and node.args:
-            name = node.args[0]
-            if isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value[:1] != ".":
-                self.found.add(Read(f"import {name.value}", "import", (), name.value))
-            else:
-                self.found.add(Read(".".join(path), "dynamic"))
-        self.generic_visit(node)
+        if path is None or path[-1] not in {"import_module", "__import__"} or not (node.args or node.keywords):
+            self.generic_visit(node)
+            return
+        found = _imported_by_name(node) if path[-1] == "import_module" else _named_module(_argument(node, 0, "name"))
+        self.found.add(found or Read(".".join(path), "dynamic"))
+        if found is None:
+            self.generic_visit(node)
+        else:  # what its arguments read is the package, which is known
+            self.visit(node.func)
 
     def _read(self, path: tuple[str, ...]) -> None:
         name = path[0]
@@ -162,6 +165,39 @@ class _Visitor(ast.NodeVisitor):
                     self.found.add(Read(".".join(path), "import", tail, read.module, read.level))
                 return
         self.found.add(Read(".".join(path), "name", path))
+
+
+def _imported_by_name(node: ast.Call) -> Read | None:
+    """Return the module that ``import_module`` gives, where the text alone says which one; else None."""
+    name, package = _argument(node, 0, "name"), _argument(node, 1, "package")
+    text = _text(name)
+    if text is None or not text.startswith("."):
+        return _named_module(name)
+    if _text(package):
+        try:
+            absolute = importlib.util.resolve_name(text, _text(package))
+        except ImportError:  # more dots than the package has levels; the call fails, too
+            return None
+        return Read(f"import {absolute}", "import", (), absolute)
+    if isinstance(package, ast.Name) and package.id == "__package__":
+        module = text.lstrip(".")
+        return Read(f"import {text}", "import", (), module, len(text) - len(module))
+    return None
+
+
+def _named_module(name: ast.expr | None) -> Read | None:
+    text = _text(name)
+    return Read(f"import {text}", "import", (), text) if text and not text.startswith(".") else None
+
+
+def _argument(node: ast.Call, position: int, name: str) -> ast.expr | None:
+    if len(node.args) > position:
+        return node.args[position]
+    return next((keyword.value for keyword in node.keywords if keyword.arg == name), None)
+
+
+def _text(node: ast.expr | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 def _all_arguments(args: ast.arguments) -> Iterator[ast.arg]:

@@ -51,6 +51,7 @@ def live_function(manifest: str) -> Callable[..., Any] | None:
     --------
     >>> from statistics import fmean
     >>> from scidb.hashing.fingerprint import fingerprint
+    from scidb.hashing.graph import innermost
     >>> live_function(fingerprint(fmean).manifest) is fmean
     True
 
@@ -68,6 +69,7 @@ def fingerprint_now(manifest: str) -> Fingerprint | None:
     --------
     >>> from statistics import fmean
     >>> from scidb.hashing.fingerprint import fingerprint
+    from scidb.hashing.graph import innermost
     >>> recorded = fingerprint(fmean)
     >>> fingerprint_now(recorded.manifest).hash == recorded.hash
     True
@@ -79,9 +81,7 @@ def fingerprint_now(manifest: str) -> Fingerprint | None:
 
 def _found(manifest: str) -> tuple[Callable[..., Any], Fingerprint] | None:
     recorded = _Recorded(Manifest.read(manifest))
-    at_name, used = recorded.at_name(), recorded.used()
-    if at_name is not None:  # others of that name are what it was before it was defined anew
-        used = [function for function in used if innermost(function) is innermost(at_name)]
+    at_name, used = recorded.at_name(), [one for one in recorded.used() if not recorded.is_replaced(one)]
     made = [(function, recorded.fingerprint_of(function)) for function in (at_name, *used) if callable(function)]
     found = [
         (function, now)
@@ -110,6 +110,16 @@ class _Recorded:
         """Return what was used under the recorded name, newest first."""
         name = self._name_of(self._roots[0])
         return seen_as(".".join(name)) if name else []
+
+    def is_replaced(self, function: Callable[..., Any]) -> bool:
+        """Tell whether something else has taken the place of a function in its module, as in an edited notebook cell.
+
+        What is defined within another function has no such place, and neither has a lambda.
+        """
+        name = self._name_of(self._roots[0])
+        if name is None or "<" in name[1] or not _modules(name[0]):
+            return False
+        return innermost(_attribute(*name)) is not innermost(function)
 
     def fingerprint_of(self, function: Callable[..., Any]) -> Fingerprint | None:
         """Return the fingerprint of a candidate; None where a class that counted cannot be found."""

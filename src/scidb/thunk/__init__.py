@@ -10,7 +10,7 @@ among the imported ones and works in either order.
 
 from __future__ import annotations
 
-from scidb.thunk.cache import Cache, CacheWarning, ChangingCodeWarning, IgnoreWarning
+from scidb.thunk.cache import Cache, CacheWarning
 from scidb.thunk.call import PipelineThunk
 from scidb.thunk.core import Thunk, thunk
 from scidb.thunk.lineage import chain, unsaved
@@ -19,8 +19,6 @@ from scidb.thunk.output import OutputThunk, ThunkOutput
 __all__ = [
     "Cache",
     "CacheWarning",
-    "ChangingCodeWarning",
-    "IgnoreWarning",
     "OutputThunk",
     "PipelineThunk",
     "Thunk",

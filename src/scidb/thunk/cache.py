@@ -17,21 +17,7 @@ if TYPE_CHECKING:
 
     from scidb.thunk.call import PipelineThunk
 
-__all__ = [
-    "Cache",
-    "CacheWarning",
-    "ChangingCodeWarning",
-    "IgnoreWarning",
-    "recall",
-]
-
-
-class ChangingCodeWarning(SciDBWarning):
-    """A function changes a global or closure value that it reads, and with it its own identity."""
-
-
-class IgnoreWarning(SciDBWarning):
-    """A name in ``ignore=`` has no effect, because the code reads nothing of that name."""
+__all__ = ["Cache", "CacheWarning", "recall"]
 
 
 class CacheWarning(SciDBWarning):

@@ -15,15 +15,23 @@ from collections.abc import AsyncGenerator, Coroutine, Generator
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from scidb.exceptions import OutputCountError, UncacheableWarning, UnsupportedValueError
+from scidb.exceptions import (
+    ChangingCodeWarning,
+    IgnoreWarning,
+    LargeGlobalWarning,
+    OutputCountError,
+    UncacheableWarning,
+    UnsupportedValueError,
+)
 from scidb.hashing.arguments import Parameters
+from scidb.hashing.changes import changed_reads
 from scidb.hashing.fingerprint import fingerprint as fingerprint_of
 from scidb.hashing.fingerprint import snapshot
 from scidb.hashing.inputs import preview
-from scidb.hashing.manifest import SOURCE, Manifest
 from scidb.hashing.seen import note_seen
+from scidb.hashing.settings import checked_options
 from scidb.thunk.binding import resolve, without_history
-from scidb.thunk.cache import ChangingCodeWarning, IgnoreWarning, recall
+from scidb.thunk.cache import recall
 from scidb.thunk.call import PipelineThunk
 
 if TYPE_CHECKING:
@@ -35,11 +43,6 @@ __all__ = ["Thunk", "thunk"]
 
 # What can be read only once: saved, it would be empty; passed on, the second reader would find nothing.
 _READ_ONCE = (Generator, AsyncGenerator, Coroutine, map, filter, zip)
-
-
-def _references(fingerprint: Fingerprint) -> set[tuple[str, bool, str, str]]:
-    units = Manifest.read(fingerprint.manifest).units
-    return {(unit.name, unit.how == SOURCE, name, token) for unit in units for name, token in unit.refs}
 
 
 class Thunk:
@@ -117,8 +120,7 @@ class Thunk:
         self.unwrap = unwrap
         self.generates_file = generates_file
         self.version = version
-        self.includes = tuple(includes)
-        self.ignore = tuple(ignore)
+        self.includes, self.ignore = checked_options(version, includes, ignore)
         self.strict = strict
         self.parameters = Parameters(function)
         self._warned: set[type[Warning]] = set()
@@ -159,6 +161,14 @@ class Thunk:
         if computation.fingerprint.remarks and self._first(IgnoreWarning):
             remarks = " ".join(computation.fingerprint.remarks)
             warnings.warn(f"{self.name}(): {remarks}", IgnoreWarning, stacklevel=2)
+        if computation.fingerprint.large and self._first(LargeGlobalWarning):
+            warnings.warn(
+                f"{self.name}() reads {computation.fingerprint.large}, all of which is hashed at every call, so that a "
+                "change is noticed. Save it as a variable and pass that, whose hash is kept; or name it in ignore= "
+                "when it does not affect the result",
+                LargeGlobalWarning,
+                stacklevel=2,
+            )
         if not computation.is_complete:
             waiting = self.n_outputs if isinstance(self.n_outputs, int) else 1
             return computation.finish([None] * waiting, is_complete=False)
@@ -195,11 +205,7 @@ class Thunk:
 
     def _changed_by(self, computation: PipelineThunk) -> list[str]:
         """Return the names of what the code reads, and what a call has changed."""
-        before, after = computation.fingerprint, self.fingerprint(computation.own_classes)
-        if after.hash == before.hash:
-            return []
-        changed = _references(before) ^ _references(after)
-        return sorted({name if source else f"{name} of {unit}" for unit, source, name, _ in changed})
+        return changed_reads(computation.fingerprint, self.fingerprint(computation.own_classes))
 
     def _outputs(self, result: Any) -> Sequence[Any]:
         """Return the values of the outputs in what the function returned."""

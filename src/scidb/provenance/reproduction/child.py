@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import SciDBError
 from scidb.hashing.ids import content_hash
+from scidb.hashing.settings import configure
 from scidb.provenance.live import fingerprint_now, live_function
 from scidb.provenance.reproduction.calls import CannotRunError, Material, called, digest_of, prepared
 from scidb.provenance.reproduction.exchange import Ended, Journal, read_chunk, read_order, write_chunk
@@ -281,6 +282,7 @@ def main(folder: Path) -> None:
     """Do what the order in a folder says."""
     order = read_order(folder)
     sys.path[:] = order.path
+    configure(**order.settings)
     _Rerun(folder, order).run()
 
 

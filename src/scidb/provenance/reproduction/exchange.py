@@ -64,6 +64,7 @@ class Order:
     path: tuple[str, ...]  # sys.path
     schema_keys: tuple[str, ...]
     root_folders: tuple[str, ...]
+    settings: Mapping[str, Any]  # of fingerprints
 
 
 @dataclass(frozen=True, slots=True)

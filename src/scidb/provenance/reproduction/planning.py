@@ -13,6 +13,7 @@ from scidb.exceptions import NotFoundError
 from scidb.hashing.graph import innermost
 from scidb.hashing.manifest import Manifest
 from scidb.hashing.seen import seen_as
+from scidb.hashing.settings import fingerprint_settings
 from scidb.provenance.live import fingerprint_now, live_function
 from scidb.provenance.reproduction.exchange import Code, Order, Step, numbered, write_chunk
 from scidb.records import class_named
@@ -217,6 +218,7 @@ def order_for(
         for name, chunk in numbered(chunks, "input"):
             write_chunk(folder / name, chunk)
             files |= dict.fromkeys((record.record_id for record in chunk.records), name)
+    settings = fingerprint_settings()
     variables = {record.variable for record in plan.inputs.values()}
     variables |= {record.variable for step in plan.steps for record in step.made}
     return Order(
@@ -228,6 +230,7 @@ def order_for(
         path=tuple(entry or str(Path.cwd()) for entry in sys.path),
         schema_keys=tuple(schema_keys),
         root_folders=tuple(root_folders),
+        settings={"track_packages": settings.track_packages, "libraries": dict(settings.libraries)},
     )
 
 

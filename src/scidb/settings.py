@@ -1,0 +1,33 @@
+"""The file `scidb.toml` of a project: read here, and nowhere else. What its keys mean is known where they are used."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from scidb.exceptions import SettingsError
+
+__all__ = ["SETTINGS_FILE", "read_settings"]
+
+SETTINGS_FILE: Final = "scidb.toml"
+
+
+def read_settings() -> dict[str, Any]:
+    """Return what `scidb.toml` in the working directory says; nothing where there is no such file.
+
+    Raises
+    ------
+    SettingsError
+        When it cannot be read.
+
+    """
+    path = Path(SETTINGS_FILE)
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{SETTINGS_FILE} cannot be read as TOML: {error}.") from error
+    except OSError as error:
+        raise SettingsError(f"{SETTINGS_FILE} cannot be read: {error.strerror}.") from error
