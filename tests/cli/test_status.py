@@ -157,3 +157,14 @@ def test_accept(scidb: Scidb, lab: Lab) -> None:
     assert "accepted" in scidb("status", "--import", str(lab.file)).stdout
     again = scidb("accept", "smooth", "--import", str(lab.file), "-m", "again")
     assert (again.stdout, "nothing to accept" in again.stderr) == ("", True)
+
+
+def test_accept_verified(scidb: Scidb, lab: Lab) -> None:
+    """With --verify, a change that does alter a result is refused."""
+    lab.edit("2 * x", "3 * x")
+    words = ("accept", "smooth", "--import", str(lab.file), "-m", "harmless", "--verify", "2")
+    assert "gives another result" in scidb(*words, expect=1).stderr
+    scidb("status", "--import", str(lab.file), expect=STALE)
+    lab.edit("3 * x", "x * 2")
+
+    assert len(lines(scidb(*words, "--json"))) == 1

@@ -236,6 +236,20 @@ def test_a_thunk_of_a_plain_function_keeps_its_options(write: Write) -> None:
     assert fingerprint_now(recorded.manifest) == recorded
 
 
+def test_a_function_that_was_defined_anew_takes_the_place_of_the_former(write: Write) -> None:
+    """An old function that still lives is not today's, although it is as recorded."""
+    text = "from scidb import thunk\n@thunk\ndef f(x): return x + 1\n"
+    old = write(text).f
+    recorded = of(old)
+    new = write(text.replace("+ 1", "+ 2")).f
+    now = fingerprint_now(recorded.manifest)
+
+    assert live_function(recorded.manifest) is new
+    assert now is not None
+    assert now.hash != recorded.hash
+    assert seen_as("lab_code.f") == [new]
+
+
 # ---------------------------------------------------------------- who fills the registry
 
 

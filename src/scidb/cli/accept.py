@@ -21,6 +21,9 @@ def accept(
     ctx: typer.Context,
     function: Annotated[str, typer.Argument(metavar="FUNCTION", help="The name of the function that was changed.")],
     reason: Annotated[str, typer.Option("--reason", "-m", help="Why the change alters no result; it is kept.")],
+    verify: Annotated[
+        int, typer.Option("--verify", min=0, metavar="N", help="First compute N of the results again and compare.")
+    ] = 0,
     imports: ImportOption = None,
     db: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -32,7 +35,7 @@ def accept(
     settings = settings_of(ctx, db, as_json)
     import_named(imports)
     with open_for_writing(settings) as database:
-        accepted = database.accept(function, reason)
+        accepted = database.accept(function, reason, verify=verify)
     if settings.as_json:
         print_json_lines(_json(one) for one in accepted)
         return

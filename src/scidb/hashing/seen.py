@@ -26,7 +26,8 @@ _lock: Final = threading.RLock()  # a callback of the garbage collector may come
 
 def note_seen(function: Callable[..., object]) -> None:
     """Remember, while it lives, that a function was used; one that cannot be referred to weakly is left out."""
-    name = _dotted_name(innermost(function))
+    inner = innermost(function)
+    name = _dotted_name(inner)
     number = _identity(function)
     forget = functools.partial(_forget, name, number)
     try:
@@ -36,8 +37,12 @@ def note_seen(function: Callable[..., object]) -> None:
     except TypeError:
         return
     with _lock:
-        _seen[name].pop(number, None)  # the newest stands last
-        _seen[name][number] = reference
+        known = _seen[name]
+        known.pop(number, None)  # the newest stands last
+        if "<" not in name:  # a function that was defined anew takes the place of the former
+            for other in [key for key, found in known.items() if innermost(found()) is not inner]:
+                del known[other]
+        known[number] = reference
 
 
 def seen_as(name: str) -> list[Callable[..., object]]:

@@ -1,0 +1,240 @@
+"""From a record to an order: the calls behind it, the code of each, and the stored values that they start from."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from scidb.exceptions import NotFoundError
+from scidb.hashing.graph import innermost
+from scidb.hashing.manifest import Manifest
+from scidb.hashing.seen import seen_as
+from scidb.provenance.live import fingerprint_now, live_function
+from scidb.provenance.reproduction.exchange import Code, Order, Step, numbered, write_chunk
+from scidb.records import class_named
+from scidb.store.model import Entries, Match, Records, Sources, TraceQuery
+from scidb.variable import BaseVariable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from scidb.hashing.fingerprint import Fingerprint
+    from scidb.store.model import Call, CallInput, Record, Source, Trace
+    from scidb.store.protocol import Store
+
+__all__ = ["Plan", "StoredCode", "order_for", "plan_for"]
+
+_MAIN: Final = frozenset({"__main__", "__mp_main__"})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCode:
+    """Code that comes from the database, and why that is asked for: nothing here has it as it was recorded."""
+
+    function: str
+    function_hash: str
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The calls behind a record, each after those whose results it takes."""
+
+    steps: tuple[Step, ...]
+    codes: Mapping[str, Code]
+    inputs: Mapping[str, Record]
+    stored_code: tuple[StoredCode, ...]
+
+
+def plan_for(store: Store, record: Record, *, upstream: bool, run_stored_code: bool) -> Plan:
+    """Find the calls behind a record, and the code with which each can be made again.
+
+    Raises
+    ------
+    NotFoundError
+        When the record was saved by hand, or what made it is not recorded.
+
+    """
+    if record.call_id is None:
+        raise NotFoundError(
+            f"{record.variable} {record.record_id[:12]} was saved by hand: no function made it, so there is nothing to "
+            "run again. Expected a result of for_each or of a thunk.",
+            record_id=record.record_id,
+        )
+    trace = store.trace(TraceQuery(call_ids=(record.call_id,)))
+    calls = {call.call_id: call for call in trace.calls}
+    if record.call_id not in calls:
+        raise NotFoundError(
+            f"What made {record.variable} {record.record_id[:12]} is not recorded any more.", record_id=record.record_id
+        )
+    chosen = list(_chain(calls, record.call_id, upstream=upstream))
+    codes, stored_code = _codes(store, chosen, run_stored_code=run_stored_code)
+    refused = {one.function_hash: one for one in stored_code if one.function_hash not in codes}
+    made = _made_by(store, chosen)
+    steps = tuple(_step(call, made[call.call_id], codes, refused) for call in chosen)
+    return Plan(steps, codes, _inputs(chosen, made, trace), stored_code)
+
+
+def _chain(calls: Mapping[str, Call], target: str, *, upstream: bool) -> Iterator[Call]:
+    """Yield the calls behind one, each after those that it depends on; alone, with what was never saved."""
+    done: set[str] = set()
+    pending = [(target, False)]
+    while pending:
+        call_id, ready = pending.pop()
+        if ready:
+            yield calls[call_id]
+        elif call_id not in done and call_id in calls:
+            done.add(call_id)
+            pending.append((call_id, True))
+            before = [one for one in calls[call_id].inputs if upstream or one.kind == "computation"]
+            pending += [(one.input_call_id, False) for one in reversed(before) if one.input_call_id]
+
+
+def _made_by(store: Store, calls: Sequence[Call]) -> Mapping[str, list[Record]]:
+    found: dict[str, dict[str, Record]] = defaultdict(dict)
+    for entry in store.find(Entries(Match(call_ids=tuple(call.call_id for call in calls)))):
+        found[entry.call_id or ""].setdefault(entry.record_id, entry)
+    return {call.call_id: sorted(found[call.call_id].values(), key=lambda one: one.output_num or 0) for call in calls}
+
+
+def _inputs(calls: Sequence[Call], made: Mapping[str, Sequence[Record]], trace: Trace) -> Mapping[str, Record]:
+    known = {record.record_id: record for record in trace.records}
+    known |= {record.record_id: record for records in made.values() for record in records}
+    wanted = dict.fromkeys(origin.record_id for call in calls for origin in call.inputs if origin.record_id)
+    return {record_id: known[record_id] for record_id in wanted if record_id in known}
+
+
+def _step(call: Call, made: Sequence[Record], codes: Mapping[str, Code], refused: Mapping[str, StoredCode]) -> Step:
+    names = {name: value for record in made for name, value in (*_constants(record), *record.schema.items())}
+    return Step(call, tuple(made), names, _problem(call, made, codes, refused))
+
+
+def _constants(record: Record) -> Iterable[tuple[str, Any]]:
+    constants: dict[str, Any] = json.loads(record.version_keys)
+    return [(name, value) for name, value in constants.items() if not name.startswith("__")]
+
+
+def _problem(call: Call, made: Sequence[Record], codes: Mapping[str, Code], refused: Mapping[str, StoredCode]) -> str:  # noqa: PLR0911  (one line a reason)
+    computation = call.computation
+    name = f"{computation.function_name}()"
+    if computation.kind == "generated":
+        return f"{name} generates a file, which running it again might overwrite"
+    if computation.kind == "uncacheable":
+        return f"what {name} received cannot be recognised again: {_unknown(call.inputs)}"
+    if any(record.pieces is not None for record in made):
+        return f"what {name} returned was distributed over several records, which is not compared yet"
+    if computation.function_hash in codes:
+        return ""
+    why = refused.get(computation.function_hash)
+    if why is None:
+        return f"the code of {name} is not stored"
+    if not why.text:
+        return f"{why.reason}, and its source text is not stored"
+    return f"{why.reason}; its stored code is not run unless you say so (run_stored_code=True, --run-stored-code)"
+
+
+def _unknown(inputs: Sequence[CallInput]) -> str:
+    named = [f"{one.name} ({one.value_repr})" for one in inputs if one.content_hash is None and one.kind == "constant"]
+    return f"{', '.join(named) or 'an argument'} had no identity by content"
+
+
+# ------------------------------------------------------------------ code
+
+
+def _codes(
+    store: Store, calls: Sequence[Call], *, run_stored_code: bool
+) -> tuple[dict[str, Code], tuple[StoredCode, ...]]:
+    """Return the code of each function: what this process has, or else what is stored, if that may run."""
+    hashes = tuple(dict.fromkeys(call.computation.function_hash for call in calls))
+    names = {call.computation.function_hash: call.computation.function_name for call in calls}
+    codes: dict[str, Code] = {}
+    stored: list[StoredCode] = []
+    for source in store.find(Sources(hashes)):
+        now = _here(source)
+        if isinstance(now, Code):
+            codes[source.function_hash] = now
+            continue
+        text = "\n\n".join(_texts(source))
+        stored.append(StoredCode(names[source.function_hash], source.function_hash, text, now))
+        if run_stored_code and text:
+            codes[source.function_hash] = Code(source.function_hash, source.manifest, source.sources, "stored")
+    return codes, tuple(stored)
+
+
+def _texts(source: Source) -> Iterator[str]:
+    """Yield the texts of a function and of what it reaches; a function of a library is one line."""
+    manifest = Manifest.read(source.manifest)
+    for _, token in manifest.roots:
+        if token.startswith("lib:"):
+            yield f"# {token.removeprefix('lib:')}, of a library"
+    for unit in manifest.units:
+        if unit.source_sha in source.sources:
+            yield f"# {unit.name}, from {unit.file}, line {unit.line}\n{source.sources[unit.source_sha]}"
+
+
+def _here(source: Source) -> Code | str:
+    """Return the code as this process has it, if it is the recorded one; else say what is there instead."""
+    name = f"{source.function_name}()"
+    now = fingerprint_now(source.manifest)
+    function = live_function(source.manifest)
+    if now is None or function is None:
+        return f"{name} is not imported here (name its file or module with --import, or import it)"
+    if now.hash != source.function_hash:
+        return f"the code of {name} is not the recorded one any more"
+    if not _is_chosen(function, source):
+        return f"{name} is a function of a library, and nothing that is imported here uses it with for_each or @thunk"
+    return _session_code(now, function)
+
+
+def _is_chosen(function: object, source: Source) -> bool:
+    """Tell whether the user's own code names the function: a database could name any, such as ``os.remove``."""
+    token = Manifest.read(source.manifest).roots[0][1]
+    return not token.startswith("lib:") or function in seen_as(token.removeprefix("lib:"))
+
+
+def _session_code(now: Fingerprint, function: object) -> Code:
+    module = str(getattr(function, "__module__", "") or getattr(innermost(function), "__module__", ""))
+    found = None if module in _MAIN else sys.modules.get(module)
+    # The running program is not imported again, because that could run it; its own sources are used.
+    return Code(now.hash, now.manifest, now.sources, "installed", module if found is not None else None)
+
+
+# ------------------------------------------------------------------ the order
+
+
+def order_for(
+    store: Store, plan: Plan, folder: Path, *, schema_keys: Sequence[str], root_folders: Sequence[str]
+) -> Order:
+    """Write the stored values that the calls start from into a folder, and return the order."""
+    files: dict[str, str] = {}
+    if plan.inputs:
+        chunks = store.fetch(Records(Match(record_ids=tuple(plan.inputs))))
+        for name, chunk in numbered(chunks, "input"):
+            write_chunk(folder / name, chunk)
+            files |= dict.fromkeys((record.record_id for record in chunk.records), name)
+    variables = {record.variable for record in plan.inputs.values()}
+    variables |= {record.variable for step in plan.steps for record in step.made}
+    return Order(
+        steps=tuple(replace(step, made=tuple(map(_plain, step.made))) for step in plan.steps),
+        codes=plan.codes,
+        inputs={record_id: _plain(record) for record_id, record in plan.inputs.items()},
+        files=files,
+        classes=tuple(sorted({module for variable in variables if (module := _module_of(variable))})),
+        path=tuple(entry or str(Path.cwd()) for entry in sys.path),
+        schema_keys=tuple(schema_keys),
+        root_folders=tuple(root_folders),
+    )
+
+
+def _plain(record: Record) -> Record:
+    return replace(record, schema=dict(record.schema))
+
+
+def _module_of(variable: str) -> str | None:
+    cls = class_named(variable)
+    return None if cls is BaseVariable or cls.__module__ in _MAIN else cls.__module__
