@@ -185,3 +185,61 @@ def test_refusals(study: DatabaseManager, project: Project) -> None:
     with pytest.raises(SciDBError, match="not imported here"):
         study.accept("smooth", "only reordered")
     assert states(study, Peak) == {"code not checked": 4}
+
+
+def test_verified_first(study: DatabaseManager, project: Project) -> None:
+    """With verify=n, results are computed again and compared exactly: with values, lists and defaults."""
+    for name, old, new in (
+        ("smooth", *HARMLESS),
+        ("mean", "sum(x) / len(x)", "float(sum(x)) / len(x)"),
+        ("peak", "max(x)", "sorted(x)[-1]"),
+    ):
+        project.edit(old, new)
+        assert len(study.accept(name, "the same in another way", verify=100)) == 1
+
+    assert states(study, Smooth, Peak, Mean) == {"accepted": 10}
+
+
+def test_verification_refuses_what_alters_a_result(study: DatabaseManager, project: Project) -> None:
+    """A change that gives another value, fails or returns something else is not accepted, and nothing is noted."""
+    for old, new, said in (
+        ("max(x)", "min(x)", r"peak\(\) gives another result now for Peak"),
+        ("min(x)", "x[17]", r"peak\(\) raised IndexError"),
+        ("x[17]", "max(x) + 1e-12", "gives another result"),
+    ):
+        project.edit(old, new)
+        with pytest.raises(SciDBError, match=said):
+            study.accept("peak", "harmless, surely", verify=4)
+
+    assert states(study, Peak) == {"code changed": 4}
+
+
+def test_what_cannot_be_verified(db: DatabaseManager, project: Project) -> None:
+    """A call whose arguments cannot be had again is not taken for verified."""
+    db.save(Force, [1.0, 2.0], subject=1)
+    with db.as_current():
+        smooth, peak = thunk(project.module.smooth), thunk(project.module.peak)
+        Peak.save(peak(smooth(Force.load_one(subject=1))), subject=1)
+    project.edit("max(x)", "sorted(x)[-1]")
+
+    with pytest.raises(SciDBError, match="cannot be computed again"):
+        db.accept("peak", "the same in another way", verify=1)
+    with pytest.raises(SciDBError, match="say how many"):
+        db.accept("peak", "the same in another way", verify=-1)
+    assert len(db.accept("peak", "the same in another way")) == 1
+
+
+def test_verified_with_custom_storage_metadata_and_tables(db: DatabaseManager, project: Project) -> None:
+    """Whole configurations are computed again: tables, keys that are passed, and what a class stores its own way."""
+    project.write("def total(x, gain, subject):\n    return gain * x['Force'].sum() + subject\n")
+    for trial in (1, 2):
+        db.save(Force, 1.5 * trial, subject=1, trial=trial)
+    inputs = {"x": Force, "gain": 2.5}
+    for_each(project.module.total, inputs, [Mean], subject=[], db=db, progress=False, as_table=True, pass_metadata=True)
+    assert states(db, Mean) == {"up to date": 1}
+    project.edit("gain * x['Force'].sum()", "x['Force'].sum() * gain")
+
+    assert len(db.accept("total", "reordered", verify=1)) == 1
+    project.edit("+ subject", "- subject")
+    with pytest.raises(SciDBError, match="gives another result"):
+        db.accept("total", "harmless", verify=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import scidb
@@ -44,7 +46,7 @@ def pipeline(path: Path, subjects: int, levels: int) -> DatabaseManager:
     """Make a chain of so many levels for so many subjects."""
     db = scidb.open(path, {"subject": int})
     db.save_many(Level0, [(float(n), {"subject": n}) for n in range(subjects)])
-    for source, output in zip(LEVELS[:levels], LEVELS[1 : levels + 1], strict=True):
+    for source, output in itertools.pairwise(LEVELS[: levels + 1]):
         for_each(step, {"x": source}, [output], subject=[], db=db, progress=False)
     return db
 
@@ -84,12 +86,8 @@ def test_no_more_for_another_level(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     counts = []
     for levels in (1, 3):
         with pipeline(tmp_path / f"{levels}.duckdb", 3, levels) as db:
-            counts.append(
-                [
-                    len(statements(monkeypatch, db.status)),
-                    len(statements(monkeypatch, lambda: db.status(LEVELS[levels]))),
-                    len(statements(monkeypatch, lambda: db.explain(LEVELS[levels], subject=1))),
-                ]
-            )
+            last = LEVELS[levels]
+            asked = (db.status, partial(db.status, last), partial(db.explain, last, subject=1))
+            counts.append([len(statements(monkeypatch, ask)) for ask in asked])
 
     assert counts[0] == counts[1]

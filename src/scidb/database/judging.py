@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scidb.database.comparing import Comparing
+from scidb.database.reproducing import Reproducing
 from scidb.exceptions import SciDBError
 from scidb.hashing.fingerprint import fingerprint
 from scidb.provenance import explanation_of, outdated_code, status_of
+from scidb.provenance import verify as verify_results
 from scidb.store.model import Acceptances, Accepted, Batch, Record
 from scidb.thunk import Thunk
 from scidb.variable import BaseVariable
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Judging"]
 
 
-class Judging(Comparing):
+class Judging(Reproducing):
     """status, explain and accept."""
 
     def status(
@@ -130,7 +131,7 @@ class Judging(Comparing):
             return self.find_record_by_id(record, as_of=as_of)
         return self.find_record(record, version or "latest", as_of=as_of, params=params, **metadata)
 
-    def accept(self, function: str | Callable[..., Any], /, reason: str) -> list[Acceptance]:
+    def accept(self, function: str | Callable[..., Any], /, reason: str, *, verify: int = 0) -> list[Acceptance]:
         """Vouch that today's code of a function gives the results that the recorded code gave, and keep them.
 
         Results that other code of the function made count as up to date from then on, and are recalled instead of
@@ -143,6 +144,9 @@ class Judging(Comparing):
             The function, or its name. Today's code is what this process has imported.
         reason
             Why the change does not matter; it is kept, with who and when.
+        verify
+            First compute so many of the latest results again, with today's code in this process, and accept only if
+            each is exactly what is stored.
 
         Returns
         -------
@@ -154,7 +158,7 @@ class Judging(Comparing):
         NotFoundError
             When no latest result was made by such a function.
         SciDBError
-            When there is no reason, or today's code is not known.
+            When there is no reason, today's code is not known, or a result is another one now.
 
         Examples
         --------
@@ -173,7 +177,7 @@ class Judging(Comparing):
         ...     return sorted(force)[-1]
         >>> db.status("Peak").counts
         {'code changed': 1}
-        >>> _ = db.accept(peak, "the largest is the last of the sorted")
+        >>> _ = db.accept(peak, "the largest is the last of the sorted", verify=1)
         >>> db.status("Peak").counts
         {'accepted': 1}
         >>> db.close()
@@ -182,10 +186,14 @@ class Judging(Comparing):
         given: object = reason
         if not isinstance(given, str) or not given.strip():
             raise SciDBError("accept() needs a reason, in words: why does the change not alter any result?")
+        if type(verify) is not int or verify < 0:
+            raise SciDBError(f"verify={verify!r}: say how many results to compute again, for example verify=3.")
         if not isinstance(function, str):
             function = (function.fingerprint() if isinstance(function, Thunk) else fingerprint(function)).name
         name = function
         found = outdated_code(self._store, name)
+        for one in found if verify else ():
+            verify_results(self._store, one, verify)
         events = tuple(Accepted(name, one.computation.function_hash, one.new_hash, reason, self._user) for one in found)
         if events:
             self._store.write(Batch(events=events))

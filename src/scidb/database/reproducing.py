@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from scidb.database.comparing import Comparing
 from scidb.database.environment import describe_environment
-from scidb.database.judging import Judging
 from scidb.exceptions import NotFoundError, SciDBError
 from scidb.provenance.reproduction import Tolerance, reproduce
 from scidb.variable import BaseVariable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Reproducing"]
 
 
-class Reproducing(Judging):
+class Reproducing(Comparing):
     """reproduce."""
 
     def reproduce(

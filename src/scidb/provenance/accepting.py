@@ -62,6 +62,7 @@ def outdated_code(store: Store, name: str) -> list[Outdated]:
                 (entry, calls[entry.call_id])
                 for entry in facts.entries
                 if entry.call_id in calls
+                and entry.output_num is not None
                 and calls[entry.call_id].computation.function_hash == computation.function_hash
             )
             found[computation.function_hash] = Outdated(computation, code, code.function, code.now.hash, made)
