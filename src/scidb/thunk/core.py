@@ -28,6 +28,7 @@ from scidb.hashing.changes import changed_reads
 from scidb.hashing.fingerprint import fingerprint as fingerprint_of
 from scidb.hashing.fingerprint import snapshot
 from scidb.hashing.inputs import preview
+from scidb.hashing.settings import checked_options
 from scidb.thunk.binding import resolve, without_history
 from scidb.thunk.cache import recall
 from scidb.thunk.call import PipelineThunk
@@ -118,8 +119,7 @@ class Thunk:
         self.unwrap = unwrap
         self.generates_file = generates_file
         self.version = version
-        self.includes = tuple(includes)
-        self.ignore = tuple(ignore)
+        self.includes, self.ignore = checked_options(version, includes, ignore)
         self.strict = strict
         self.parameters = Parameters(function)
         self._warned: set[type[Warning]] = set()
