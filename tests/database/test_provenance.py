@@ -403,6 +403,37 @@ def test_source_of_library_code(db: DatabaseManager) -> None:
     assert f"numpy {np.__version__}" in str(code)
 
 
+def test_source_of_declared_code(db: DatabaseManager) -> None:
+    """Where a version= stands for the code, that is what is known of it."""
+
+    @thunk(version="2")
+    def declared(raw: float) -> float:
+        return raw
+
+    Raw.save(4.0, subject=1)
+    Scaled.save(declared(Raw.load_one(subject=1)), subject=1)
+    assert "version='2' stands for its code" in str(db.get_source(Scaled, subject=1))
+
+
+def test_source_with_a_class(db: DatabaseManager) -> None:
+    """A method stands in the text of its class, once, with what it reads from outside."""
+
+    class Tool:
+        def run(self, raw: float) -> float:
+            return raw * SCALE
+
+    def uses_a_class(raw: float) -> float:
+        return Tool().run(raw)
+
+    Raw.save(4.0, subject=1)
+    for_each(uses_a_class, {"raw": Raw}, [Scaled], subject=[])
+    code = db.get_source(Scaled, subject=1)
+    assert code is not None
+    assert [unit.name.rpartition(".")[2] for unit in code.units] == ["uses_a_class", "Tool"]
+    assert dict(code.units[1].reads) == {"SCALE": "2.0"}
+    assert str(code).count("def run(") == 1
+
+
 # ------------------------------------------------------------------ the graph
 
 

@@ -65,6 +65,7 @@ class SourceCode:
     units: tuple[CodeUnit, ...]
     warnings: tuple[str, ...] = ()
     libraries: Mapping[str, str] = field(default_factory=dict)
+    declared: str | None = None  # the version= that stands for the code of the function
 
     def __str__(self) -> str:
         return "\n\n\n".join(self._parts())
@@ -73,8 +74,10 @@ class SourceCode:
 
     def _parts(self) -> Iterator[str]:
         yield from map(str, self.units)
-        if not self.units:
-            yield f"# {self.function_name}: no code of the user; see the libraries"
+        if self.declared is not None:
+            yield f"# {self.function_name}: version={self.declared!r} stands for its code, which was not recorded"
+        elif not self.units:
+            yield f"# {self.function_name}: code of a library"
         if self.libraries:
             yield "# libraries: " + ", ".join(f"{name} {version}" for name, version in self.libraries.items())
         if self.warnings:
@@ -89,7 +92,9 @@ def read_code(function_name: str, function_hash: str, manifest: str, sources: Ma
     read = Manifest.read(manifest)
     # What has no module is a library's wrapper, or a value that holds others: no code of the user.
     units = [_unit(unit, sources, read.values) for unit in read.units if unit.module]
-    return SourceCode(function_name, function_hash, tuple(_in_reading_order(units)), read.warnings, read.libs)
+    return SourceCode(
+        function_name, function_hash, tuple(_in_reading_order(units)), read.warnings, read.libs, read.declared
+    )
 
 
 def _unit(unit: UnitEntry, sources: Mapping[str, str], values: Mapping[str, str]) -> CodeUnit:
