@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scidb.store.duck.state import State
     from scidb.store.model import Event
 
-__all__ = ["add_hits", "find_invalidations", "find_memo_entries", "find_results", "invalidate"]
+__all__ = ["add_hits", "find_invalidations", "find_memo_entries", "find_results", "invalidate", "result_of"]
 
 _COMPUTATION: Final = "c.lineage_id, c.function_name, c.function_hash, c.inputs_hash, c.outputs, c.kind"
 _NAMED: Final = " UNION ALL ".join(
@@ -145,14 +145,23 @@ def find_results(connection: Connection, state: State, lineage_ids: Sequence[str
             if aside.counts(stamp, made.function_hash, made.lineage_id):
                 found.append(Result(made, (), call_id, stamp))
             continue
-        newest: dict[object, Record] = {}
-        for one in entries.get(made.lineage_id, ()):
-            if aside.counts(one.timestamp, made.function_hash, made.lineage_id):
-                kind = (one.output_num, one.content_hash, one.variable, one.encoding, one.schema_version)
-                newest.setdefault(kind, one)
-        if newest:
-            found.append(Result(made, tuple(newest.values())))
+        counting = [
+            one
+            for one in entries.get(made.lineage_id, ())
+            if aside.counts(one.timestamp, made.function_hash, made.lineage_id)
+        ]
+        if counting:
+            found.append(result_of(made, counting))
     return found
+
+
+def result_of(made: Computation, entries: Iterable[Record]) -> Result:
+    """Return what a computation gave, from entries that count, newest first."""
+    newest: dict[object, Record] = {}
+    for one in entries:
+        kind = (one.output_num, one.content_hash, one.variable, one.encoding, one.schema_version)
+        newest.setdefault(kind, one)
+    return Result(made, tuple(newest.values()))
 
 
 def _entries(connection: Connection, state: State, lineage_ids: Sequence[str]) -> dict[str, list[Record]]:

@@ -415,6 +415,7 @@ def _remember(state: State, written: Written) -> None:
     memory.bound()
     for lineage_id in written.lineage_ids:
         memory.results.pop(lineage_id, None)
+    memory.results.update(written.results)
     if written.rows:
         memory.answers.clear()
     new = set()
