@@ -284,6 +284,17 @@ def test_a_long_chain() -> None:
     assert "another value" in explained
 
 
+def test_one_cause_of_many_reasons(db: DatabaseManager, project: Project) -> None:
+    """What is behind several inputs of one result is told once."""
+    db.save_many(Force, [([float(trial)], {"subject": 1, "trial": trial}) for trial in range(1, 7)])
+    project.run(db)
+    project.edit("return max(x)", "return min(x)")
+    lines = str(db.explain(Mean, subject=1)).splitlines()
+    assert sum("is not up to date" in line for line in lines) == 3
+    assert [line for line in lines if "3 more for the same reason" in line]
+    assert sum("max -> min" in line for line in lines) == 1
+
+
 # ---------------------------------------------------------------- files
 
 

@@ -15,7 +15,7 @@ from scidb.provenance.missing import gaps_of, never_made
 from scidb.provenance.status import RecordStatus, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from scidb.provenance.facts import Facts
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Explanation", "explanation_of", "status_of"]
 
 _DEEPEST: Final = 12  # steps that are still drawn further in
+# Of many reasons, how many are named: those with one cause, and those that are all there is to say.
+_SHOWN: Final = 3
+_SHOWN_ALONE: Final = 20
 
 
 def status_of(store: Store, match: Match, root_folder: Path | None = None) -> Status:
@@ -107,9 +110,7 @@ class Explanation:
         yield f"  {self.made}"
         if self.superseded_by:
             yield f"  it is not the latest any more; that is {self.superseded_by[:12]}"
-        for reason in record.reasons:
-            if reason.kind != "by hand":
-                yield from _reason_lines(reason)
+        yield from _reason_lines([reason for reason in record.reasons if reason.kind != "by hand"])
         if record.state == "up to date":
             yield "  its code and all that it was made from are as they were"
         for remark in record.remarks:
@@ -121,12 +122,25 @@ class Explanation:
     __repr__ = __str__
 
 
-def _reason_lines(reason: Reason) -> Iterator[str]:
-    """Yield a reason and what is behind it, each step further in, with the code at the end of the way."""
+def _reason_lines(reasons: Iterable[Reason]) -> Iterator[str]:
+    """Yield reasons, and once for all that share it what is behind them: a mean has one for each person."""
+    groups: dict[tuple[str, ...], list[Reason]] = defaultdict(list)
+    for reason in reasons:
+        groups[tuple(_behind(reason))].append(reason)
+    for behind, alike in groups.items():
+        shown = _SHOWN if behind else _SHOWN_ALONE
+        yield from (f"  {reason.message}" for reason in alike[:shown])
+        if len(alike) > shown:
+            yield f"  and {len(alike) - shown:,} more{' for the same reason' if behind else ''}"
+        yield from behind
+
+
+def _behind(reason: Reason) -> Iterator[str]:
+    """Yield what led to a reason, each step further in, with the code at the end of the way."""
     for depth, step in enumerate(reason.path):
         indent = "  " * min(depth + 1, _DEEPEST)
-        because = "because " if depth else ""
-        yield f"{indent}{because}{step.message}"
+        if depth:
+            yield f"{indent}because {step.message}"
         for diff in step.diffs:
             yield from (f"{indent}    {line}" for line in str(diff).splitlines())
 
