@@ -112,6 +112,15 @@ def test_a_version_that_stands_for_code_is_the_reason(study: Study) -> None:
     assert str(differences(made[0], made[1])[0]) == "version= nothing -> 1"
 
 
+def test_a_changed_decorator_of_scidb_is_no_reason(study: Study) -> None:
+    """Own decorators are no code; where something else changed, they are not named beside it."""
+    text = "from scidb import thunk\n{}\ndef f(x): return x + {}"
+    before = fingerprint(study.load(text.format("@thunk", 1)).f)
+    after = fingerprint(study.load(text.format("@thunk(n_outputs=1)", 2)).f)
+
+    assert [str(change) for change in differences(before, after)] == ["constant 1 -> 2 in f(), line 3"]
+
+
 def test_a_changed_class_of_an_argument_is_the_reason(study: Study) -> None:
     """M4: the class of an argument counts at call time, and a change in it is named like any other."""
     text = (
