@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from scidb._version import __version__
-from scidb.cli import diff, lineage, log, ls, reproduce, runs, show, sql, tag
+from scidb.cli import diff, flag, lineage, log, ls, reproduce, runs, show, sql, tag
 from scidb.cli.context import DatabaseOption, JsonOption, Settings
 from scidb.exceptions import SciDBError
 
@@ -41,6 +41,8 @@ app.command("log")(log.log)
 app.command("diff")(diff.diff)
 app.command("tag")(tag.tag)
 app.command("lineage")(lineage.lineage)
+app.command("impact")(flag.impact)
+app.command("flag")(flag.flag)
 app.command("reproduce")(reproduce.reproduce)
 app.command("runs")(runs.runs)
 app.command("sql")(sql.sql)

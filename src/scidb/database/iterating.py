@@ -165,7 +165,8 @@ class Iterating(Exporting):
         return storable, rejected
 
     def _record_all(self, run: RunInfo, done: Sequence[Done], events: Sequence[Event]) -> None:
-        calls = [self._call(run, item) for item in done]
+        environment = self._environment_of(run.function)
+        calls = [self._call(run, item, environment) for item in done]
         targets = self._targets(run)
         pending: list[Pending] = []
         again: list[Record] = []
@@ -177,7 +178,7 @@ class Iterating(Exporting):
                 pending += self._pending_of(run, item, call, targets)
         self._write(pending, again=again, calls=calls, events=events)
 
-    def _call(self, run: RunInfo, item: Done) -> Call:
+    def _call(self, run: RunInfo, item: Done, environment_id: str) -> Call:
         kind = "uncacheable" if item.lineage_id.startswith(ids.UNCACHEABLE) else "value"
         outputs: Any = run.declared_outputs
         if outputs == "unpack":
@@ -191,7 +192,7 @@ class Iterating(Exporting):
             item.inputs,
             run.run_id,
             self._user,
-            self._environment_id,
+            environment_id,
             item.seconds,
             item.recalled_from,
         )

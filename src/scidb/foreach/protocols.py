@@ -220,6 +220,14 @@ class Recorder(Protocol):
         """Return the latest entries of a variable at such key values, where the filter holds."""
         ...
 
+    def excluded(self, exclude: object) -> bool | tuple[str, ...]:
+        """Return which flags are to be left out: all (True), none, or those of these reasons."""
+        ...
+
+    def flagged_among(self, entries: Sequence[Entry], exclude: bool | tuple[str, ...]) -> Mapping[str, str]:
+        """Return why entries are left out by these flags, in words, by record id."""
+        ...
+
     def known(self, lineage_ids: Sequence[str]) -> Sequence[Entry]:
         """Return the newest entry of each record that one of these computations made."""
         ...
