@@ -419,7 +419,7 @@ def test_another_environment_is_said_beside_the_result(
     """Versions that are not as they were stand beside the result, and do not change it."""
     record = scaled.Scaled.load_one(subject=1)
     description = '{"python":"3.0","packages":{"numpy":"0.1"}}'
-    monkeypatch.setattr(reproducing, "describe_environment", lambda: description)
+    monkeypatch.setattr(reproducing, "describe_environment", lambda _: description)
 
     found = db.reproduce(record)
     changes = {change.name: change.now for change in found.environment}
@@ -486,7 +486,7 @@ def test_a_file_that_was_edited_after_its_import_is_not_what_ran(lab: Lab, scale
 
 def test_a_value_that_the_code_reads_and_that_is_not_stored_is_named(lab: Lab, db: DatabaseManager) -> None:
     """A global array is known by its hash alone, so that the stored code cannot be put together."""
-    text = f"{LAB}    TABLE = np.zeros(100)\n    def looked_up(x):\n        return x + TABLE[0]\n"
+    text = f"{LAB}    TABLE = np.zeros(5000)\n    def looked_up(x):\n        return x + TABLE[0]\n"
     work = lab.write(text)
     work.Raw.save(1.0, subject=1)
     for_each(work.looked_up, {"x": work.Raw}, [work.Total], subject=[], progress=False)
@@ -496,4 +496,4 @@ def test_a_value_that_the_code_reads_and_that_is_not_stored_is_named(lab: Lab, d
     (one,) = db.reproduce(record, run_stored_code=True).records
 
     assert one.outcome == "not reproduced"
-    assert "the value of TABLE (float64 array (100))" in one.reason
+    assert "the value of TABLE (float64 array (5000))" in one.reason

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from scidb.hashing.fingerprint import Fingerprint
-    from scidb.store.model import Call, CallInput, Record, Source, Trace
+    from scidb.store.model import Call, CallInput, Chunk, Record, Source, Trace
     from scidb.store.protocol import Store
 
 __all__ = ["Plan", "StoredCode", "order_for", "plan_for"]
@@ -213,11 +213,9 @@ def order_for(
 ) -> Order:
     """Write the stored values that the calls start from into a folder, and return the order."""
     files: dict[str, str] = {}
-    if plan.inputs:
-        chunks = store.fetch(Records(Match(record_ids=tuple(plan.inputs))))
-        for name, chunk in numbered(chunks, "input"):
-            write_chunk(folder / name, chunk)
-            files |= dict.fromkeys((record.record_id for record in chunk.records), name)
+    for name, chunk in numbered(_stored(store, plan.inputs), "input"):
+        write_chunk(folder / name, chunk)
+        files |= dict.fromkeys((record.record_id for record in chunk.records), name)
     settings = fingerprint_settings()
     variables = {record.variable for record in plan.inputs.values()}
     variables |= {record.variable for step in plan.steps for record in step.made}
@@ -232,6 +230,15 @@ def order_for(
         root_folders=tuple(root_folders),
         settings={"track_packages": settings.track_packages, "libraries": dict(settings.libraries)},
     )
+
+
+def _stored(store: Store, inputs: Mapping[str, Record]) -> Iterator[Chunk]:
+    """Yield stored values by variable, so that those of one encoding come together."""
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for record in inputs.values():
+        wanted[record.variable].append(record.record_id)
+    for record_ids in wanted.values():
+        yield from store.fetch(Records(Match(record_ids=tuple(record_ids))))
 
 
 def _plain(record: Record) -> Record:
