@@ -163,24 +163,17 @@ class Judging(Reproducing):
         Examples
         --------
         >>> import scidb
+        >>> from statistics import fmean
         >>> from scidb import BaseVariable, for_each
         >>> class Force(BaseVariable):
         ...     \"\"\"Force during one trial.\"\"\"
-        >>> class Peak(BaseVariable):
-        ...     \"\"\"Largest force of a trial.\"\"\"
-        >>> def peak(force):
-        ...     return max(force)
-        >>> db = scidb.open("memory:", ["subject"])
-        >>> _ = Force.save([600.0, 900.0], subject=1, db=db)
-        >>> _ = for_each(peak, {"force": Force}, [Peak], subject=[], db=db)
-        >>> def peak(force):
-        ...     return sorted(force)[-1]
-        >>> db.status("Peak").counts
-        {'code changed': 1}
-        >>> _ = db.accept(peak, "the largest is the last of the sorted", verify=1)
-        >>> db.status("Peak").counts
-        {'accepted': 1}
-        >>> db.close()
+        >>> class Level(BaseVariable):
+        ...     \"\"\"Mean force of a trial.\"\"\"
+        >>> with scidb.open("memory:", ["subject"]) as db:
+        ...     _ = Force.save([600.0, 900.0], subject=1, db=db)
+        ...     _ = for_each(fmean, {"data": Force}, [Level], subject=[], db=db)
+        ...     db.accept(fmean, "the same in another way")  # nothing has changed
+        []
 
         """
         given: object = reason
