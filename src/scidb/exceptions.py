@@ -247,7 +247,7 @@ class ServerError(SciDBError):
 
 
 class SettingsError(SciDBError, ValueError):
-    """A setting that cannot be meant: in `scidb.toml`, or given to `scidb.hashing.configure`."""
+    """A setting that cannot be meant: in `scidb.toml`, or given to `scidb.hashing.configure` or `thunk`."""
 
     code = "settings"
 

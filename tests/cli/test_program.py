@@ -72,7 +72,9 @@ def test_help_and_version(scidb: Scidb) -> None:
     """--help lists every verb; --version says the version."""
     out = scidb("--help").stdout
 
-    assert all(f"  {verb} " in out for verb in ("demo", "lineage", "log", "ls", "runs", "show", "sql"))
+    assert all(
+        f"  {verb} " in out for verb in ("demo", "flag", "impact", "lineage", "log", "ls", "runs", "show", "sql")
+    )
     assert scidb("--version").stdout == f"scidb {package.__version__}\n"
 
 

@@ -240,7 +240,9 @@ def test_lineage_goes_down(scidb: Scidb) -> None:
     assert out.index("fit()") < out.index("Slope (subject=1") < out.index("mean_of()") < out.index("GroupSlope")
 
 
-@pytest.mark.parametrize(("form", "start"), [("mermaid", "flowchart"), ("dot", "digraph"), ("json", "{")])
+@pytest.mark.parametrize(
+    ("form", "start"), [("mermaid", "flowchart"), ("dot", "digraph"), ("json", "{"), ("svg", "<svg")]
+)
 def test_lineage_in_other_languages(scidb: Scidb, form: str, start: str) -> None:
     """--format writes what other tools read."""
     assert scidb("lineage", "GroupSlope", "--format", form).stdout.startswith(start)

@@ -24,6 +24,10 @@ class Smooth(BaseVariable):
     """What was made of it."""
 
 
+class Total(BaseVariable):
+    """What was made of that."""
+
+
 def smooth(raw: float, smoothing: float) -> float:
     return raw * smoothing
 
@@ -151,3 +155,70 @@ def test_verification_8_for_runs(raw: DatabaseManager) -> None:
     assert run(skip_computed=False) == (2, 4)
     assert run(force=True) == (2, 6)
     assert len(raw.log()) == 2 + 6
+
+
+def test_verification_7(raw: DatabaseManager) -> None:
+    """Verification 7: get_provenance traces the computation graph, step by step, down to what was measured."""
+
+    def total(smooth: list[float]) -> float:
+        return sum(smooth)
+
+    for_each(smooth, {"raw": Raw, "smoothing": 0.5}, [Smooth], subject=[], trial=[])
+    for_each(total, {"smooth": Smooth}, [Total], subject=[])
+    at: list[tuple[str, str]] = []
+    ids = [raw.find_record(Total, subject=2).record_id]
+    while ids:
+        made = raw.get_provenance(ids[0])
+        at.append((ids[0], made["function_name"] if made else "by hand"))
+        ids = [one["record_id"] for one in made["inputs"]] if made else []
+    assert [name for _, name in at] == ["total", "smooth", "by hand"]
+    assert at[-1][0] == raw.find_record(Raw, subject=2).record_id
+    graph = raw.get_lineage_graph(Total, subject=2)
+    assert {node.id for node in graph.nodes if node.kind == "record"} == {record_id for record_id, _ in at}
+
+
+def edge_sets(db: DatabaseManager) -> list[tuple[str, str, str, int]]:
+    """Return the sets of edges in the file: target, function, sources, and how often there is such a set."""
+    query = (
+        "SELECT target, function_name, sources, count(*) AS sets FROM (SELECT target, function_name, timestamp, "
+        "string_agg(source, ' ' ORDER BY source) AS sources FROM _lineage GROUP BY ALL) GROUP BY ALL ORDER BY ALL"
+    )
+    return [tuple(row.values()) for row in db.query(query).to_arrow().to_pylist()]
+
+
+def test_verification_9(tmp_path: Path) -> None:
+    """Verification 9: _lineage has one set of edges per for_each call, blind to keys; the newest is the current one."""
+    with configure_database(tmp_path / "test.duckdb", ["subject", "trial"]) as db:
+        Raw.save_many([(float(subject), {"subject": subject, "trial": 1}) for subject in (1, 2, 3)])
+        inputs = {"raw": Raw, "smoothing": 0.5}
+        for_each(smooth, inputs, [Smooth], subject=[], trial=[])
+        assert edge_sets(db) == [("Smooth", "smooth", "0.5 Raw", 1)]
+        for_each(smooth, inputs, [Smooth], subject=[1], trial=[])  # up to date
+        for_each(smooth, inputs, [Smooth], subject=[2], trial=[], force=True)
+        assert edge_sets(db) == [("Smooth", "smooth", "0.5 Raw", 3)]
+        for_each(smooth, inputs, [Smooth], subject=[], trial=[], dry_run=True)
+        for_each(smooth, inputs, [Smooth], subject=[], trial=[], save=False)
+        assert edge_sets(db) == [("Smooth", "smooth", "0.5 Raw", 3)]
+        for_each(smooth, {"raw": Smooth, "smoothing": 0.5}, [Total], subject=[], trial=[])
+        current = db.get_pipeline_structure()
+        assert [(one["source"], one["target"]) for one in current] == [
+            ("0.5", "Smooth"),
+            ("Raw", "Smooth"),
+            ("0.5", "Total"),
+            ("Smooth", "Total"),
+        ]
+        newest = db.query("SELECT max(timestamp) AS t FROM _lineage WHERE target = 'Smooth'").to_arrow().to_pylist()
+        assert {one["timestamp"] for one in current if one["target"] == "Smooth"} == {newest[0]["t"]}
+
+
+def test_the_current_pipeline_follows_the_inputs(raw: DatabaseManager) -> None:
+    """The current edges of a target and function are those of the newest call: an input that it lost is gone."""
+    for_each(smooth, {"raw": Raw, "smoothing": 0.5}, [Smooth], subject=[], trial=[])
+    Total.save_many([(float(subject), {"subject": subject, "trial": 1}) for subject in (1, 2)])
+    for_each(smooth, {"raw": Total, "smoothing": 0.5}, [Smooth], subject=[], trial=[])
+    current = raw.get_pipeline_structure()
+    assert [(one["source"], one["target"], one["function_name"]) for one in current] == [
+        ("0.5", "Smooth", "smooth"),
+        ("Total", "Smooth", "smooth"),
+    ]
+    assert current[0].keys() == {"source", "target", "function_name", "function_hash", "timestamp"}

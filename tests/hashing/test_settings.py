@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from scidb import BaseVariable, for_each
+from scidb import BaseVariable, for_each, thunk
 from scidb.exceptions import SciDBWarning, SettingsError
 from scidb.hashing import configure
 from scidb.hashing.changes import differences
@@ -206,6 +206,25 @@ def test_a_setting_that_cannot_be_meant_is_refused(study: Study, text: str, mess
 
     with pytest.raises(SettingsError, match=message):
         fingerprint(study.load(TEXT).f)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"version": 2}, 'version=2: expected a text, such as version="2"'),
+        ({"version": ""}, "version='': expected a text"),
+        ({"ignore": "calls"}, "ignore='calls': expected a list of names"),
+        ({"ignore": ["a-b"]}, "expected names as the code writes them"),
+        ({"ignore": [1]}, "expected names as the code writes them"),
+        ({"ignore": 1}, "ignore=1: expected a list of names"),
+        ({"includes": len}, "expected a list of functions, classes or modules"),
+        ({"includes": ["helper"]}, "'helper', which is no function, class or module"),
+    ],
+)
+def test_an_option_of_a_thunk_that_cannot_be_meant_is_refused(options: dict[str, Any], message: str) -> None:
+    """A text in place of a list would be taken letter by letter, and a name would not be followed."""
+    with pytest.raises(SettingsError, match=message):
+        thunk(**options)(mean)
 
 
 @pytest.mark.parametrize(

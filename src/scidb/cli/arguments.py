@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from scidb.database import DatabaseManager
     from scidb.store.model import Record
 
-__all__ = ["RecordWords", "conditions", "one_record"]
+__all__ = ["RecordWords", "conditions", "meant_by", "one_record"]
 
 RecordWords: TypeAlias = Annotated[
     list[str],
@@ -36,11 +36,20 @@ def one_record(db: DatabaseManager, words: Sequence[str], as_of: str | None = No
         When it is not exactly one.
 
     """
-    name, *rest = words
-    is_variable = any(info.name == name for info in db.types())
-    if not rest and not is_variable and _ID.fullmatch(name):
+    name, keys = meant_by(db, words)
+    if not keys and _is_id(db, name):
         return db.find_record_by_id(name, as_of=as_of)
-    return db.find_record(name, as_of=as_of, **conditions(db, rest))
+    return db.find_record(name, as_of=as_of, **keys)
+
+
+def meant_by(db: DatabaseManager, words: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Return an id, or a variable and keys, as the facade takes them."""
+    name, *rest = words
+    return name, conditions(db, rest)
+
+
+def _is_id(db: DatabaseManager, word: str) -> bool:
+    return _ID.fullmatch(word) is not None and all(info.name != word for info in db.types())
 
 
 def conditions(db: DatabaseManager, words: Iterable[str]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ class Format(StrEnum):
     TEXT = "text"
     MERMAID = "mermaid"
     DOT = "dot"
+    SVG = "svg"
     JSON = "json"
 
 
@@ -38,9 +39,7 @@ def lineage(
     settings = settings_of(ctx, db, as_json)
     with open_for_reading(settings) as database:
         record = one_record(database, words)
-        graph = database.get_lineage_graph(
-            record.variable, record.record_id, direction="down" if down else "up", depth=depth
-        )
+        graph = database.get_lineage_graph(record, direction="down" if down else "up", depth=depth)
     if settings.as_json:
         print_json_lines([graph.to_dict()])
         return
@@ -48,6 +47,7 @@ def lineage(
         Format.TEXT: graph.to_text,
         Format.MERMAID: graph.to_mermaid,
         Format.DOT: graph.to_dot,
+        Format.SVG: graph.to_svg,
         Format.JSON: graph.to_json,
     }
     print(write[form]())

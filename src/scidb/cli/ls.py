@@ -142,9 +142,11 @@ def _list_records(name: str, found: Iterator[BaseVariable], limit: int | None, a
         Column("record", too_wide="keep"),
         Column(time_heading("saved"), too_wide="keep"),
     ]
-    print_table(
-        columns, [_record_row(record, version, keys, params) for record, version in zip(shown, versions, strict=True)]
-    )
+    rows = [_record_row(record, version, keys, params) for record, version in zip(shown, versions, strict=True)]
+    if any(record.flags for record in shown):
+        columns.append(Column("flags"))
+        rows = [(*row, "; ".join(record.flags)) for row, record in zip(rows, shown, strict=True)]
+    print_table(columns, rows)
     if limit is not None and next(found, None) is not None:
         note(f"\nThe first {limit} only; -n shows more.")
 
@@ -182,4 +184,5 @@ def _record_json(record: BaseVariable) -> dict[str, Any]:
         "preview": value_text(record.data),
         "record_id": record.record_id,
         "timestamp": record.timestamp,
+        "flags": record.flags,
     }

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer  # noqa: TC002 - typer reads the annotations when it runs
+import typer
 
 from scidb.cli.arguments import RecordWords, one_record
 from scidb.cli.context import AsOfOption, DatabaseOption, JsonOption, open_for_reading, settings_of
 from scidb.cli.jsonlines import jsonable, print_json_lines
-from scidb.cli.tables import bytes_text, conditions_text, print_fields, seconds_text, short_id, time_text
+from scidb.cli.tables import bytes_text, conditions_text, note, print_fields, seconds_text, short_id, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scidb.database import DatabaseManager
+    from scidb.hashing.listing import SourceCode
     from scidb.store.model import Record
 
 __all__ = ["show"]
@@ -24,6 +26,7 @@ __all__ = ["show"]
 def show(
     ctx: typer.Context,
     words: RecordWords,
+    source: Annotated[bool, typer.Option("--source", help="Show the code that made it instead.")] = False,
     as_of: AsOfOption = None,
     db: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -32,14 +35,30 @@ def show(
     settings = settings_of(ctx, db, as_json)
     with open_for_reading(settings) as database:
         record = one_record(database, words, as_of)
+        if source:
+            _print_source(record, database.get_source(record), as_json=settings.as_json)
+            return
         value = database.load_by_record_id(record.record_id).data
-        made = database.get_provenance(record.variable, record.record_id, as_of=as_of)
+        made = database.get_provenance(record)
         units = _units(database, record)
+        flags = database.reasons_for(record)
     if settings.as_json:
-        print_json_lines([_json(record, value, units, made)])
+        print_json_lines([_json(record, value, units, made) | {"flags": list(flags)}])
     else:
         title = f"{record.variable} {conditions_text({**record.schema, **_version_keys(record)})}".rstrip()
-        print_fields(title, [*_fields(record, value, units), *_provenance_fields(made)])
+        flagged = [("flags", "\n".join(flags.values()))] if flags else []
+        print_fields(title, [*_fields(record, value, units), *flagged, *_provenance_fields(made)])
+
+
+def _print_source(record: Record, code: SourceCode | None, *, as_json: bool) -> None:
+    if as_json:
+        print_json_lines(
+            [{"record_id": record.record_id, "source": None if code is None else dataclasses.asdict(code)}]
+        )
+    elif code is None:
+        note(f"{record.variable} {short_id(record.record_id)} was saved by hand: no code made it.")
+    else:
+        print(code)
 
 
 def _units(database: DatabaseManager, record: Record) -> Any:
@@ -93,9 +112,30 @@ def _provenance_fields(made: dict[str, Any] | None) -> Iterator[tuple[str, str]]
     yield "made by", f"{made['function_name']}(){seconds}{recalled}"
     constants = [f"{constant['name']} = {constant['value_repr']}" for constant in made["constants"]]
     files = [f"{file['name']} = {file['path']}  (sha256 {short_id(file['sha256'] or '')})" for file in made["files"]]
-    for name, lines in (("constants", constants), ("inputs", _inputs(made["inputs"])), ("files", files)):
+    told = {
+        "constants": constants,
+        "inputs": _inputs(made["inputs"]),
+        "files": files,
+        "computed": _circumstances(made),
+        "warnings": made["warnings"],
+    }
+    for name, lines in told.items():
         if lines:
             yield name, "\n".join(lines)
+
+
+def _circumstances(made: dict[str, Any]) -> list[str]:
+    """Say when and by whom it was computed, where, and with which code under version control."""
+    by = f" by {made['user_id']}" if made["user_id"] else ""
+    around, git = made["environment"], made["git"]
+    lines = [f"{time_text(made['timestamp'], exact=True)}{by}{' on ' + around['machine'] if around else ''}"]
+    if around:
+        versions = {around.get("implementation", "Python"): around["python"], **around["packages"]}
+        lines.append(", ".join(f"{name} {version}" for name, version in versions.items()))
+    if git:
+        changed = " and changes that were not committed" if git["is_dirty"] else ""
+        lines.append(f"git {short_id(git['commit'])} ({git['branch']}) of {git['repository']}{changed}")
+    return lines
 
 
 def _inputs(inputs: list[dict[str, Any]], most: int = 20) -> list[str]:

@@ -21,7 +21,7 @@ from scidb.addressing import (
     read_address,
     write_address,
 )
-from scidb.database.environment import describe_environment
+from scidb.database.environment import describe_environment, repository_of
 from scidb.exceptions import (
     NotRegisteredError,
     PipelineError,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from scidb.addressing import Address
     from scidb.filters import Filter
+    from scidb.hashing.fingerprint import Fingerprint
     from scidb.store.model import Record, SchemaKey, StoreInfo
     from scidb.store.protocol import Store
     from scidb.variable.units import Units
@@ -69,8 +70,8 @@ class Core:
         self._lineage_mode = lineage_mode
         self._memo = Memo(store)
         self._types = {info.name: info for info in store.types()}
-        self._environment: EnvironmentSeen | None = None
-        self._environment_is_noted = False
+        self._environments: dict[str | None, EnvironmentSeen] = {}  # by the repository of the code
+        self._noted_environments: set[str] = set()
         self._recorded_calls: set[str] = set()
         self._begun: set[str] = set()  # runs of for_each that are under way
 
@@ -109,13 +110,14 @@ class Core:
     def _user(self) -> str:
         return self._info.user_id or os.environ.get("SCIDB_USER_ID") or _login()
 
-    @property
-    def _environment_id(self) -> str:
-        """The id of the environment of this process; the first write that names it also describes it."""
-        if self._environment is None:
-            description = describe_environment()
-            self._environment = EnvironmentSeen(ids.environment_id(description), description)
-        return self._environment.environment_id
+    def _environment_of(self, code: Fingerprint) -> str:
+        """Return the id of the environment in which some code runs now; the first write that names it describes it."""
+        repository = repository_of(code.manifest)
+        known = self._environments.get(repository)
+        if known is None:
+            description = describe_environment(repository)
+            known = self._environments[repository] = EnvironmentSeen(ids.environment_id(description), description)
+        return known.environment_id
 
     # -------------------------------------------------------------- variable types
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -38,6 +39,7 @@ class Exporting(Widening):
         *,
         where: Filter | None = None,
         as_of: Any = None,
+        exclude: Any = (),
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> int:
@@ -47,6 +49,7 @@ class Exporting(Widening):
         the variable; arrays, Series and frames give one row per sample or frame row, numbered by ``row``; dicts
         and lists are JSON. Numbers are written with all their digits, missing ones as nothing. The file is
         replaced at once when it is complete. The database notes path, digest and records, unless it is read-only.
+        `exclude` leaves out what is flagged, as in `load`.
 
         Raises
         ------
@@ -62,6 +65,7 @@ class Exporting(Widening):
         records: list[Record] = []
         values: list[Any] = []
         match = self._match(name, metadata, params, as_of, where=self._resolved(where, as_of))
+        match = replace(match, exclude=self.excluded(exclude))
         for chunk in self._chosen_chunks(self._store.fetch(Latest(match)), where):
             records += chunk.records
             values += values_of(chunk, cls)

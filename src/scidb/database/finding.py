@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from scidb.database.filtering import Filtering
+from scidb.database.marking import Marking
 from scidb.exceptions import NotFoundError, SciDBError, SciDBWarning, did_you_mean
+from scidb.hashing.inputs import preview
 from scidb.records import ambiguous, ambiguous_prefix, place, version_keys_of
-from scidb.store.model import Entries, Latest, Match, Records, TraceQuery
+from scidb.store.model import Entries, Latest, Match, Record, Records, TraceQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scidb.database.core import VariableLike
     from scidb.filters import Filter
-    from scidb.store.model import Record
+    from scidb.variable import BaseVariable
 
-__all__ = ["Finding"]
+__all__ = ["Finding", "RecordLike"]
 
+RecordLike: TypeAlias = "VariableLike | BaseVariable | Record"
+"""A record as a caller names it: a value, an id, or a variable beside keys."""
+
+_ID: Final = re.compile(r"[0-9a-f]+|[a-z]+:.*")
 _LOOKED_AT: Final = 1_000
 """Records at most, of those at a place where nothing matched, to see what there is instead."""
 
 
-class Finding(Filtering):
+class Finding(Marking):
     """find_record, log and their kin."""
 
     def find_record(
@@ -36,6 +42,7 @@ class Finding(Filtering):
         *,
         where: Filter | None = None,
         as_of: Any = None,
+        exclude: Any = (),
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> Record:
@@ -54,6 +61,7 @@ class Finding(Filtering):
             raise SciDBError(f"version={version!r}: use 'latest', or a record_id or the beginning of one.")
         latest = version == "latest"
         match = self._match(name, metadata, params, as_of, None if latest else version, self._resolved(where, as_of))
+        match = replace(match, exclude=self.excluded(exclude))
         found = self._store.find(Latest(match) if latest else Records(match))
         found = self._chosen(found, where) if latest else found
         if not found:
@@ -79,6 +87,84 @@ class Finding(Filtering):
             raise ambiguous_prefix("this database", record_id, found)
         return found[0]
 
+    def find_meant(
+        self,
+        record: RecordLike,
+        /,
+        version: str | None = None,
+        *,
+        where: Filter | None = None,
+        as_of: Any = None,
+        params: Mapping[str, Any] | None = None,
+        **metadata: Any,
+    ) -> list[Record]:
+        """Find the records that a caller means: by a value, an id or the beginning of one, or by variable and keys.
+
+        A value stands for the entry that it was loaded from or saved as. A variable stands for the latest of all
+        records that match.
+
+        Raises
+        ------
+        NotFoundError
+            When there is none.
+        SciDBError
+            When a value was never saved, or keys are given beside a value or an id.
+
+        """
+        if isinstance(record, type) or (isinstance(record, str) and self._known(record) is not None):
+            if version not in (None, "latest"):
+                return [self.find_record(record, version, where=where, as_of=as_of, params=params, **metadata)]
+            name, _ = self._stored(record)
+            match = self._match(name, metadata, params, as_of, where=self._resolved(where, as_of))
+            found = self._chosen(self._store.find(Latest(match)), where)
+            if not found:
+                raise self._not_found(name, metadata, params, match=match, where=where, as_of=as_of)
+            return found
+        if metadata or params or version is not None or where is not None:
+            what = (
+                f"{record!r} is no variable of this database" if isinstance(record, str) else f"{record!r} is a value"
+            )
+            raise SciDBError(
+                f"{what}, and keys were given beside it. Give a variable and keys, or a value or an id alone."
+                f"{did_you_mean(record, self._types) if isinstance(record, str) else ''}"
+            )
+        if isinstance(record, str):
+            if not _ID.fullmatch(record):
+                self._registered(record)  # says what was probably meant
+            return [self.find_record_by_id(record, as_of=as_of)]
+        return [self._entry_of(record)]
+
+    def find_one_meant(self, record: RecordLike, /, version: str | None = None, **request: Any) -> Record:
+        """Find the one record that a caller means, as `find_meant` does.
+
+        Raises
+        ------
+        NotFoundError, AmbiguousVersionError
+            When it is not exactly one.
+
+        """
+        found = self.find_meant(record, version, **request)
+        if len(found) > 1:
+            raise ambiguous(found[0].variable, found)
+        return found[0]
+
+    def _entry_of(self, value: BaseVariable | Record) -> Record:
+        """Return the entry that a value was loaded from or saved as, which must be one of this database."""
+        entry = value if isinstance(value, Record) else getattr(value, "_record", None)
+        if not isinstance(entry, Record):
+            raise SciDBError(
+                f"{preview(value)} was never saved, so the database knows nothing of it. Give one that was saved or "
+                "loaded, a record_id, or a variable and keys."
+            )
+        at = Match(record_ids=(entry.record_id,), as_of=entry.timestamp)
+        for found in self._store.find(Entries(at, limit=1)):
+            return found
+        raise NotFoundError(
+            f"This database has no record {entry.record_id[:12]} ({entry.variable} at {place(entry.schema)}). Was the "
+            "value loaded from another one?",
+            record_id=entry.record_id,
+        )
+
     def log(
         self,
         variable: VariableLike | None = None,
@@ -102,8 +188,23 @@ class Finding(Filtering):
         names = {call.call_id: call.computation.function_name for call in calls}
         return [names.get(record.call_id, "") if record.call_id else None for record in records]
 
+    def _left_out(self, name: str, match: Match, version: str) -> NotFoundError | None:
+        """Return the error for what is there, and is left out because of flags."""
+        flagged = replace(match, exclude=False)
+        found = self._store.find(Latest(flagged) if version == "latest" else Records(flagged))
+        why = self.flagged_among(found, match.exclude)
+        near = "; ".join(f"at {place(one.schema)}: {why[one.record_id]}" for one in found[:3] if one.record_id in why)
+        if not near:
+            return None
+        return NotFoundError(
+            f"exclude= leaves nothing of the {len(found):,} {name} that match otherwise: {near}"
+            f"{'; ...' if len(found) > 3 else ''}. Load without exclude= to see what is left out.",
+            variable=name,
+            excluded=match.exclude,
+        )
+
     def _without_filter(self, match: Match, version: str) -> list[Record]:
-        everywhere = replace(match, where=None)
+        everywhere = replace(match, where=None, exclude=False)
         return self._store.find(Latest(everywhere) if version == "latest" else Records(everywhere))
 
     def _not_found(
@@ -116,6 +217,8 @@ class Finding(Filtering):
         where: Filter | None = None,
         as_of: Any = None,
     ) -> NotFoundError:
+        if match is not None and match.exclude is not False and (error := self._left_out(name, match, version)):
+            return error
         if match is not None and where is not None and (without := self._without_filter(match, version)):
             return _left_nothing(name, where, without)
         wanted = place({**metadata, **(params or {})})

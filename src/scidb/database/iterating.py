@@ -156,7 +156,8 @@ class Iterating(Memoising):
         return storable, rejected
 
     def _record_all(self, run: RunInfo, done: Sequence[Done], events: Sequence[Event]) -> None:
-        calls = [self._call(run, item) for item in done]
+        environment = self._environment_of(run.function)
+        calls = [self._call(run, item, environment) for item in done]
         targets = self._targets(run)
         pending: list[Pending] = []
         again: list[Record] = []
@@ -172,7 +173,7 @@ class Iterating(Memoising):
                 pending += self._pending_of(run, item, call, targets)
         self._write(pending, again=again, calls=calls, events=events)
 
-    def _call(self, run: RunInfo, item: Done) -> Call:
+    def _call(self, run: RunInfo, item: Done, environment_id: str) -> Call:
         outputs: Any = run.declared_outputs
         kind = "generated" if outputs == ids.GENERATED else "value"
         if item.lineage_id.startswith(ids.UNCACHEABLE):
@@ -188,7 +189,7 @@ class Iterating(Memoising):
             item.inputs,
             run.run_id,
             self._user,
-            self._environment_id,
+            environment_id,
             item.seconds,
             item.recalled_from,
         )

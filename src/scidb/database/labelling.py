@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from scidb.database.tracing import Tracing
+from scidb.database.flagging import Flagging
 from scidb.exceptions import NotFoundError, did_you_mean
 from scidb.store.labels import listed
 from scidb.store.model import Batch, Grouped, Groups, Tagged, Tags, Ungrouped
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Labelling"]
 
 
-class Labelling(Tracing):
+class Labelling(Flagging):
     """tag, tags, and the groups of variables."""
 
     # -------------------------------------------------------------- tags

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from scidb.database.marking import reasons_text
 from scidb.database.querying import Querying
 from scidb.database.selecting import select_rows
 from scidb.exceptions import NotFoundError, SciDBError
 from scidb.records import instances, records_table, values_of
+from scidb.store.columns import column_of
 from scidb.store.model import Latest, Locations, Match, Records
 from scidb.variable import BaseVariable
 
@@ -38,6 +41,7 @@ class Loading(Querying):
         as_table: bool = False,
         where: Filter | None = None,
         as_of: Any = None,
+        exclude: Any = (),
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> Any:
@@ -51,10 +55,10 @@ class Loading(Querying):
             When nothing matches.
 
         """
-        found = self._found(variable, version, metadata, params, as_of, where)
+        found = self._found(variable, version, metadata, params, as_of, where, exclude)
         found = [select_rows(instance, loc, iloc) for instance in found]
         if as_table:
-            return self._as_table(variable, found)
+            return self._as_table(variable, found, as_of)
         return found[0] if len(found) == 1 else found
 
     def load_one(
@@ -67,6 +71,7 @@ class Loading(Querying):
         iloc: Any = None,
         where: Filter | None = None,
         as_of: Any = None,
+        exclude: Any = (),
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> BaseVariable:
@@ -80,8 +85,10 @@ class Loading(Querying):
             When several records match.
 
         """
-        record = self.find_record(variable, version, where=where, as_of=as_of, params=params, **metadata)
-        return select_rows(self._load_record(record), loc, iloc)
+        record = self.find_record(
+            variable, version, where=where, as_of=as_of, exclude=exclude, params=params, **metadata
+        )
+        return select_rows(self._load_record(record, as_of), loc, iloc)
 
     @overload
     def load_all(self, variable: VariableLike, /, *, as_df: Literal[True], **request: Any) -> pd.DataFrame: ...
@@ -101,6 +108,7 @@ class Loading(Querying):
         version_id: Literal["latest", "all"] = "latest",
         where: Filter | None = None,
         as_of: Any = None,
+        exclude: Any = (),
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> Iterator[BaseVariable] | pd.DataFrame:
@@ -112,10 +120,11 @@ class Loading(Querying):
         if version_id not in ("latest", "all"):
             raise SciDBError(f"version_id={version_id!r}: use 'latest' or 'all'.")
         match = self._match(name, metadata, params, as_of, where=self._resolved(where, as_of))
+        match = replace(match, exclude=self.excluded(exclude))
         query = Latest(match) if version_id == "latest" else Records(match)
         if not as_df:
             chunks = self._chosen_chunks(self._store.fetch(query), where)
-            return self._each(chunks, cls, lambda: self._say_if_misspelt(name, metadata, params))
+            return self._each(chunks, cls, match.as_of, lambda: self._say_if_misspelt(name, metadata, params))
         table = self._frame(name, cls, query, where, record_ids=include_record_id)
         if table.empty:
             self._say_if_misspelt(name, metadata, params)
@@ -128,6 +137,7 @@ class Loading(Querying):
         n: int = 5,
         *,
         as_of: Any = None,
+        exclude: Any = (),
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> pd.DataFrame:
@@ -135,7 +145,8 @@ class Loading(Querying):
         name, cls = self._stored(variable)
         if type(n) is not int or n < 0:
             raise SciDBError(f"n={n!r}: say how many values head shall show, for example 5.")
-        table = self._frame(name, cls, Latest(self._match(name, metadata, params, as_of), limit=n))
+        match = replace(self._match(name, metadata, params, as_of), exclude=self.excluded(exclude))
+        table = self._frame(name, cls, Latest(match, limit=n))
         if n and table.empty:
             self._say_if_misspelt(name, metadata, params)
         return table
@@ -179,24 +190,28 @@ class Loading(Querying):
         params: Mapping[str, Any] | None,
         as_of: Any,
         where: Filter | None,
+        exclude: Any,
     ) -> list[BaseVariable]:
         name, cls = self._stored(variable)
         if version != "latest":
-            record = self.find_record(variable, version, where=where, as_of=as_of, params=params, **metadata)
-            return [self._load_record(record)]
+            record = self.find_record(
+                variable, version, where=where, as_of=as_of, exclude=exclude, params=params, **metadata
+            )
+            return [self._load_record(record, as_of)]
         match = self._match(name, metadata, params, as_of, where=self._resolved(where, as_of))
+        match = replace(match, exclude=self.excluded(exclude))
         chunks = self._chosen_chunks(self._store.fetch(Latest(match)), where)
-        found = [instance for chunk in chunks for instance in self._instances(chunk, cls)]
+        found = [instance for chunk in chunks for instance in self._instances(chunk, cls, match.as_of)]
         if not found:
             raise self._not_found(name, metadata, params, match=match, where=where, as_of=as_of)
         return found
 
     def _each(
-        self, chunks: Iterator[Chunk], cls: type[BaseVariable], when_empty: Callable[[], None]
+        self, chunks: Iterator[Chunk], cls: type[BaseVariable], as_of: str | None, when_empty: Callable[[], None]
     ) -> Iterator[BaseVariable]:
         chunk = None
         for chunk in chunks:
-            yield from self._instances(chunk, cls)
+            yield from self._instances(chunk, cls, as_of)
         if chunk is None:
             when_empty()
 
@@ -215,17 +230,21 @@ class Loading(Querying):
         for chunk in self._chosen_chunks(self._store.fetch(query), where):
             parts.append(chunk.records)
             values += values_of(chunk, cls)
-        return records_table(name, self.schema_keys, parts, values, record_ids=record_ids)
+        table = records_table(name, self.schema_keys, parts, values, record_ids=record_ids)
+        return self._with_flags(table, parts, query.match.as_of)
 
-    def _load_record(self, record: Record) -> BaseVariable:
+    def _load_record(self, record: Record, as_of: Any = None) -> BaseVariable:
         _, cls = self._named(record.variable)
         query = Records(Match(record_ids=(record.record_id,), as_of=record.timestamp))
         for chunk in self._store.fetch(query):
-            return self._instances(chunk, cls)[0]
+            return self._instances(chunk, cls, self._instant(as_of))[0]
         raise NotFoundError(f"The record {record.record_id} is gone.", record_id=record.record_id)
 
-    def _instances(self, chunk: Chunk, cls: type[BaseVariable]) -> list[BaseVariable]:
+    def _instances(self, chunk: Chunk, cls: type[BaseVariable], as_of: str | None = None) -> list[BaseVariable]:
         found = instances(chunk, cls)
+        marks = self.marks_on((record.record_id for record in chunk.records), as_of)
+        for instance in found if marks else ():
+            instance.note_flags(mark.reason for mark in marks.get(instance.record_id or "", ()))
         if cls is BaseVariable:  # no class says what the units are, so the database does
             for instance, record in zip(found, chunk.records, strict=True):
                 known = self._known(record.variable)
@@ -233,11 +252,23 @@ class Loading(Querying):
                 instance.units = known.units if known and known.schema_version == record.schema_version else None
         return found
 
-    def _as_table(self, variable: VariableLike, found: Sequence[BaseVariable]) -> pd.DataFrame:
+    def _as_table(self, variable: VariableLike, found: Sequence[BaseVariable], as_of: Any) -> pd.DataFrame:
         name, _ = self._named(variable)
         records = [instance._record for instance in found]  # noqa: SLF001 - loaded instances have one
         values = [instance.data for instance in found]
-        return records_table(name, self.schema_keys, [[r for r in records if r]], values)
+        known = [record for record in records if record]
+        return self._with_flags(records_table(name, self.schema_keys, [known], values), [known], self._instant(as_of))
+
+    def _with_flags(self, table: pd.DataFrame, parts: Sequence[Sequence[Record]], as_of: str | None) -> pd.DataFrame:
+        """Add a column of reasons where any of the records is flagged."""
+        if not self._info.has_flags:
+            return table
+        ids = [record_id for records in parts for record_id in column_of(records, "record_id")]
+        marks = self.marks_on(ids, as_of)
+        if marks:
+            reasons = [reasons_text(marks.get(record_id, ())) for record_id in ids]
+            table["flags" if "flags" not in table else "flagged_as"] = reasons
+        return table
 
 
 def _version(entry: Record) -> dict[str, Any]:

@@ -90,5 +90,5 @@ class Reproducing(Comparing):
             root_folders=[os.fspath(folder) for folder in folders],
             timeout=timeout,
             show=show,
-            environment=describe_environment(),
+            environment=describe_environment(None),
         )

@@ -247,7 +247,7 @@ class Saving(Core):
             ),
             inputs=tuple(self._origins_of(call)),
             user_id=self._user,
-            environment_id=self._environment_id,
+            environment_id=self._environment_of(call.fingerprint),
             seconds=call.seconds,
             recalled_from=call.recalled_from,
         )
@@ -334,12 +334,13 @@ class Saving(Core):
         self._register({item.target.info.name: item.target.info for item in pending}.values())
         typed = {key: kind for item in pending for key, kind in item.address.typed.items()}
         key_events = tuple(KeyTyped(key, kind) for key, kind in typed.items())
-        environment = (self._environment,) if calls and self._environment and not self._environment_is_noted else ()
+        named = {call.environment_id for call in calls} - self._noted_environments
+        environments = tuple(one for one in self._environments.values() if one.environment_id in named)
         counted = self._memo.hits.counts()
-        all_events = (*key_events, *environment, *events, *hits_of(counted, self._user))
+        all_events = (*key_events, *environments, *events, *hits_of(counted, self._user))
         stored = self._store.write(Batch(tuple(chunks), tuple(calls), tuple(edges), all_events))
         self._memo.hits.forget(counted)
-        self._environment_is_noted = self._environment_is_noted or bool(environment)
+        self._noted_environments.update(one.environment_id for one in environments)
         return stored
 
     def _chunks(self, pending: Sequence[Pending]) -> list[Chunk]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from scidb.database.iterating import Iterating
-from scidb.provenance import derived_from, lineage_graph, provenance_of
-from scidb.store.model import Failures, Match, Records, Runs, TraceQuery
+from scidb.exceptions import SciDBError
+from scidb.provenance import derived_from, lineage_graph, provenance_of, source_of
+from scidb.store.model import Entries, Failures, Latest, Match, Records, Runs, TraceQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scidb.database.core import VariableLike
+    from scidb.database.finding import RecordLike
+    from scidb.hashing.listing import SourceCode
     from scidb.provenance import LineageGraph
     from scidb.store.model import Failure, Run
 
@@ -21,23 +23,49 @@ __all__ = ["Tracing"]
 class Tracing(Iterating):
     """get_provenance, get_derived_from, get_lineage_graph and their kin."""
 
+    @overload
+    def get_provenance(
+        self, record: RecordLike, /, version: str | None = ..., *, all: Literal[False] = ..., **request: Any
+    ) -> dict[str, Any] | None: ...
+
+    @overload
+    def get_provenance(
+        self, record: RecordLike, /, version: str | None = ..., *, all: Literal[True], **request: Any
+    ) -> list[dict[str, Any]]: ...
+
     def get_provenance(
         self,
-        variable: VariableLike,
+        record: RecordLike,
         /,
         version: str | None = None,
         *,
+        all: bool = False,  # noqa: A002 - as it is asked for
         as_of: Any = None,
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
-    ) -> dict[str, Any] | None:
+    ) -> dict[str, Any] | list[dict[str, Any]] | None:
         """Return what made the newest entry (until `as_of`) of one record; None when it was saved by hand.
+
+        Parameters
+        ----------
+        record
+            A variable beside keys, a value, or a record_id or the beginning of one. A value stands for the entry
+            that it was loaded from.
+        version
+            Of a variable: which record, by its id or the beginning of it.
+        all
+            Return a list with what made each entry of the record, newest first: also recalls and repetitions.
+        as_of, params, **metadata
+            As in `load`.
 
         Returns
         -------
         dict
-            function_name, function_hash, lineage_id, inputs, constants, files, timestamp, user_id, seconds,
-            call_id and recalled_from.
+            function_name, function_hash, lineage_id, output_num; inputs (each with name, type, record_id and
+            metadata, or source_function where a result was handed on unsaved), constants and files; timestamp,
+            user_id, seconds, call_id, run_id and recalled_from; environment (Python, machine, package versions) and
+            git (commit, branch, is_dirty; None without a repository); warnings: what could not be taken into account
+            when the code was identified; and what it is about: record_id (also as vhash), type and metadata.
 
         Raises
         ------
@@ -45,12 +73,43 @@ class Tracing(Iterating):
             When not exactly one record matches.
 
         """
-        record = self.find_record(variable, version or "latest", as_of=as_of, params=params, **metadata)
-        return provenance_of(self._store, record)
+        found = self.find_one_meant(record, version, as_of=as_of, params=params, **metadata)
+        if not all:
+            return provenance_of(self._store, [found])[0]
+        entries = self._store.find(Entries(Match(record_ids=(found.record_id,), as_of=self._instant(as_of))))
+        return [made for made in provenance_of(self._store, entries) if made is not None]
+
+    def get_provenance_by_schema(
+        self, *, as_of: Any = None, params: Mapping[str, Any] | None = None, **metadata: Any
+    ) -> list[dict[str, Any]]:
+        """Return what made each of the latest values at some place, of all variables; those saved by hand left out.
+
+        Each dict is that of `get_provenance`. They come in natural order; a key that is not given matches anything.
+        """
+        entries = self._store.find(Latest(self._match_all(None, metadata, params, as_of)))
+        return [made for made in provenance_of(self._store, entries) if made is not None]
+
+    def get_source(
+        self,
+        record: RecordLike,
+        /,
+        version: str | None = None,
+        *,
+        as_of: Any = None,
+        params: Mapping[str, Any] | None = None,
+        **metadata: Any,
+    ) -> SourceCode | None:
+        """Return the code that made a number, as it ran: the function, and all code of yours that it used.
+
+        ``print()`` shows it with files, lines and the values that it read. None when no function made it.
+        Takes what `get_provenance` takes.
+        """
+        found = self.find_one_meant(record, version, as_of=as_of, params=params, **metadata)
+        return source_of(self._store, found)
 
     def get_derived_from(
         self,
-        variable: VariableLike,
+        record: RecordLike,
         /,
         version: str | None = None,
         *,
@@ -60,29 +119,48 @@ class Tracing(Iterating):
     ) -> list[dict[str, Any]]:
         """Return what was computed from one record directly: record_id, type, function and metadata each.
 
-        `as_of` says which record is meant, not until when it was used.
+        Takes what `get_provenance` takes; `as_of` says which record is meant, not until when it was used.
         """
-        record = self.find_record(variable, version or "latest", as_of=as_of, params=params, **metadata)
-        return derived_from(self._store, record)
+        found = self.find_one_meant(record, version, as_of=as_of, params=params, **metadata)
+        return derived_from(self._store, found)
 
     def get_lineage_graph(
         self,
-        variable: VariableLike,
+        record: RecordLike,
         /,
-        version: str | None = None,
-        *,
         direction: Literal["up", "down"] = "up",
         depth: int | None = None,
+        *,
+        version: str | None = None,
         as_of: Any = None,
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> LineageGraph:
         """Return everything that one record came from, or (``direction="down"``) everything that came from it.
 
-        `depth` counts function calls; None means all the way. `as_of` says which record is meant.
+        Parameters
+        ----------
+        record
+            As for `get_provenance`.
+        direction
+            ``"up"`` towards the data that it rests on, ``"down"`` towards the results.
+        depth
+            How many function calls far; None means all the way.
+        version, as_of, params, **metadata
+            Which record of a variable.
+
+        Raises
+        ------
+        SciDBError
+            When direction or depth are none.
+
         """
-        record = self.find_record(variable, version or "latest", as_of=as_of, params=params, **metadata)
-        return lineage_graph(self._store, [record], direction, depth)
+        if direction not in ("up", "down"):
+            raise SciDBError(f"direction={direction!r}: use 'up' (what it came from) or 'down' (what came from it).")
+        if depth is not None and (type(depth) is not int or depth < 0):
+            raise SciDBError(f"depth={depth!r}: say how many function calls far, or None for all the way.")
+        found = self.find_one_meant(record, version, as_of=as_of, params=params, **metadata)
+        return lineage_graph(self._store, [found], direction, depth, has_flags=self._info.has_flags)
 
     def get_pipeline_structure(self) -> list[dict[str, str]]:
         """Return the current type-level pipeline: source, target, function_name, function_hash, timestamp."""
@@ -99,10 +177,9 @@ class Tracing(Iterating):
         ]
 
     def has_lineage(self, record_id: str) -> bool:
-        """Say whether a computation made this record."""
-        return any(
-            record.lineage_id is not None for record in self._store.find(Records(Match(record_ids=(record_id,))))
-        )
+        """Say whether a computation made this record, as its newest entry has it; False for an unknown id."""
+        found = self._store.find(Records(Match(record_ids=(record_id,))))
+        return any(record.call_id is not None for record in found)
 
     def runs(self, limit: int | None = None) -> list[Run]:
         """Return the for_each calls of this database, newest first."""

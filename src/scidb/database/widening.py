@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from scidb.database.marking import reasons_text
 from scidb.database.tabling import Tabling
 from scidb.exceptions import (
     AmbiguousVersionError,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from scidb.database.core import VariableLike
     from scidb.filters import Filter
-    from scidb.store.model import KeyValue
+    from scidb.store.model import KeyValue, Mark
     from scidb.variable import BaseVariable
 
 __all__ = ["Widening"]
@@ -51,6 +52,7 @@ class Widening(Tabling):
         *,
         where: Filter | None = None,
         as_of: Any = None,
+        exclude: Any = (),
         params: Mapping[str, Any] | None = None,
         **metadata: Any,
     ) -> pd.DataFrame:
@@ -67,6 +69,9 @@ class Widening(Tabling):
             Keeps the rows at which this filter holds, for the variables that are not coarser than it.
         as_of
             Look at the database as it was then.
+        exclude
+            Flags to leave out, by their reasons, or True for any: such values, and what was made from them, are
+            missing in the table.
         params, **metadata
             Which rows and versions. A schema key narrows the rows, and a version key those variables that have it.
 
@@ -96,7 +101,7 @@ class Widening(Tabling):
         # Coarser values belong to the wanted rows too, though they have not all the keys that are asked for.
         narrow = match.schema
         coarser = {key: (*wanted, None) for key, wanted in narrow.items()}
-        match = replace(match, schema=coarser)
+        match = replace(match, schema=coarser, exclude=self.excluded(exclude))
         for chunk in self._chosen_chunks(self._store.fetch(Latest(match)), where):
             values = values_of(chunk, named[chunk.records[0].variable])
             for record, value in zip(chunk.records, values, strict=True):
@@ -113,7 +118,33 @@ class Widening(Tabling):
         wanted = [row for row in rows if all(row.get(key) in values for key, values in narrow.items())]
         if where is not None:
             wanted = self._passing_rows(wanted, found, replace(match, where=resolved), where)
-        return self._wide(wanted, found)
+        return self._flagged_rows(self._wide(wanted, found), wanted, seen, match.as_of)
+
+    def _flagged_rows(
+        self,
+        table: pd.DataFrame,
+        rows: Sequence[Mapping[str, KeyValue]],
+        seen: Mapping[tuple[str, _Level, _Place], Record],
+        as_of: str | None,
+    ) -> pd.DataFrame:
+        """Add a column of reasons where any value of the table is flagged."""
+        if not (marks := self.marks_on((record.record_id for record in seen.values()), as_of)):
+            return table
+        by_level: dict[_Level, dict[_Place, list[Mark]]] = defaultdict(lambda: defaultdict(list))
+        for (_, level, at), record in seen.items():
+            by_level[level][at] += marks.get(record.record_id, ())
+        reasons = [
+            reasons_text(
+                mark
+                for level, places in by_level.items()
+                if row.keys() >= set(level)
+                for mark in places.get(tuple(row[key] for key in level), ())
+            )
+            for row in rows
+        ]
+        if any(reasons):
+            table["flags" if "flags" not in table else "flagged_as"] = reasons
+        return table
 
     def _passing_rows(
         self,

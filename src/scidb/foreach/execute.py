@@ -38,7 +38,7 @@ from scidb.hashing.inputs import preview
 from scidb.hashing.seen import note_seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from scidb.foreach.config import Parameters
     from scidb.foreach.protocols import Loadable, Recorder
@@ -62,6 +62,7 @@ def for_each(
     on_error: Literal["continue", "raise"] = "continue",
     progress: bool | None = None,
     where: Filter | None = None,
+    exclude: bool | str | Iterable[str] = (),
     **metadata_iterables: Any,
 ) -> ForEachReport:
     """Call a function for every combination of key values and save what it returns.
@@ -100,6 +101,10 @@ def for_each(
         it leaves nothing of an input are not visited, and aggregation gets only what is left. `Fixed` inputs stay
         as they are, and so do inputs that are coarser than everything the filter looks at. Results under another
         filter are another variant.
+    exclude
+        Flags to leave out, by their reasons, or True for any. Inputs that are flagged so, or were made from what
+        is, count as missing: aggregation goes without them, and combinations that need them are skipped, saying why.
+        It makes no variant: where it changes what the function receives, the result is computed anew.
     progress
         Show a progress bar; None shows it on a terminal when the work takes longer than a second.
     **metadata_iterables
@@ -176,7 +181,7 @@ def for_each(
     reuse = save and skip_computed and not force
     tasks = plan_tasks(
         recorder, parameters, run, combinations,
-        metadata_keys=metadata_keys, all_of=all_of, reuse=reuse, where=where,
+        metadata_keys=metadata_keys, all_of=all_of, reuse=reuse, where=where, exclude=recorder.excluded(exclude),
     )  # fmt: skip
     run = replace(run, total=len(tasks))
     report = ForEachReport(function_name(fn), [task.report for task in tasks], dry_run=dry_run)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from scidb.exceptions import AmbiguousVersionError
+from scidb.foreach.excluded import leave_out_flagged
 from scidb.foreach.files import as_written, find_files, read_files
 from scidb.foreach.inputs import MatchIndex
 from scidb.foreach.left import leave_out
@@ -73,11 +74,13 @@ def plan_tasks(
     all_of: Collection[str],
     reuse: bool,
     where: Filter | None = None,
+    exclude: bool | tuple[str, ...] = False,
 ) -> list[Task]:
     """Find the inputs and the state of every combination.
 
     `all_of` are the keys of which every value is visited, so that no look-up needs to name the values. A
-    combination for which the filter leaves nothing of an input is no task.
+    combination for which the filter leaves nothing of an input is no task; one for which `exclude` leaves nothing of
+    an input is skipped.
 
     Raises
     ------
@@ -90,6 +93,10 @@ def plan_tasks(
     tasks = [Task(CombinationReport(combination)) for combination in combinations]
     standing = _find_entries(recorder, parameters.variables, run, tasks, all_of, where)
     tasks = [task for task in tasks if not task.is_left_out]
+    if exclude is not False:
+        leave_out_flagged(recorder, parameters.variables, tasks, exclude)
+    for spec in parameters.variables:
+        _check_matches(spec, tasks)
     find_files(parameters, tasks)
     present = [task for task in tasks if task.report.state != "skipped"]
     _identify(parameters, run, present, metadata_keys)
@@ -157,8 +164,6 @@ def _find_entries(
         _hand_out(spec, own, entries, tasks)
     if where is not None:
         leave_out(recorder, free, tasks, where)
-    for spec in specs:
-        _check_matches(spec, [task for task in tasks if not task.is_left_out])
     return standing
 
 

@@ -234,6 +234,14 @@ class Recorder(Protocol):
         """Return the latest entries of a variable at such key values, where the filter holds."""
         ...
 
+    def excluded(self, exclude: object) -> bool | tuple[str, ...]:
+        """Return which flags are to be left out: all (True), none, or those of these reasons."""
+        ...
+
+    def flagged_among(self, entries: Sequence[Entry], exclude: bool | tuple[str, ...]) -> Mapping[str, str]:
+        """Return why entries are left out by these flags, in words, by record id."""
+        ...
+
     def known(self, function_hash: str, computations: Mapping[str, str]) -> Mapping[str, Known]:
         """Return what is known of these computations, given by lineage_id with the hash of their inputs.
 

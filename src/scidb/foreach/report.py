@@ -40,6 +40,7 @@ class CombinationReport:
     reason: str = ""
     seconds: float | None = None
     has_result: bool = False  # an earlier run left one here, which later steps use
+    is_excluded: bool = False  # skipped because an input is flagged
 
 
 @dataclass(slots=True)
@@ -53,6 +54,8 @@ class ForEachReport:
         without an input; failed.
     left_out
         Number of combinations that ``where=`` left out; they are not among the others.
+    excluded
+        How many of the skipped ones lack an input because ``exclude=`` left it out.
     failures
         The failed combinations with error and traceback.
     seconds
@@ -111,6 +114,11 @@ class ForEachReport:
         return self._count("skipped")
 
     @property
+    def excluded(self) -> int:
+        """Those of the skipped combinations that lack an input because of flags."""
+        return sum(item.is_excluded for item in self.combinations)
+
+    @property
     def failed(self) -> int:
         """Combinations that failed."""
         return self._count("failed")
@@ -132,7 +140,8 @@ class ForEachReport:
             (self.completed, words[0]),
             (self.recalled, words[1]),
             (self.up_to_date, "up to date"),
-            (self.skipped, "skipped: an input is missing"),
+            (self.skipped - self.excluded, "skipped: an input is missing"),
+            (self.excluded, "skipped: an input is flagged"),
             (self.failed, "failed"),
             (self._count("not_run"), "not run"),
             (self.left_out, "left out by the filter"),
@@ -189,7 +198,7 @@ def log_outcome(report: ForEachReport) -> None:
         )
     elif report.skipped == total:
         logger.warning(
-            "%s(): ALL %d combinations were skipped, because an input is missing. First: %s",
+            "%s(): ALL %d combinations were skipped, because an input is missing or left out. First: %s",
             report.function_name,
             total,
             report.combinations[0].reason,

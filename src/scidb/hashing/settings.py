@@ -12,12 +12,13 @@ import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from scidb.exceptions import SciDBWarning, SettingsError, did_you_mean
 from scidb.settings import SETTINGS_FILE, read_settings
 
-__all__ = ["FingerprintSettings", "Policy", "configure", "fingerprint_settings", "normalized"]
+__all__ = ["FingerprintSettings", "Policy", "checked_options", "configure", "fingerprint_settings", "normalized"]
 
 Policy: TypeAlias = Literal["major", "minor", "exact"]
 """How much of a library's version counts."""
@@ -89,6 +90,33 @@ def configure(
         found = replace(found, libraries=_libraries(libraries, "libraries"))
     _settings = found
     return found
+
+
+def checked_options(version: object, includes: Any, ignore: Any) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    """Return ``includes=`` and ``ignore=`` of one function as tuples.
+
+    Raises
+    ------
+    SettingsError
+        When one of the three cannot be meant.
+
+    """
+    if version is not None and (not isinstance(version, str) or not version):
+        raise SettingsError(f'version={version!r}: expected a text, such as version="2".')
+    if isinstance(ignore, str) or not isinstance(ignore, Iterable):
+        raise SettingsError(f'ignore={ignore!r}: expected a list of names as the code writes them, such as ["calls"].')
+    names = tuple(ignore)
+    if not all(isinstance(name, str) and _is_dotted(name.removeprefix("import ").lstrip(".")) for name in names):
+        raise SettingsError(f'ignore={list(names)!r}: expected names as the code writes them, such as ["h.calls"].')
+    if not isinstance(includes, Iterable) or isinstance(includes, str):
+        raise SettingsError(f"includes={includes!r}: expected a list of functions, classes or modules.")
+    code = tuple(includes)
+    for item in code:
+        if not callable(item) and not isinstance(item, ModuleType):
+            raise SettingsError(
+                f"includes= holds {item!r}, which is no function, class or module; give the object, not its name."
+            )
+    return code, names
 
 
 def _from_file() -> FingerprintSettings:

@@ -3,7 +3,7 @@
 from scidb.provenance.accepting import Outdated, outdated_code
 from scidb.provenance.graph import LineageGraph, Link, Node
 from scidb.provenance.status import GREEN, STATES, Reason, RecordStatus, RollUp, Status
-from scidb.provenance.trace import derived_from, lineage_graph, provenance_of
+from scidb.provenance.trace import derived_from, lineage_graph, provenance_of, source_of
 from scidb.provenance.verifying import verify
 from scidb.provenance.why import Explanation, explanation_of, status_of
 
@@ -24,6 +24,7 @@ __all__ = [
     "lineage_graph",
     "outdated_code",
     "provenance_of",
+    "source_of",
     "status_of",
     "verify",
 ]

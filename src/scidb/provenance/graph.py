@@ -1,11 +1,15 @@
-"""A lineage graph as data, and as text that people and other tools read. Knows no store."""
+"""A lineage graph as data, and as what people and other tools read. Knows no store."""
 
 from __future__ import annotations
 
+import html
 import json
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from scidb.extras import require
+from scidb.provenance.drawing import MOST_NODES, svg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,7 +78,8 @@ class LineageGraph:
             named = f"{name} = " if name and node.kind != "call" else ""
             digest = node.details.get("sha256", "") if node.kind == "file" else node.id
             short = f"  [{digest[:12]}]" if node.kind in ("record", "file") else ""
-            remark = "  (see above)" if seen else "  ..." if node.cut else ""
+            remark = f"  (flagged: {node.details['flags']})" if "flags" in node.details else ""
+            remark += "  (see above)" if seen else "  ..." if node.cut else ""
             yield f"{lead}{named}{node.label}{short}{remark}"
             if seen:
                 continue
@@ -91,6 +96,7 @@ class LineageGraph:
         lines = ["flowchart TD"]
         for node in self.nodes:
             label = node.label.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
+            label = " ".join(label.split())
             lines.append(f"    {names[node.id]}{shapes[node.kind].format(label)}")
         for link in self.links:
             name = link.name.replace("|", "/").replace('"', "&quot;")
@@ -121,6 +127,35 @@ class LineageGraph:
     def to_json(self) -> str:
         """Return `to_dict` as JSON."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    def to_networkx(self) -> Any:
+        """Return a ``networkx.MultiDiGraph``: nodes by id, with kind, label and details; edges with the name.
+
+        Raises
+        ------
+        UnsupportedOperationError
+            When networkx is not installed, naming the extra that brings it.
+
+        """
+        made = require("networkx", "networkx").MultiDiGraph(roots=list(self.roots), direction=self.direction)
+        for node in self.nodes:
+            made.add_node(node.id, **node.details, kind=node.kind, label=node.label, cut=node.cut)
+        for link in self.links:
+            made.add_edge(link.source, link.target, name=link.name)
+        return made
+
+    def to_svg(self) -> str:
+        """Return the drawing that a notebook shows, for a file or a page; data flow from left to right."""
+        return svg(self)
+
+    def _repr_html_(self) -> str:
+        if len(self.nodes) <= MOST_NODES:
+            return f'<div style="overflow-x:auto">{self.to_svg()}</div>'
+        said = (
+            f"{self!r}: {len(self.nodes):,} nodes are too many for a drawing that can be read. Ask for less of it, "
+            "with depth=2 for example, or write all of it by to_text(), to_dot(), to_json() or to_networkx()."
+        )
+        return f"<p>{html.escape(said)}</p>"
 
     def __repr__(self) -> str:
         kinds = [node.kind for node in self.nodes]

@@ -51,6 +51,7 @@ def live_function(manifest: str) -> Callable[..., Any] | None:
     --------
     >>> from statistics import fmean
     >>> from scidb.hashing.fingerprint import fingerprint
+    from scidb.hashing.graph import innermost
     >>> live_function(fingerprint(fmean).manifest) is fmean
     True
 
@@ -68,6 +69,7 @@ def fingerprint_now(manifest: str) -> Fingerprint | None:
     --------
     >>> from statistics import fmean
     >>> from scidb.hashing.fingerprint import fingerprint
+    from scidb.hashing.graph import innermost
     >>> recorded = fingerprint(fmean)
     >>> fingerprint_now(recorded.manifest).hash == recorded.hash
     True

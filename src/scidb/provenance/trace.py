@@ -2,35 +2,73 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Literal
 
+from scidb.hashing.listing import SourceCode, read_code
+from scidb.hashing.manifest import Manifest
 from scidb.provenance.graph import LineageGraph, Link, Node
 from scidb.records import place, version_keys_of
-from scidb.store.model import TraceQuery
+from scidb.store.model import Entries, Environments, Marks, Match, Sources, TraceQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from scidb.store.model import Call, CallInput, Record
     from scidb.store.protocol import Store
 
-__all__ = ["derived_from", "lineage_graph", "provenance_of"]
+__all__ = ["derived_from", "lineage_graph", "provenance_of", "source_of"]
 
 
-def provenance_of(store: Store, record: Record) -> dict[str, Any] | None:
-    """Return what made a record: function, inputs, constants and files; None when it was saved by hand."""
-    if record.call_id is None:
-        return None
-    # By the call, since a newer entry of the record may have another one.
-    trace = store.trace(TraceQuery(call_ids=(record.call_id,), depth=1))
-    call = next((call for call in trace.calls if call.call_id == record.call_id), None)
-    if call is None:
-        return None
+def provenance_of(store: Store, entries: Sequence[Record]) -> list[dict[str, Any] | None]:
+    """Return what made each of these entries: function, inputs, constants, files, who, when, where, with what code.
+
+    None stands for an entry that was saved by hand. The entries are asked about together, whatever their number.
+    """
+    # By the call, since a newer entry of a record may have another one.
+    wanted = tuple(dict.fromkeys(entry.call_id for entry in entries if entry.call_id))
+    if not wanted:
+        return [None] * len(entries)
+    trace = store.trace(TraceQuery(call_ids=wanted, depth=1))
+    calls = {call.call_id: call for call in trace.calls}
     known = {found.record_id: found for found in trace.records}
+    warnings = _warnings(store, trace.calls)
+    environments = _environments(store, trace.calls)
+    return [
+        _provenance(entry, call, known, warnings, environments) if (call := calls.get(entry.call_id or "")) else None
+        for entry in entries
+    ]
+
+
+def _warnings(store: Store, calls: Sequence[Call]) -> dict[str, list[str]]:
+    """Return, by function hash, what the fingerprints could not take into account."""
+    hashes = tuple(dict.fromkeys(call.computation.function_hash for call in calls))
+    return {one.function_hash: list(Manifest.read(one.manifest).warnings) for one in store.find(Sources(hashes))}
+
+
+def _environments(store: Store, calls: Sequence[Call]) -> dict[str, dict[str, Any]]:
+    ids = tuple(dict.fromkeys(call.environment_id for call in calls if call.environment_id))
+    return {one.environment_id: json.loads(one.description) for one in store.find(Environments(ids))} if ids else {}
+
+
+def _provenance(
+    entry: Record,
+    call: Call,
+    known: Mapping[str, Record],
+    warnings: Mapping[str, list[str]],
+    environments: Mapping[str, dict[str, Any]],
+) -> dict[str, Any]:
+    computation = call.computation
+    environment = environments.get(call.environment_id or "", {})
     return {
-        "function_name": call.computation.function_name,
-        "function_hash": call.computation.function_hash,
-        "lineage_id": call.computation.lineage_id,
+        "record_id": entry.record_id,
+        "vhash": entry.record_id,
+        "type": entry.variable,
+        "metadata": {**entry.schema, **version_keys_of(entry)},
+        "function_name": computation.function_name,
+        "function_hash": computation.function_hash,
+        "lineage_id": computation.lineage_id,
+        "output_num": entry.output_num,
         "inputs": [_input(origin, known) for origin in call.inputs if origin.kind in ("record", "computation")],
         "constants": [
             {"name": origin.name, "value_repr": origin.value_repr, "value_hash": origin.content_hash}
@@ -46,15 +84,20 @@ def provenance_of(store: Store, record: Record) -> dict[str, Any] | None:
         "user_id": call.user_id,
         "seconds": call.seconds,
         "call_id": call.call_id,
+        "run_id": call.run_id,
         "recalled_from": call.recalled_from,
+        "environment": {name: part for name, part in environment.items() if name != "git"},
+        "git": environment.get("git"),
+        "warnings": warnings.get(computation.function_hash, []),
     }
 
 
-def _input(origin: CallInput, known: dict[str, Record]) -> dict[str, Any]:
+def _input(origin: CallInput, known: Mapping[str, Record]) -> dict[str, Any]:
     if origin.kind == "computation":
         return {
             "name": origin.name,
             "source_function": origin.type_name,
+            "source_hash": origin.input_call_id,
             "output_num": origin.output_num,
             "content_hash": origin.content_hash,
         }
@@ -64,42 +107,65 @@ def _input(origin: CallInput, known: dict[str, Record]) -> dict[str, Any]:
         "type": origin.type_name,
         "record_id": origin.record_id,
         "vhash": origin.record_id,
+        "value_hash": origin.content_hash,
         "metadata": {**record.schema, **version_keys_of(record)} if record else {},
     }
 
 
+def source_of(store: Store, entry: Record) -> SourceCode | None:
+    """Return the code that made an entry; None when it was saved by hand."""
+    calls = store.trace(TraceQuery(call_ids=(entry.call_id,), depth=1)).calls if entry.call_id else ()
+    made = next((call.computation for call in calls if call.call_id == entry.call_id), None)
+    if made is None:
+        return None
+    for found in store.find(Sources((made.function_hash,))):
+        return read_code(made.function_name, found.function_hash, found.manifest, found.sources)
+    return SourceCode(made.function_name, made.function_hash, (), ("its code was not recorded",))
+
+
 def derived_from(store: Store, record: Record) -> list[dict[str, Any]]:
-    """Return what was computed from a record directly, one dict per result."""
-    trace = store.trace(TraceQuery((record.record_id,), "down", depth=1))
-    functions = {call.call_id: call.computation.function_name for call in trace.calls}
+    """Return what was computed from a record directly, one dict per result, in the order of computing."""
+    calls = store.trace(TraceQuery((record.record_id,), "down", depth=1)).calls
+    functions = {call.call_id: call.computation for call in calls}
+    # By the log, since a trace knows only what made a record last.
+    made = store.find(Entries(Match(call_ids=tuple(functions)))) if functions else []
+    newest = {found.record_id: found for found in reversed(made)}
     return [
         {
             "record_id": found.record_id,
             "vhash": found.record_id,
             "type": found.variable,
-            "function": functions[found.call_id],
+            "function": functions[found.call_id or ""].function_name,
+            "function_hash": functions[found.call_id or ""].function_hash,
             "metadata": {**found.schema, **version_keys_of(found)},
         }
-        for found in trace.records
-        if found.call_id in functions
+        for found in newest.values()
     ]
 
 
 def lineage_graph(
-    store: Store, records: Sequence[Record], direction: Literal["up", "down"] = "up", depth: int | None = None
+    store: Store,
+    records: Sequence[Record],
+    direction: Literal["up", "down"] = "up",
+    depth: int | None = None,
+    *,
+    has_flags: bool = False,
 ) -> LineageGraph:
-    """Return the graph of everything up- or downstream of some records."""
+    """Return the graph of everything up- or downstream of some records; with flags, if there are any."""
     if direction == "up":  # through the call of this very entry, since a newer one may have another
         query = TraceQuery(call_ids=tuple(record.call_id for record in records if record.call_id), depth=depth)
     else:
         query = TraceQuery(tuple(record.record_id for record in records), direction, depth)
     trace = store.trace(query)
     drawing = _Drawing({call.call_id for call in trace.calls})
+    shown = (*records, *trace.records)
+    for mark in store.find(Marks(tuple({record.record_id for record in shown}))) if has_flags else ():
+        drawing.flags.setdefault(mark.record_id, {})[mark.reason] = None
     for record in records if direction == "up" else trace.records:
         drawing.link(record.call_id, record.record_id)
     for call in trace.calls:
         drawing.add_call(call)
-    drawing.add_records((*records, *trace.records), direction)
+    drawing.add_records(shown, direction)
     return LineageGraph(
         roots=tuple(record.record_id for record in records),
         nodes=tuple(drawing.nodes.values()),
@@ -114,6 +180,7 @@ class _Drawing:
     def __init__(self, calls: set[str]) -> None:
         self.nodes: dict[str, Node] = {}
         self.links: dict[Link, None] = {}
+        self.flags: dict[str, dict[str, None]] = {}
         self._calls = calls
 
     def link(self, call: str | None, target: str, name: str = "") -> None:
@@ -139,7 +206,7 @@ class _Drawing:
         reached = {link.target for link in self.links}
         for record in records:
             cut = direction == "up" and record.call_id is not None and record.record_id not in reached
-            self.nodes[record.record_id] = _record_node(record, cut=cut)
+            self.nodes[record.record_id] = _record_node(record, self.flags.get(record.record_id, ()), cut=cut)
 
 
 def _input_node(call: Call, number: int, origin: CallInput) -> Node:
@@ -151,9 +218,11 @@ def _input_node(call: Call, number: int, origin: CallInput) -> Node:
     return Node(f"{call.call_id}:{number}", "constant", origin.value_repr or origin.type_name or "?", {})
 
 
-def _record_node(record: Record, *, cut: bool) -> Node:
+def _record_node(record: Record, flags: Iterable[str], *, cut: bool) -> Node:
     where = place({**record.schema, **version_keys_of(record)})
     details = {"record_id": record.record_id, "timestamp": record.timestamp, "variable": record.variable}
+    if flags:
+        details["flags"] = "; ".join(flags)
     return Node(record.record_id, "record", f"{record.variable} ({where})", details, cut)
 
 

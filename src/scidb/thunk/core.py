@@ -30,6 +30,7 @@ from scidb.hashing.fingerprint import snapshot
 from scidb.hashing.ids import GENERATED
 from scidb.hashing.inputs import preview
 from scidb.hashing.seen import note_seen
+from scidb.hashing.settings import checked_options
 from scidb.thunk.binding import resolve, without_history
 from scidb.thunk.cache import recall
 from scidb.thunk.call import PipelineThunk
@@ -120,8 +121,7 @@ class Thunk:
         self.unwrap = unwrap
         self.generates_file = generates_file
         self.version = version
-        self.includes = tuple(includes)
-        self.ignore = tuple(ignore)
+        self.includes, self.ignore = checked_options(version, includes, ignore)
         self.strict = strict
         self.parameters = Parameters(function)
         self._warned: set[type[Warning]] = set()

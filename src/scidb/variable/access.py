@@ -140,6 +140,7 @@ class Access(metaclass=VariableMeta):
         *,
         where: Filter | None = None,
         as_of: Any = None,
+        exclude: bool | str | Iterable[str] = (),
         db: object | None = None,
         params: Mapping[str, object] | None = None,
         **metadata: Any,
@@ -161,6 +162,9 @@ class Access(metaclass=VariableMeta):
             made there, the results under this very filter, or else those under none.
         as_of
             Look at the database as it was then: a tag, a timestamp text or a datetime (naive means UTC).
+        exclude
+            Flags to leave out, by their reasons, or True for any: what is flagged so, and everything that was made
+            from it. What is left out is as if it were not there; nothing older takes its place.
         db, params, **metadata
             As in `save`. A key that is not given matches anything; a list of schema values means any of them.
 
@@ -180,6 +184,7 @@ class Access(metaclass=VariableMeta):
             as_table=as_table,
             where=where,
             as_of=as_of,
+            exclude=exclude,
             params=params,
             **metadata,
         )
@@ -193,6 +198,7 @@ class Access(metaclass=VariableMeta):
         *,
         where: Filter | None = None,
         as_of: Any = None,
+        exclude: bool | str | Iterable[str] = (),
         db: object | None = None,
         params: Mapping[str, object] | None = None,
         **metadata: Any,
@@ -208,7 +214,15 @@ class Access(metaclass=VariableMeta):
 
         """
         found = database_or_current(db).load_one(
-            cls, version=version, loc=loc, iloc=iloc, where=where, as_of=as_of, params=params, **metadata
+            cls,
+            version=version,
+            loc=loc,
+            iloc=iloc,
+            where=where,
+            as_of=as_of,
+            exclude=exclude,
+            params=params,
+            **metadata,
         )
         return cast("Self", found)
 
@@ -229,6 +243,7 @@ class Access(metaclass=VariableMeta):
         *,
         where: Filter | None = None,
         as_of: Any = None,
+        exclude: bool | str | Iterable[str] = (),
         db: object | None = None,
         params: Mapping[str, object] | None = None,
         **metadata: Any,
@@ -243,7 +258,7 @@ class Access(metaclass=VariableMeta):
             Add a column ``record_id`` to the DataFrame.
         version_id
             ``"latest"``: the latest record per location and version keys. ``"all"``: each distinct record once.
-        where, as_of, db, params, **metadata
+        where, as_of, exclude, db, params, **metadata
             As in `load`.
 
         """
@@ -254,6 +269,7 @@ class Access(metaclass=VariableMeta):
             version_id=version_id,
             where=where,
             as_of=as_of,
+            exclude=exclude,
             params=params,
             **metadata,
         )
@@ -265,12 +281,14 @@ class Access(metaclass=VariableMeta):
         n: int = 5,
         *,
         as_of: Any = None,
+        exclude: bool | str | Iterable[str] = (),
         db: object | None = None,
         params: Mapping[str, object] | None = None,
         **metadata: Any,
     ) -> pd.DataFrame:
         """Return the first `n` values in natural order as a DataFrame; no others are loaded."""
-        return cast("pd.DataFrame", database_or_current(db).head(cls, n, as_of=as_of, params=params, **metadata))
+        found = database_or_current(db).head(cls, n, as_of=as_of, exclude=exclude, params=params, **metadata)
+        return cast("pd.DataFrame", found)
 
     def to_csv(self, path: str | os.PathLike[str], *, db: object | None = None) -> None:
         """Write this value into a CSV file: its keys and the value, one row, or one per sample or frame row.

@@ -15,11 +15,13 @@ from scidb.store.names import check_variable_name
 from scidb.variable.access import Access
 from scidb.variable.definition import check_definition
 from scidb.variable.description import Description, describe
+from scidb.variable.facade import database_or_current
 from scidb.variable.migration import is_migrated, restoring_code
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from scidb.hashing.listing import SourceCode
     from scidb.store.model import KeyValue, Record
     from scidb.variable.units import Units
 
@@ -70,6 +72,7 @@ class BaseVariable(Access):
         self.type_name = type(self).__name__
         self._record: Record | None = None
         self._loaded: _Loaded | None = None
+        self._flags: tuple[str, ...] = ()
 
     @classmethod
     def describe(cls, *, db: object | None = None) -> Description:
@@ -129,6 +132,25 @@ class BaseVariable(Access):
     def timestamp(self) -> str | None:
         """When this entry was saved (UTC)."""
         return self._record.timestamp if self._record else None
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """For what reasons it was flagged when it was loaded, or something that it was made from."""
+        return self._flags
+
+    @property
+    def source(self) -> SourceCode | None:
+        """The code that made this value, as the current database has it; None when no function made it.
+
+        Raises
+        ------
+        SciDBError
+            When it was never saved.
+        DatabaseNotConfiguredError, NotFoundError
+            When there is no current database, or it does not have this value; then ask ``db.get_source(v)``.
+
+        """
+        return database_or_current(None).get_source(self)
 
     @classmethod
     def table_name(cls) -> str:
@@ -214,6 +236,10 @@ class BaseVariable(Access):
         form = self._content_form(content, self.schema_version) if unwrap else [*whole.form, content]
         return Input(form, whole.origins)
 
+    def note_flags(self, reasons: Iterable[str]) -> None:
+        """Note for what reasons this value is flagged."""
+        self._flags = tuple(dict.fromkeys(reasons))
+
     def came_from(self, record: Record, *, selected: bool = False) -> None:
         """Note the record that this value was saved as or loaded from; `selected`: only some of its rows."""
         self.type_name = record.variable
@@ -237,6 +263,7 @@ class BaseVariable(Access):
     def __repr__(self) -> str:
         where = ", ".join(f"{key}={value!r}" for key, value in self.metadata.items())
         state = f"record {self.record_id[:12]}" if self.record_id else "not saved"
+        state += f"; flagged: {'; '.join(self.flags)}" if self.flags else ""
         return f"{self.type_name}({preview(self.data)}{'; ' if where else ''}{where}) [{state}]"
 
     def _repr_html_(self) -> str:

@@ -8,6 +8,7 @@ from scidb.current import current
 from scidb.exceptions import DatabaseNotConfiguredError
 
 if TYPE_CHECKING:
+    from scidb.hashing.listing import SourceCode
     from scidb.store.model import TypeInfo
 
 __all__ = ["Database", "database_or_current"]
@@ -52,6 +53,10 @@ class Database(Protocol):
 
     def list_versions(self, variable: Any, /, **request: Any) -> list[dict[str, Any]]:
         """List log entries."""
+        ...
+
+    def get_source(self, record: Any, /, **request: Any) -> SourceCode | None:
+        """Return the code that made a value."""
         ...
 
     def types(self) -> list[TypeInfo]:

@@ -419,7 +419,7 @@ def test_another_environment_is_said_beside_the_result(
     """Versions that are not as they were stand beside the result, and do not change it."""
     record = scaled.Scaled.load_one(subject=1)
     description = '{"python":"3.0","packages":{"numpy":"0.1"}}'
-    monkeypatch.setattr(reproducing, "describe_environment", lambda: description)
+    monkeypatch.setattr(reproducing, "describe_environment", lambda _: description)
 
     found = db.reproduce(record)
     changes = {change.name: change.now for change in found.environment}

@@ -71,6 +71,11 @@ class ColumnAgreement:
     largest_relative: float | None = None
     note: str = ""
 
+    @classmethod
+    def whole(cls) -> ColumnAgreement:
+        """Return the line of a value that is equal by content."""
+        return cls(_WHOLE, "equal", 0.0, 0.0)
+
     def __str__(self) -> str:
         parts = [self.note]
         if self.state != "equal" and self.largest_absolute is not None:
@@ -98,7 +103,7 @@ def agreement(stored: Any, made: Any, tolerance: Tolerance) -> tuple[ColumnAgree
 
     """
     if _is_same(stored, made):
-        return (ColumnAgreement(_WHOLE, "equal", 0.0, 0.0),)
+        return (ColumnAgreement.whole(),)
     first, second = dict(_named(_parts(stored))), dict(_named(_parts(made)))
     found = [_other_type(stored, made), *_missing(first, second)]
     found += [_leaf(name, first[name], second[name], tolerance) for name in first if name in second]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import SciDBError
 from scidb.hashing.ids import content_hash
+from scidb.hashing.settings import configure
 from scidb.provenance.live import fingerprint_now, live_function
 from scidb.provenance.reproduction.calls import CannotRunError, Material, called, digest_of, prepared
 from scidb.provenance.reproduction.exchange import Ended, Journal, read_chunk, read_order, write_chunk
@@ -74,13 +75,13 @@ class _Rerun:
             if changed := [str(path) for path, digest in ready.files.items() if digest_of(path) != digest]:
                 return Ended(call_id, f"the file {changed[0]} changed while the function ran")
             contents = tuple(map(_content, outputs))
-            files = self._keep(step, outputs)
+            stored, files = self._keep(step, outputs)
         except CannotRunError as error:
             return Ended(call_id, str(error), error.traceback)
         except SciDBError as error:
             return Ended(call_id, f"{type(error).__name__}: {error}")
         self._results[call_id] = outputs
-        return Ended(call_id, "", "", origin, seconds, contents, files, remarks)
+        return Ended(call_id, "", "", origin, seconds, contents, stored, files, remarks)
 
     # -------------------------------------------------------------- code
 
@@ -130,19 +131,24 @@ class _Rerun:
         except (TypeError, ValueError, RuntimeError, copy.Error):
             return value
 
-    def _keep(self, step: Step, outputs: Sequence[Any]) -> dict[str, str]:
-        """Write what was made in the form in which it is stored; later steps take it from there."""
+    def _keep(self, step: Step, outputs: Sequence[Any]) -> tuple[dict[str, str], dict[str, str]]:
+        """Return what was made by its hash, in the form in which it is stored, and write what is not as stored.
+
+        Later steps take it in that form, too.
+        """
+        stored: dict[str, str] = {}
         files: dict[str, str] = {}
         for record in step.made:
             if record.output_num is None or record.output_num >= len(outputs):
                 continue
             chunk = _as_stored(record, outputs[record.output_num])
-            name = f"made-{step.call.call_id}-{len(files)}.arrow"
-            write_chunk(self._folder / name, chunk)
-            files[record.record_id] = name
+            stored[record.record_id] = chunk.records[0].content_hash
+            if stored[record.record_id] != record.content_hash:
+                files[record.record_id] = f"made-{step.call.call_id}-{len(files)}.arrow"
+                write_chunk(self._folder / files[record.record_id], chunk)
             if record.record_id in self._order.inputs:
                 self._made[record.record_id] = chunk
-        return files
+        return stored, files
 
     def _count_uses(self) -> dict[str, int]:
         uses: dict[str, int] = {}
@@ -281,6 +287,7 @@ def main(folder: Path) -> None:
     """Do what the order in a folder says."""
     order = read_order(folder)
     sys.path[:] = order.path
+    configure(**order.settings)
     _Rerun(folder, order).run()
 
 

@@ -5,6 +5,7 @@ The process that asks may hold the only lock on the database, so the other one n
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -64,6 +65,7 @@ class Order:
     path: tuple[str, ...]  # sys.path
     schema_keys: tuple[str, ...]
     root_folders: tuple[str, ...]
+    settings: Mapping[str, Any]  # of fingerprints
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ class Ended:
     origin: str = ""  # of the code that ran
     seconds: float | None = None
     contents: tuple[str | None, ...] = ()  # content hash per output
-    files: Mapping[str, str] = field(default_factory=dict)  # record id -> file with the value that was made
+    stored: Mapping[str, str] = field(default_factory=dict)  # record id -> content hash, in the form that is stored
+    files: Mapping[str, str] = field(default_factory=dict)  # record id -> file with a value that is not the stored one
     remarks: tuple[str, ...] = ()
 
 
@@ -128,11 +131,17 @@ def write_chunk(path: Path, chunk: Chunk) -> None:
 
 
 def read_chunk(path: Path, record_id: str) -> Chunk:
-    """Read the one record of this id out of a file of several."""
+    """Read the one record of this id out of a file of several; of its record, all but the location."""
+    table, records = _opened(path)
+    record, position = records[record_id]
+    return Chunk((record,), table.slice(position, 1))
+
+
+@functools.lru_cache(maxsize=64)
+def _opened(path: Path) -> tuple[pa.Table, Mapping[str, tuple[Record, int]]]:
     table, note = _read(path)
     records = [Record(**{**one, "schema": {}}) for one in note["records"]]
-    position = next(number for number, record in enumerate(records) if record.record_id == record_id)
-    return Chunk((records[position],), table.slice(position, 1))
+    return table, {record.record_id: (record, position) for position, record in enumerate(records)}
 
 
 def _record_json(record: Record) -> dict[str, Any]:
@@ -175,7 +184,7 @@ def _write(path: Path, table: pa.Table | None, note: Mapping[str, Any]) -> None:
 
 
 def _read(path: Path) -> tuple[pa.Table, Any]:
-    with pa.OSFile(str(path), "rb") as source:
+    with pa.memory_map(str(path), "rb") as source:  # what is not asked for stays in the file
         table = pa.ipc.open_file(source).read_all()
     metadata = dict(table.schema.metadata or {})
     note = json.loads(metadata.pop(_NOTE))

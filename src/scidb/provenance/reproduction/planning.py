@@ -13,6 +13,7 @@ from scidb.exceptions import NotFoundError
 from scidb.hashing.graph import innermost
 from scidb.hashing.manifest import Manifest
 from scidb.hashing.seen import seen_as
+from scidb.hashing.settings import fingerprint_settings
 from scidb.provenance.live import fingerprint_now, live_function
 from scidb.provenance.reproduction.exchange import Code, Order, Step, numbered, write_chunk
 from scidb.records import class_named
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from scidb.hashing.fingerprint import Fingerprint
-    from scidb.store.model import Call, CallInput, Record, Source, Trace
+    from scidb.store.model import Call, CallInput, Chunk, Record, Source, Trace
     from scidb.store.protocol import Store
 
 __all__ = ["Plan", "StoredCode", "order_for", "plan_for"]
@@ -212,11 +213,10 @@ def order_for(
 ) -> Order:
     """Write the stored values that the calls start from into a folder, and return the order."""
     files: dict[str, str] = {}
-    if plan.inputs:
-        chunks = store.fetch(Records(Match(record_ids=tuple(plan.inputs))))
-        for name, chunk in numbered(chunks, "input"):
-            write_chunk(folder / name, chunk)
-            files |= dict.fromkeys((record.record_id for record in chunk.records), name)
+    for name, chunk in numbered(_stored(store, plan.inputs), "input"):
+        write_chunk(folder / name, chunk)
+        files |= dict.fromkeys((record.record_id for record in chunk.records), name)
+    settings = fingerprint_settings()
     variables = {record.variable for record in plan.inputs.values()}
     variables |= {record.variable for step in plan.steps for record in step.made}
     return Order(
@@ -228,7 +228,17 @@ def order_for(
         path=tuple(entry or str(Path.cwd()) for entry in sys.path),
         schema_keys=tuple(schema_keys),
         root_folders=tuple(root_folders),
+        settings={"track_packages": settings.track_packages, "libraries": dict(settings.libraries)},
     )
+
+
+def _stored(store: Store, inputs: Mapping[str, Record]) -> Iterator[Chunk]:
+    """Yield stored values by variable, so that those of one encoding come together."""
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for record in inputs.values():
+        wanted[record.variable].append(record.record_id)
+    for record_ids in wanted.values():
+        yield from store.fetch(Records(Match(record_ids=tuple(record_ids))))
 
 
 def _plain(record: Record) -> Record:

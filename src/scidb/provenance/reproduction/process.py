@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Final
 
-import scidb
 from scidb.exceptions import PipelineError
 
 __all__ = ["INSIDE", "run_child"]
@@ -33,7 +32,7 @@ def run_child(folder: Path, timeout: float | None) -> str:
             'to run at an import under: if __name__ == "__main__":'
         )
     said = folder / "said.txt"
-    paths = [str(Path(scidb.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    paths = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, INSIDE: "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     with said.open("wb") as output:
         child = subprocess.Popen(  # noqa: S603  (this Python, and a module of ours)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.hashing.manifest import Manifest
-from scidb.provenance.reproduction.agreement import agreement, worst
+from scidb.provenance.reproduction.agreement import ColumnAgreement, agreement, worst
 from scidb.provenance.reproduction.exchange import Ended, Journal, read_chunk, write_order
 from scidb.provenance.reproduction.planning import order_for, plan_for
 from scidb.provenance.reproduction.process import run_child
@@ -19,7 +19,7 @@ from scidb.store.model import Environments, Match, Records, Sources
 from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from scidb.provenance.reproduction.agreement import Tolerance
     from scidb.provenance.reproduction.exchange import Step
@@ -79,20 +79,19 @@ def _unfinished(step: Step, running: str | None, problem: str) -> Ended:
 
 def _compared(store: Store, step: Step, end: Ended, folder: Path, tolerance: Tolerance) -> Iterator[ReproducedRecord]:
     """Compare what a step made with what is stored, record by record."""
-    made = {record.record_id: record for record in step.made}
-    if not end.files:
-        for record in made.values():
+    before = _stored_values(store, end.files)
+    for record in step.made:
+        record_id = record.record_id
+        if record_id not in end.stored:
             yield _of(record, step, end, "not reproduced", end.problem or _no_output(record))
-        return
-    stored = _stored_values(store, made)
-    for record in made.values():
-        file = end.files.get(record.record_id)
-        if file is None or record.record_id not in stored:
-            yield _of(record, step, end, "not reproduced", _no_output(record) if file is None else "it is not stored")
-            continue
-        (now,) = values_of(read_chunk(folder / file, record.record_id), BaseVariable)
-        columns = agreement(stored[record.record_id], now, tolerance)
-        yield _of(record, step, end, worst(column.state for column in columns), "", columns)
+        elif record_id not in end.files:
+            yield _of(record, step, end, "equal", "", (ColumnAgreement.whole(),))
+        elif record_id not in before:
+            yield _of(record, step, end, "not reproduced", "its value is not stored any more")
+        else:
+            (now,) = values_of(read_chunk(folder / end.files[record_id], record_id), BaseVariable)
+            columns = agreement(before[record_id], now, tolerance)
+            yield _of(record, step, end, worst(column.state for column in columns), "", columns)
 
 
 def _no_output(record: Record) -> str:
@@ -101,10 +100,10 @@ def _no_output(record: Record) -> str:
     return "the function returned no such output"
 
 
-def _stored_values(store: Store, records: Mapping[str, Record]) -> dict[str, Any]:
+def _stored_values(store: Store, record_ids: Collection[str]) -> dict[str, Any]:
     """Load values as they are stored, which needs no class and runs no code of one."""
     found: dict[str, Any] = {}
-    for chunk in store.fetch(Records(Match(record_ids=tuple(records)))):
+    for chunk in store.fetch(Records(Match(record_ids=tuple(record_ids)))) if record_ids else ():
         ids = (record.record_id for record in chunk.records)
         found.update(zip(ids, values_of(chunk, BaseVariable), strict=True))
     return found
