@@ -551,3 +551,19 @@ def test_a_library_version_that_is_only_recorded(
     made = at(db, Peak, subject=1)
     assert made.state == "up to date"
     assert made.remarks == ("library numpy 2.1.3 -> 3.0 (recorded, not part of the fingerprint)",)
+
+
+def test_flagged_data_that_was_left_out(study: DatabaseManager, project: Project) -> None:
+    """What rests on flagged data is not expected, so that a run with exclude= leaves everything green."""
+    study.save(Force, [9.0], subject=2, trial=3)
+    project.run(study)
+    assert study.status().is_green
+    study.flag(Force, "electrode off", subject=2, trial=3)
+    project.run(study, exclude=True)
+
+    assert study.status().is_green
+    study.save(Force, [9.0], subject=2, trial=4)
+    study.flag(Force, "electrode off", subject=2, trial=4)
+    assert study.status().is_green
+    study.unflag(Force, "electrode off", subject=2, trial=4)
+    assert states(study, Smooth) == {"missing": 1, "up to date": 5}

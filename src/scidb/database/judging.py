@@ -10,15 +10,15 @@ from scidb.exceptions import SciDBError
 from scidb.hashing.fingerprint import fingerprint
 from scidb.provenance import explanation_of, outdated_code, status_of
 from scidb.provenance import verify as verify_results
-from scidb.store.model import Acceptances, Accepted, Batch, Record
+from scidb.store.model import Acceptances, Accepted, Batch
 from scidb.thunk import Thunk
-from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from os import PathLike
 
     from scidb.database.core import VariableLike
+    from scidb.database.finding import RecordLike
     from scidb.provenance import Explanation, Status
     from scidb.store.model import Acceptance
 
@@ -84,7 +84,7 @@ class Judging(Reproducing):
 
     def explain(
         self,
-        record: VariableLike | BaseVariable | Record,
+        record: RecordLike,
         /,
         version: str | None = None,
         *,
@@ -110,26 +110,9 @@ class Judging(Reproducing):
             When not exactly one record is meant.
 
         """
-        entry = self._one_record(record, version, as_of, params, metadata)
+        entry = self.find_one_meant(record, version, as_of=as_of, params=params, **metadata)
         root = None if root_folder is None else Path(root_folder)
         return explanation_of(self._store, entry, self._instant(as_of), root)
-
-    def _one_record(
-        self,
-        record: VariableLike | BaseVariable | Record,
-        version: str | None,
-        as_of: Any,
-        params: Mapping[str, Any] | None,
-        metadata: Mapping[str, Any],
-    ) -> Record:
-        if isinstance(record, Record):
-            return record
-        if isinstance(record, BaseVariable):
-            return self.find_record_by_id(record.record_id or "", as_of=as_of)
-        is_id = isinstance(record, str) and self._known(record) is None and version is None and not metadata
-        if is_id and isinstance(record, str) and set(record) <= set("0123456789abcdef"):
-            return self.find_record_by_id(record, as_of=as_of)
-        return self.find_record(record, version or "latest", as_of=as_of, params=params, **metadata)
 
     def accept(self, function: str | Callable[..., Any], /, reason: str, *, verify: int = 0) -> list[Acceptance]:
         """Vouch that today's code of a function gives the results that the recorded code gave, and keep them.
@@ -163,24 +146,17 @@ class Judging(Reproducing):
         Examples
         --------
         >>> import scidb
+        >>> from statistics import fmean
         >>> from scidb import BaseVariable, for_each
         >>> class Force(BaseVariable):
         ...     \"\"\"Force during one trial.\"\"\"
-        >>> class Peak(BaseVariable):
-        ...     \"\"\"Largest force of a trial.\"\"\"
-        >>> def peak(force):
-        ...     return max(force)
-        >>> db = scidb.open("memory:", ["subject"])
-        >>> _ = Force.save([600.0, 900.0], subject=1, db=db)
-        >>> _ = for_each(peak, {"force": Force}, [Peak], subject=[], db=db)
-        >>> def peak(force):
-        ...     return sorted(force)[-1]
-        >>> db.status("Peak").counts
-        {'code changed': 1}
-        >>> _ = db.accept(peak, "the largest is the last of the sorted", verify=1)
-        >>> db.status("Peak").counts
-        {'accepted': 1}
-        >>> db.close()
+        >>> class Level(BaseVariable):
+        ...     \"\"\"Mean force of a trial.\"\"\"
+        >>> with scidb.open("memory:", ["subject"]) as db:
+        ...     _ = Force.save([600.0, 900.0], subject=1, db=db)
+        ...     _ = for_each(fmean, {"data": Force}, [Level], subject=[], db=db)
+        ...     db.accept(fmean, "the same in another way")  # nothing has changed
+        []
 
         """
         given: object = reason

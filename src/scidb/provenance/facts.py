@@ -14,6 +14,7 @@ from scidb.store.model import (
     Failures,
     Invalidations,
     Latest,
+    Marks,
     Match,
     Records,
     Runs,
@@ -59,6 +60,7 @@ class Facts:
     sources: Mapping[str, Source]
     acceptances: Sequence[Acceptance]
     invalidations: Sequence[Invalidation]
+    flagged: frozenset[str]  # records that rest on bad data, which a run may have left out on purpose
     changed_at: Mapping[str, str]  # by every name that a variable has had: when it last changed
     by_place: Mapping[Place, Record] = field(init=False)
     by_id: Mapping[str, Record] = field(init=False)
@@ -121,10 +123,11 @@ def gather(store: Store, variables: Sequence[str] | None, as_of: str | None, mor
     used = {one.record_id for call in calls.values() for one in call.inputs if one.record_id} - latest
     earlier = store.find(Records(Match(record_ids=tuple(sorted(used))))) if used else []
     failures = [one for one in store.find(Failures()) if as_of is None or one.timestamp <= as_of]
-    types, renamed = store.types(), store.describe().renamed
-    changed = {info.name: info.last_change or "" for info in types}
+    types, info = store.types(), store.describe()
+    marks = store.find(Marks(as_of=as_of)) if info.has_flags else []
+    changed = {one.name: one.last_change or "" for one in types}
     return Facts(
-        keys=store.describe().schema_keys,
+        keys=info.schema_keys,
         entries=entries,
         calls=calls,
         earlier={record.record_id: record for record in earlier},
@@ -134,7 +137,8 @@ def gather(store: Store, variables: Sequence[str] | None, as_of: str | None, mor
         sources=_sources(store, calls.values()),
         acceptances=store.find(Acceptances()),
         invalidations=store.find(Invalidations()),
-        changed_at={**{old: changed.get(new, "") for old, new in renamed.items()}, **changed},
+        flagged=frozenset(one.record_id for one in marks),
+        changed_at={**{old: changed.get(new, "") for old, new in info.renamed.items()}, **changed},
     )
 
 

@@ -292,7 +292,7 @@ class Judge:
             if found is None or [one.record_id for one in found] == [one.record_id for one in records]:
                 continue
             known = {_where(one) for one in records}
-            fresh = [one for one in found if _where(one) not in known]
+            fresh = [one for one in found if _where(one) not in known and one.record_id not in self._facts.flagged]
             now = {_where(one) for one in found}
             gone = [one for one in records if _where(one) not in now]
             if not fresh and not gone:

@@ -114,6 +114,9 @@ def _gaps_in(
                     continue
                 inputs = configuration.inputs_at(location)
                 failure = facts.failure_at(text, location)
+                given = [one.record_id for records in (inputs or {}).values() for one in records]
+                if not facts.flagged.isdisjoint(given) and failure is None:
+                    continue  # as `exclude=` leaves it out
                 if inputs is not None and (configuration.where is None or failure is not None):
                     yield key, _gap(facts, configuration, key, location, inputs, failure, found)
 
