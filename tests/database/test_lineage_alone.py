@@ -313,3 +313,33 @@ def test_strict_holds_for_lineage_alone(db: DatabaseManager) -> None:
     """In strict mode lineage that leads to something never saved is refused, with or without a value."""
     with pytest.raises(exceptions.UnsavedIntermediateError, match=r"scale\(\) -> x"):
         db.save_ephemeral_lineage(Out, scale(Raw(2.0)))
+
+
+# ------------------------------------------------------------------ several databases
+
+
+def test_what_another_database_saved_is_not_saved_here(tmp_path: Path) -> None:
+    """Strict lineage names inputs by records of this database; one of another database counts as never saved."""
+    with scidb.open(tmp_path / "a.duckdb", ["subject"]) as one, one.as_current():
+        raw = _raw(2.0)
+        result = scale(raw)
+        Out.save(result, subject=1)
+    with scidb.open(tmp_path / "b.duckdb", ["subject"]) as other, other.as_current():
+        for foreign in (scale(raw), scale(result)):
+            with pytest.raises(exceptions.UnsavedIntermediateError, match=r"scale\(\) -> x"):
+                Out.save(foreign, subject=1)
+        assert other.types() == []
+        Raw.save(raw, subject=1)
+        Out.save(scale(raw), subject=1)
+        assert Out.load_one(subject=1).data == 4.0
+
+
+def test_what_another_database_saved_is_ephemeral(tmp_path: Path) -> None:
+    """In ephemeral mode such an input is named by its content."""
+    with scidb.open(tmp_path / "a.duckdb", ["subject"]) as one, one.as_current():
+        raw = _raw(2.0)
+    with scidb.open(tmp_path / "b.duckdb", ["subject"], lineage_mode="ephemeral") as lax, lax.as_current():
+        Out.save(scale(raw), subject=1)
+        made = lax.get_provenance(Out, subject=1)
+        assert made is not None
+        assert made["inputs"][0]["record_id"].startswith("ephemeral:")
