@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from scidb.records import place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
@@ -21,6 +22,8 @@ __all__ = ["EnvironmentChange", "Outcome", "ReproducedRecord", "Reproduction"]
 Outcome: TypeAlias = Literal["equal", "within tolerance", "not reproduced", "different"]
 
 _ORDER: Final = ("equal", "within tolerance", "not reproduced", "different")
+_INEXACT: Final = ("within tolerance", "different")
+_TOLD: Final = 3  # records one by one, where there is the same to say of all
 _CODE: Final = {
     "installed": "with the code that is installed",
     "this session": "with the code of this session",
@@ -48,12 +51,20 @@ class ReproducedRecord:
     seconds: float | None = None
     remarks: tuple[str, ...] = ()
 
+    @property
+    def told_alike(self) -> tuple[object, ...]:
+        """What it has in common with records that can be told of together."""
+        return self.variable, self.function, self.outcome, self.code, self.reason, self.remarks
+
     def __str__(self) -> str:
-        where = place(dict(self.metadata)) if self.record_id else "never saved"
+        return self.in_words(place(dict(self.metadata)) if self.record_id else "never saved")
+
+    def in_words(self, where: str) -> str:
+        """Return what became of it, and of others that are told of with it."""
         how = f", {_CODE[self.code]}" if self.code else ""
         lines = [f"{self.variable} ({where}), by {self.function}(): {self.outcome}{how}"]
         lines += [f"  {line}" for line in (self.reason, *self.remarks) if line]
-        if self.outcome in ("within tolerance", "different"):
+        if self.outcome in _INEXACT:
             lines += [f"  {column}" for column in self.columns if column.state != "equal"]
         return "\n".join(lines)
 
@@ -117,12 +128,28 @@ class Reproduction:
         return pd.DataFrame(rows)
 
     def __str__(self) -> str:
-        lines = [str(one) for one in self.records]
+        lines = list(self._record_lines())
         if self.environment:
             lines += ["", "Not as it was then:", *(f"  {change}" for change in self.environment)]
         count = len(self.records)
         lines += ["", f"{'The record is' if count == 1 else f'Of {count} records, the worst is'} {self.outcome}."]
         return "\n".join(lines)
+
+    def _record_lines(self) -> Iterator[str]:
+        """Yield what became of the records: together, where there is the same to say of many of one variable."""
+        alike: dict[tuple[object, ...], list[ReproducedRecord]] = defaultdict(list)
+        for one in self.records[:-1]:
+            alike[one.told_alike].append(one)
+        for group in alike.values():
+            more = len(group) - _TOLD
+            if more <= 0:
+                yield from map(str, group)
+            elif group[0].outcome in _INEXACT:
+                yield from map(str, group[:_TOLD])
+                yield f"and {more:,} more of {group[0].variable} that are {group[0].outcome}"
+            else:
+                yield group[0].in_words(f"{len(group):,} records")
+        yield from map(str, self.records[-1:])
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
