@@ -282,7 +282,7 @@ def test_made_anew_from_better_data(study: DatabaseManager) -> None:
 # ------------------------------------------------------------------ for_each
 
 
-def test_for_each_skips_and_says_why(study: DatabaseManager) -> None:
+def test_for_each_skips_and_says_why(study: DatabaseManager, caplog: pytest.LogCaptureFixture) -> None:
     """A combination whose input is left out is skipped, saying why; the others are as ever."""
     study.flag(Raw, BAD, subject=1)
     report = for_each(peak, {"raw": Raw}, [Peak], subject=[], exclude=True)
@@ -290,6 +290,7 @@ def test_for_each_skips_and_says_why(study: DatabaseManager) -> None:
     assert report.combinations[0].reason == f"Raw at subject=1 is left out: flagged '{BAD}'"
     assert (report.skipped, report.excluded) == (1, 1)
     assert "1 skipped: an input is flagged" in str(report)
+    assert not caplog.records  # its former result shows the flag, too
     assert states(for_each(peak, {"raw": Raw}, [Peak], subject=[], exclude=[BAD], dry_run=True))[0] == "skipped"
     assert states(for_each(peak, {"raw": Raw}, [Peak], subject=[])) == ["up_to_date"] * 3
 
@@ -411,6 +412,7 @@ def test_impact_as_text_and_table(study: DatabaseManager) -> None:
     assert len(impact) == len(impact.to_pandas()) == len(impact.to_dicts()) == 2
     assert impact[0].function == "peak"
     assert "superseded" not in impact.to_text()
+    assert "the whole dataset" in impact.to_text()
     assert "&lt;b&gt;bad" in impact._repr_html_()
     nothing = study.impact(Grand)
     assert repr(nothing) == "Nothing was made from Grand (the whole dataset)"
