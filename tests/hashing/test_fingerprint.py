@@ -325,6 +325,27 @@ def test_a_snapshot_covers_helpers_in_other_modules(study: Study) -> None:
     assert fingerprint(module.f).warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("imports", "call", "name"),
+    [
+        ("import sys", "sys.modules['h'].g(x)", "sys.modules"),
+        ("import sys", "sys.modules.get('h').g(x)", "sys.modules.get"),
+        ("import runpy", "runpy.run_path('h.py')['g'](x)", "runpy.run_path"),
+        (
+            "from importlib import util",
+            "util.spec_from_file_location('h', 'h.py')",
+            "importlib.util.spec_from_file_location",
+        ),
+        ("from importlib import reload", "reload(x)", "importlib.reload"),
+    ],
+)
+def test_other_ways_to_load_code_are_said(study: Study, imports: str, call: str, name: str) -> None:
+    """Whatever loads a module by other means than an import is a warning, which strict=True heeds."""
+    made = fingerprint(study.load(f"{imports}\ndef f(x): return {call}").f)
+
+    assert [warning for warning in made.warnings if f"by way of {name} is unknown" in warning]
+
+
 def test_code_made_by_exec_is_no_trouble_for_others(study: Study) -> None:
     """Functions without a module, as symbolic libraries make them, stand beside others, and count by their bytecode."""
     text = (
