@@ -62,6 +62,10 @@ _BUILTINS: Final = (
 # What annotations and log calls are made of says nothing about a result.
 _SILENT: Final = (Logger, types.GenericAlias, types.UnionType)
 _SILENT_MODULES: Final = frozenset({"typing", "typing_extensions"})
+_LOADERS: Final = (
+    "sys.modules", "runpy.run_", "importlib.reload", "importlib.machinery.SourceFileLoader",
+    "importlib.util.spec_from_",
+)  # fmt: skip
 _GETTERS: Final = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 
 
@@ -202,6 +206,8 @@ class Graph:
 
     def _library(self, name: str) -> str:
         self.libraries.add(name)
+        if name.startswith(_LOADERS):
+            self._warn(f"What is reached by way of {name} is unknown; name it with includes=.")
         return f"lib:{name}"
 
     def _unit(self, kind: str, obj: object) -> str:
