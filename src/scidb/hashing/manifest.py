@@ -86,7 +86,7 @@ class Manifest:
         """
         try:
             found: dict[str, Any] = json.loads(text)
-            return cls(
+            manifest = cls(
                 version=found["version"],
                 units=tuple(map(_unit, found["units"])),
                 roots=_pairs(found.get("roots", ())),
@@ -98,11 +98,20 @@ class Manifest:
                 python=found.get("python", ""),
                 warnings=tuple(found.get("warnings", ())),
             )
+            _check_tokens(manifest)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SciDBError(
                 f"The description of recorded code cannot be read ({type(error).__name__}: {error}): expected the JSON "
                 f"that SciDB stores, got {text[:60]!r}."
             ) from error
+        return manifest
+
+
+def _check_tokens(manifest: Manifest) -> None:
+    """Refuse tokens of units that are not there, as in a text that was damaged."""
+    for _, token in (*manifest.roots, *(reference for unit in manifest.units for reference in unit.refs)):
+        if is_unit(token) and not 0 <= int(token.removeprefix("unit:")) < len(manifest.units):
+            raise ValueError(f"there is no {token}")
 
 
 def is_unit(token: str) -> bool:

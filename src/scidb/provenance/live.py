@@ -80,7 +80,10 @@ def fingerprint_now(manifest: str) -> Fingerprint | None:
 
 
 def _found(manifest: str) -> tuple[Callable[..., Any], Fingerprint] | None:
-    recorded = _Recorded(Manifest.read(manifest))
+    read = Manifest.read(manifest)
+    if not read.roots:
+        return None
+    recorded = _Recorded(read)
     at_name, used = recorded.at_name(), [one for one in recorded.used() if not recorded.is_replaced(one)]
     made = [(function, recorded.fingerprint_of(function)) for function in (at_name, *used) if callable(function)]
     found = [

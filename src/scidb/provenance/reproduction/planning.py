@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from scidb.exceptions import NotFoundError
+from scidb.exceptions import NotFoundError, SciDBError
 from scidb.hashing.graph import innermost
 from scidb.hashing.manifest import Manifest
 from scidb.hashing.seen import seen_as
@@ -156,7 +156,11 @@ def _codes(
     codes: dict[str, Code] = {}
     stored: list[StoredCode] = []
     for source in store.find(Sources(hashes)):
-        now = _here(source)
+        try:
+            now = _here(source)
+        except SciDBError as error:  # the database may be damaged, or made to mislead
+            stored.append(StoredCode(names[source.function_hash], source.function_hash, "", str(error)))
+            continue
         if isinstance(now, Code):
             codes[source.function_hash] = now
             continue
