@@ -169,12 +169,15 @@ def test_every_way_in_which_for_each_passes_inputs(scaled: Any, db: DatabaseMana
     """Tables of matches, keys of the combination, several outputs, and fixed inputs are put together as they were."""
     for_each(scaled.total_of_table, {"samples": scaled.Scaled}, [scaled.Total], as_table=True, progress=False)
     for_each(scaled.keyed, {"samples": scaled.Raw}, [scaled.Table], pass_metadata=True, subject=[2], progress=False)
-    for_each(
-        scaled.extremes, {"samples": Fixed(scaled.Raw, subject=2)}, [scaled.Pair, scaled.Raw], day=[1], progress=False
-    )
-    wanted = [scaled.Total, scaled.Table]
+    fixed = Fixed(scaled.Raw, subject=2)
+    for_each(scaled.extremes, {"samples": fixed}, [scaled.Low, scaled.High], day=[1], progress=False)
+    wanted = [scaled.Total.load_one(), scaled.Table.load_one(), scaled.High.load_one()]
 
-    assert [db.reproduce(cls.load_one()).outcome for cls in wanted] == ["equal"] * 2
+    assert [outcomes(db.reproduce(one, upstream=False)) for one in wanted] == [
+        [("Total", "equal")],
+        [("Table", "equal")],
+        [("Low", "equal"), ("High", "equal")],
+    ]
 
 
 def test_thunks_are_computed_again_however_they_were_called(work: Any, db: DatabaseManager) -> None:
