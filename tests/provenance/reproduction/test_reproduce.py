@@ -357,7 +357,13 @@ def test_a_failing_upstream_call_is_named_and_the_rest_uses_what_is_stored(
 
 @pytest.mark.parametrize(
     ("given", "error"),
-    [("feedfeed", NotFoundError), ("", SciDBError), (3, SciDBError), ({"timeout": 0}, SciDBError)],
+    [
+        ("feedfeed", NotFoundError),
+        ("generated:12", NotFoundError),
+        ("", SciDBError),
+        (3, SciDBError),
+        ({"timeout": 0}, SciDBError),
+    ],
 )
 def test_bad_questions_are_refused(scaled: Any, db: DatabaseManager, given: Any, error: type[Exception]) -> None:
     """An unknown id, no id, and a limit that is none are errors that say what is expected."""
