@@ -79,9 +79,10 @@ class Reproducing(Comparing):
         if not isinstance(record_id, str) or not record_id:
             raise SciDBError(f"reproduce takes a record_id or a loaded variable, got {record!r}.")
         if record_id.startswith(("generated:", "ephemeral:")):
+            what = "a file" if record_id.startswith("generated:") else "a value"
             raise NotFoundError(
-                f"{record_id[:22]} stands for {'a file' if record_id[0] == 'g' else 'a value'} of which only the lineage is "
-                "stored, so that there is nothing to compare with. Reproduce what it was made from, or made into.",
+                f"{record_id[:22]} stands for {what} of which only the lineage is stored, so that there is nothing to "
+                "compare with. Reproduce what it was made from, or what was made from it.",
                 record_id=record_id,
             )
         if timeout is not None and not timeout > 0:
