@@ -51,7 +51,6 @@ def live_function(manifest: str) -> Callable[..., Any] | None:
     --------
     >>> from statistics import fmean
     >>> from scidb.hashing.fingerprint import fingerprint
-    from scidb.hashing.graph import innermost
     >>> live_function(fingerprint(fmean).manifest) is fmean
     True
 
@@ -69,7 +68,6 @@ def fingerprint_now(manifest: str) -> Fingerprint | None:
     --------
     >>> from statistics import fmean
     >>> from scidb.hashing.fingerprint import fingerprint
-    from scidb.hashing.graph import innermost
     >>> recorded = fingerprint(fmean)
     >>> fingerprint_now(recorded.manifest).hash == recorded.hash
     True

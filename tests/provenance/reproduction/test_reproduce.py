@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import signal
@@ -298,6 +299,14 @@ def test_a_function_of_a_library_runs_only_where_the_user_names_it(work: Any, db
     found = db.reproduce(record)
     assert found.outcome == "not reproduced"
     assert "function of a library" in found.records[0].reason
+
+    half = functools.partial(os.path.join, "a")
+    joined = Thunk(half)
+    work.Total.save(joined("b"))
+    assert db.reproduce(work.Total.load_one()).outcome == "equal"
+    del joined
+    gc.collect()
+    assert db.reproduce(work.Total.load_one()).outcome == "not reproduced"
 
 
 def test_a_damaged_description_of_code_is_said(
