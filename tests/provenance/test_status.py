@@ -373,6 +373,21 @@ def test_a_failure_of_code_that_was_taken_back(study: DatabaseManager, project: 
     assert "failed here with other code" in made.remarks[0]
 
 
+def test_a_failure_of_an_input_that_was_taken_back(db: DatabaseManager, project: Project) -> None:
+    """A failure is history once the input that failed is again what it was."""
+
+    def run() -> None:
+        for_each(project.module.peak, {"x": Smooth}, [Peak], subject=[], db=db, progress=False)
+
+    for value in ([1.0], []):
+        db.save(Smooth, value, subject=1)
+        run()
+    assert states(db, Peak) == {"failed": 1}
+    db.save(Smooth, [1.0], subject=1)
+
+    assert states(db, Peak) == {"up to date": 1}
+
+
 def test_a_failure_without_any_result(study: DatabaseManager, project: Project) -> None:
     """A place where only a failure is known is failed; a result of the other places says which one is missing."""
     study.save(Force, [], subject=3, trial=1)
