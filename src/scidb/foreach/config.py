@@ -11,8 +11,8 @@ from scidb.exceptions import PipelineError, UnhashableValueError, did_you_mean
 from scidb.foreach.inputs import Fixed, PathInput
 from scidb.foreach.protocols import Loadable, ThunkLike
 from scidb.hashing.arguments import Parameters as Binding
-from scidb.hashing.arguments import own_classes
 from scidb.hashing.ids import GENERATED, content_hash
+from scidb.hashing.inside import own_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -6,9 +6,9 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnhashableValueError
-from scidb.hashing.arguments import own_classes
 from scidb.hashing.ids import computation_ids, new_call_id, uncacheable_id
 from scidb.hashing.inputs import CallInput, Input, preview
+from scidb.hashing.inside import own_classes
 from scidb.thunk.binding import tracked_in
 from scidb.thunk.output import ThunkOutput
 
