@@ -88,9 +88,9 @@ configure()  # what scidb.toml says, which is nothing here
 
 ## What cannot be seen
 
-Some code cannot be followed: `eval` and `exec`, a module that is imported by a computed name, an open file or a lock
-that a function reads, `__file__`, a function whose source is nowhere. SciDB then takes what it can see, and keeps a
-warning with the record: `warnings` of `db.get_provenance(...)`.
+Some code cannot be followed: `eval` and `exec`, a module that is loaded by a computed name or from `sys.modules`, an
+open file or a lock that a function reads, `__file__`, a function whose source is nowhere. SciDB then takes what it can
+see, and keeps a warning with the record: `warnings` of `db.get_provenance(...)`.
 
 | you write | so that |
 |---|---|

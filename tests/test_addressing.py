@@ -135,7 +135,10 @@ def test_reserved_names_are_refused(name: str) -> None:
 
 
 # What a table to be saved is made of, and what is asked of a log or a graph: keys may be called so, but not there.
-_OWN = {"all", "data_column", "depth", "df", "direction", "limit", "metadata_columns", "n", "pin", "reason", "variable"}
+_OWN = {
+    "all", "data_column", "depth", "df", "direction", "limit", "metadata_columns", "n", "pin", "reason", "root_folder",
+    "variable",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("owner", [BaseVariable, DatabaseManager])

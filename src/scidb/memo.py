@@ -1,69 +1,280 @@
-"""The memo: which values an earlier, equal computation gave. A thunk's Cache over a store."""
+"""The memo: which values an earlier, equal computation gave. A thunk's Cache over a store.
+
+The store says what counts, every time; values are kept here, under the ids of records, whose contents never change.
+"""
 
 from __future__ import annotations
 
+import atexit
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import logging
+import threading
+import weakref
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from scidb.exceptions import NotFoundError, SciDBError
 from scidb.records import class_named, is_recallable, values_of
-from scidb.store.model import Match, Records, TraceQuery
+from scidb.store.acceptances import vouched
+from scidb.store.model import (
+    Acceptances,
+    Batch,
+    Computations,
+    Hit,
+    Invalidations,
+    Match,
+    Records,
+    Results,
+    SetAside,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from scidb.store.model import Record
+    from scidb.store.model import Acceptance, Chunk, Record, Result
     from scidb.store.protocol import Store
 
-__all__ = ["Recalled", "known_outputs", "load_values", "recall"]
+__all__ = ["Hits", "Known", "Memo", "Sought", "Values", "complete", "hits_of"]
+
+logger = logging.getLogger("scidb.memo")
+
+_VALUE_BYTES: Final = 64 << 20
+# What an entry takes beside its value: keys, records, the objects around a small Arrow table.
+_ENTRY_BYTES: Final = 4_096
+_UNWRITTEN: Final = 1_000
+
+
+class Sought(NamedTuple):
+    """A computation that is looked for: its id, and what the id was made of."""
+
+    lineage_id: str
+    function_hash: str
+    inputs_hash: str
 
 
 @dataclass(frozen=True, slots=True)
-class Recalled:
-    """The values of a computation in the order of its outputs, and the records that hold them."""
+class Known:
+    """The complete result of a computation: its records in the order of outputs, and the call that made them.
 
-    outputs: list[Any]
-    records: list[Record]
-
-
-def recall(store: Store, lineage_id: str, n_outputs: int | str) -> Recalled | None:
-    """Return the saved values of a computation, or None unless every output was saved.
-
-    Of several contents under one lineage_id (a function that is not deterministic, forced), the newest counts.
+    A generated file has no records.
     """
-    made: dict[int, Record] = {}
-    for record in known_outputs(store, [lineage_id]):
-        number = record.output_num
-        if number is not None and (number not in made or record.timestamp > made[number].timestamp):
-            made[number] = record
-    expected = n_outputs if isinstance(n_outputs, int) else _unpacked_count(store, made)
-    if expected == 0 or any(number not in made for number in range(expected)):
+
+    lineage_id: str
+    records: tuple[Record, ...]
+    call_id: str | None
+
+
+class Memo:
+    """What a database knows of computations, and the values that were asked for lately."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.cache = Values(store)
+        self.hits = Hits(store)
+
+    def known(self, sought: Sequence[Sought]) -> dict[str, Known]:
+        """Return what is known of these computations, by lineage_id: complete results alone, in one look-up."""
+        found: dict[str, Known] = {}
+        for result in self._store.find(Results(tuple(one.lineage_id for one in sought))):
+            known = complete(result)
+            if known is not None:
+                found[known.lineage_id] = known
+        unknown = [one for one in sought if one.lineage_id not in found]
+        return {**found, **self._vouched_for(unknown)} if unknown else found
+
+    def _vouched_for(self, sought: Sequence[Sought]) -> dict[str, Known]:
+        """Return what other code gave whose results were accepted as those of this code, the nearest of it."""
+        acceptances = self._store.find(Acceptances())
+        if not acceptances:
+            return {}
+        chains = {code: vouched(acceptances, code) for code in {one.function_hash for one in sought}}
+        codes = tuple(sorted({old for chain in chains.values() for old in chain}))
+        made = {
+            (one.function_hash, one.inputs_hash): one.lineage_id
+            for one in self._store.find(Computations(codes, tuple({one.inputs_hash for one in sought})))
+        }
+        results = {one.computation.lineage_id: one for one in self._store.find(Results(tuple(made.values())))}
+        aside = SetAside.of(self._store.find(Invalidations()))
+        found: dict[str, Known] = {}
+        for one in sought:
+            for old, chain in chains[one.function_hash].items():
+                result = results.get(made.get((old, one.inputs_hash), ""))
+                known = complete(result) if result is not None else None
+                if known is not None and _counts(known, chain, one.lineage_id, aside):
+                    found[one.lineage_id] = replace(known, lineage_id=one.lineage_id)
+                    break
+        return found
+
+    def set_aside(self, function_hash: str, made: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Return those of these results, each a lineage_id and an instant, that were invalidated since."""
+        ids = tuple(dict.fromkeys(lineage_id for lineage_id, _ in made))
+        aside = SetAside.of(self._store.find(Invalidations(function_hash, ids)))
+        return {(one, stamp) for one, stamp in made if not aside.counts(stamp, function_hash, one)}
+
+
+def _counts(known: Known, chain: Sequence[Acceptance], lineage_id: str, aside: SetAside) -> bool:
+    """Say whether none of the codes for which a result is to stand was set aside since it was saved."""
+    return all(aside.counts(record.timestamp, one.new_hash, lineage_id) for one in chain for record in known.records)
+
+
+def complete(result: Result) -> Known | None:
+    """Return a result whose outputs were all saved and can be given back, or None.
+
+    Of several contents (a function that is not deterministic, forced), the newest call that gave all of them counts:
+    outputs of two executions are never mixed, unless each output has one content only.
+    """
+    lineage_id = result.computation.lineage_id
+    if result.computation.kind == "generated":
+        return Known(lineage_id, (), result.call_id)
+    if len(result.records) == 1 and result.computation.outputs == "1":  # most are, and a hit is counted in microseconds
+        record = result.records[0]
+        return Known(lineage_id, result.records, record.call_id) if _answers(record, 0) else None
+    declared = json.loads(result.computation.outputs)
+    expected = range(declared[1] if isinstance(declared, list) else int(declared))
+    calls: dict[str | None, dict[int, Record]] = {}
+    contents: dict[int, dict[str, Record]] = {}
+    for record in filter(is_recallable, result.records):
+        number = -1 if record.output_num is None else record.output_num
+        calls.setdefault(record.call_id, {}).setdefault(number, record)
+        contents.setdefault(number, {}).setdefault(record.content_hash, record)
+    wanted = set(expected)
+    for call_id, made in calls.items():
+        if wanted and made.keys() == wanted:
+            return Known(lineage_id, tuple(made[number] for number in expected), call_id)
+    if not wanted or contents.keys() != wanted or any(len(found) > 1 for found in contents.values()):
         return None
-    records = [made[number] for number in range(expected)]
-    values = load_values(store, records)
-    return Recalled([values[record.record_id] for record in records], records)
+    records = tuple(next(iter(contents[number].values())) for number in expected)
+    return Known(lineage_id, records, records[0].call_id)
 
 
-def known_outputs(store: Store, lineage_ids: Sequence[str]) -> list[Record]:
-    """Return the newest entry of each record that one of these computations made, and that can be given back."""
-    found = store.find(Records(Match(lineage_ids=tuple(lineage_ids))))
-    return [record for record in found if is_recallable(record)]
+def _answers(record: Record, number: int) -> bool:
+    return record.output_num == number and is_recallable(record)
 
 
-def _unpacked_count(store: Store, made: dict[int, Record]) -> int:
-    """Return how many outputs an unpacked result had, which its computation noted."""
-    if not made:
-        return 0
-    calls = store.trace(TraceQuery(record_ids=(next(iter(made.values())).record_id,), depth=1)).calls
-    declared = json.loads(calls[0].computation.outputs) if calls else 0
-    return int(declared[1]) if isinstance(declared, list) else 0
+class Values:
+    """Values of records, of which those asked for lately are kept, up to a number of bytes.
+
+    A value that can be changed is kept as it is stored and made anew each time, so that whoever has got it may do
+    with it what he likes. It is kept under the id of its record, which is of its content.
+    """
+
+    def __init__(self, store: Store, limit: int = _VALUE_BYTES) -> None:
+        self._store = store
+        self._limit = limit
+        self._kept: OrderedDict[str, tuple[Chunk, int]] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory is taken."""
+        return self._size
+
+    def load(self, records: Iterable[Record]) -> dict[str, Any]:
+        """Return the values of records by id, each through the class that it was saved as."""
+        found: dict[str, Any] = {}
+        missing: dict[str, Record] = {}
+        for record in records:
+            chunk = self._chunk(record.record_id)
+            if chunk is None:
+                missing[record.record_id] = record
+            else:
+                [found[record.record_id]] = _values(chunk)
+        if not missing:
+            return found
+        for chunk in self._store.fetch(Records(Match(record_ids=tuple(missing)))):
+            values = _values(self._keep(chunk))
+            found.update(zip((record.record_id for record in chunk.records), values, strict=True))
+        for record_id, record in missing.items():
+            if record_id not in found:
+                raise NotFoundError(
+                    f"Record {record_id[:12]} of {record.variable} is no longer there.", record_id=record_id
+                )
+        return found
+
+    def _chunk(self, record_id: str) -> Chunk | None:
+        with self._lock:
+            kept = self._kept.get(record_id)
+            if kept is None:
+                return None
+            self._kept.move_to_end(record_id)
+            return kept[0]
+
+    def _keep(self, chunk: Chunk) -> Chunk:
+        """Keep what is stored of a single record; a part of a larger table would keep all of it."""
+        if chunk.table is None or len(chunk.records) > 1:
+            return chunk
+        size = chunk.table.get_total_buffer_size() + _ENTRY_BYTES
+        if size > self._limit:
+            return chunk
+        kept = replace(chunk, given=False)  # else the value would share its memory
+        with self._lock:
+            record_id = chunk.records[0].record_id
+            _, before = self._kept.pop(record_id, (None, 0))
+            self._kept[record_id] = (kept, size)
+            self._size += size - before
+            while self._size > self._limit:
+                _, (_, dropped) = self._kept.popitem(last=False)
+                self._size -= dropped
+        return kept
 
 
-def load_values(store: Store, records: Sequence[Record]) -> dict[str, Any]:
-    """Load the values of records by id, through the class that each was saved as."""
-    found: dict[str, Any] = {}
-    wanted = tuple(dict.fromkeys(record.record_id for record in records))
-    for chunk in store.fetch(Records(Match(record_ids=wanted))):
-        values = values_of(chunk, class_named(chunk.records[0].variable))
-        found.update(zip((record.record_id for record in chunk.records), values, strict=True))
-    return found
+def _values(chunk: Chunk) -> list[Any]:
+    return values_of(chunk, class_named(chunk.records[0].variable))
+
+
+class Hits:
+    """How often results were given back, until that is written: with other writes, in batches, and at the end."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        _unwritten.add(self)
+
+    def add(self, lineage_id: str) -> None:
+        """Note that a result was given back."""
+        with self._lock:
+            self._counts[lineage_id] += 1
+            is_full = len(self._counts) >= _UNWRITTEN
+        if is_full:
+            self.write()
+
+    def counts(self) -> Counter[str]:
+        """Return what is not written yet."""
+        with self._lock:
+            return Counter(self._counts)
+
+    def forget(self, written: Mapping[str, int]) -> None:
+        """Note what was written."""
+        with self._lock:
+            self._counts.subtract(written)
+            self._counts += Counter()  # leaves out what is down to zero
+
+    def write(self) -> None:
+        """Write what was counted. It is statistics: where that fails, the computation that hit goes on."""
+        counts = self.counts()
+        if not counts:
+            return
+        try:
+            if not self._store.describe().read_only:
+                self._store.write(Batch(events=hits_of(counts)))
+        except SciDBError as error:
+            logger.warning("Memo hits were counted and could not be stored: %s", error)
+        self.forget(counts)
+
+
+_unwritten: Final[weakref.WeakSet[Hits]] = weakref.WeakSet()
+
+
+@atexit.register
+def _write_all() -> None:
+    """Write what scripts that end without closing have counted; registered after the stores, so run before them."""
+    for hits in list(_unwritten):
+        hits.write()
+
+
+def hits_of(counts: Mapping[str, int], user_id: str | None = None) -> tuple[Hit, ...]:
+    """Return counted hits as events."""
+    return tuple(Hit(lineage_id, number, user_id) for lineage_id, number in counts.items())

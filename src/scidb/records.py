@@ -41,6 +41,7 @@ __all__ = [
     "telling_configuration",
     "values_of",
     "version_keys_of",
+    "words_of",
 ]
 
 
@@ -227,6 +228,11 @@ def _fit(integers: Sequence[int]) -> bool:
 def place(schema: Mapping[str, Any]) -> str:
     """Describe a location for people."""
     return ", ".join(f"{key}={value!r}" for key, value in schema.items()) or "the whole dataset"
+
+
+def words_of(record: Record) -> str:
+    """Name a record for people: variable, location and own version keys."""
+    return f"{record.variable} ({_whole_place(record)})"
 
 
 def ambiguous(name: str, records: Sequence[Record]) -> AmbiguousVersionError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scidb.exceptions import SciDBError
-from scidb.hashing.astdiff import edits
+from scidb.hashing.astdiff import edits, parse_unit
 from scidb.hashing.astdump import Decorator, UnitNode, dump
 from scidb.hashing.changes import CodeChange, differences, source_diffs
 from scidb.hashing.fingerprint import Fingerprint, fingerprint
@@ -112,6 +112,15 @@ def test_a_version_that_stands_for_code_is_the_reason(study: Study) -> None:
     assert str(differences(made[0], made[1])[0]) == "version= nothing -> 1"
 
 
+def test_a_changed_decorator_of_scidb_is_no_reason(study: Study) -> None:
+    """Own decorators are no code; where something else changed, they are not named beside it."""
+    text = "from scidb import thunk\n{}\ndef f(x): return x + {}"
+    before = fingerprint(study.load(text.format("@thunk", 1)).f)
+    after = fingerprint(study.load(text.format("@thunk(n_outputs=1)", 2)).f)
+
+    assert [str(change) for change in differences(before, after)] == ["constant 1 -> 2 in f(), line 3"]
+
+
 def test_a_changed_class_of_an_argument_is_the_reason(study: Study) -> None:
     """M4: the class of an argument counts at call time, and a change in it is named like any other."""
     text = (
@@ -146,6 +155,28 @@ def test_what_has_no_source_is_said_to_differ() -> None:
     assert [str(change) for change in values] == ["value K read by f(): 1 -> 2"]
 
 
+@pytest.mark.parametrize(
+    ("text", "is_definition"),
+    [
+        ("def f(x): return '\\d'", True),
+        ("@thunk\nasync def f(x): pass", True),
+        ("lambda x: x", True),
+        ("lambda x: [\n  x,\n]", True),
+        ("lambda x: x +\n  1", True),
+        ("class C: pass", True),
+        ("x = 1", False),
+        ("def f(x):", False),
+        ("", False),
+        ("\0", False),
+        ("-" * 100_000 + "1", False),
+        ("(" * 1_000, False),
+    ],
+)
+def test_a_stored_text_is_read_or_is_none(text: str, is_definition: bool) -> None:
+    """Whatever a database holds as a text, reading it gives a definition or nothing, and no warning of the compiler."""
+    assert (parse_unit(text) is not None) is is_definition
+
+
 def test_a_librarys_function_in_place_of_another() -> None:
     """Functions of a library have no units; their names are the reason."""
     assert [str(change) for change in differences(fingerprint(abs), fingerprint(len))] == [
@@ -178,7 +209,37 @@ def test_an_edit_is_found_exactly_where_the_texts_mean_something_else(module: Mo
         assert bool(edits(old, new)) is not same
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version":1,"units":[{}]}', '{"version":1,"units":[{"refs":3}]}'])
+GOOD: dict[str, Any] = {
+    "version": "1",
+    "units": [{"module": "m", "name": "f", "file": "", "line": 1, "how": "source", "digest": "", "refs": []}],
+    "roots": [["function", "unit:0"]],
+}
+UNIT: dict[str, Any] = GOOD["units"][0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        json.dumps({**GOOD, "version": 1}),
+        json.dumps({**GOOD, "units": [{}]}),
+        json.dumps({**GOOD, "units": 3}),
+        json.dumps({**GOOD, "units": [{**UNIT, "refs": 3}]}),
+        json.dumps({**GOOD, "units": [{**UNIT, "refs": [["g", "unit:1"]]}]}),
+        json.dumps({**GOOD, "units": [{**UNIT, "refs": [["g", "unit:x"]]}]}),
+        json.dumps({**GOOD, "units": [{**UNIT, "refs": [["g", "unit:-1"]]}]}),
+        json.dumps({**GOOD, "units": [{**UNIT, "refs": [["g", 1]]}]}),
+        json.dumps({**GOOD, "units": [{**UNIT, "line": "1"}]}),
+        json.dumps({**GOOD, "units": [{**UNIT, "own": ["1"]}]}),
+        json.dumps({**GOOD, "units": [{**UNIT, "name": None}]}),
+        json.dumps({**GOOD, "values": {"value:1": 1}}),
+        json.dumps({**GOOD, "libs": ["numpy"]}),
+        json.dumps({**GOOD, "declared": 2}),
+    ],
+)
 def test_a_text_that_is_no_manifest_is_refused(text: str) -> None:
     """A damaged manifest is our own error, which shows what was found."""
     with pytest.raises(SciDBError, match="The description of recorded code cannot be read"):

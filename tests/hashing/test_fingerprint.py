@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from scidb.hashing.changes import differences
 from scidb.hashing.encode import canonical_hash
 from scidb.hashing.fingerprint import Fingerprint, fingerprint, snapshot
 
@@ -324,6 +325,57 @@ def test_a_snapshot_covers_helpers_in_other_modules(study: Study) -> None:
     assert fingerprint(module.f).warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("imports", "call", "name"),
+    [
+        ("import sys", "sys.modules['h'].g(x)", "sys.modules"),
+        ("import sys", "sys.modules.get('h').g(x)", "sys.modules.get"),
+        ("import runpy", "runpy.run_path('h.py')['g'](x)", "runpy.run_path"),
+        (
+            "from importlib import util",
+            "util.spec_from_file_location('h', 'h.py')",
+            "importlib.util.spec_from_file_location",
+        ),
+        ("from importlib import reload", "reload(x)", "importlib.reload"),
+    ],
+)
+def test_other_ways_to_load_code_are_said(study: Study, imports: str, call: str, name: str) -> None:
+    """Whatever loads a module by other means than an import is a warning, which strict=True heeds."""
+    made = fingerprint(study.load(f"{imports}\ndef f(x): return {call}").f)
+
+    assert [warning for warning in made.warnings if f"by way of {name} is unknown" in warning]
+
+
+def test_code_made_by_exec_is_no_trouble_for_others(study: Study) -> None:
+    """Functions without a module, as symbolic libraries make them, stand beside others, and count by their bytecode."""
+    text = (
+        "from scidb import thunk\nnamespace = {{}}\nexec('def g(x): return x + {}', namespace)\ng = namespace['g']\n"
+        "@thunk\ndef f(x): return g(x)\n@thunk\ndef other(x): return x"
+    )
+    first, second = (study.load(text.format(number)) for number in (1, 2))
+
+    assert first.g.__module__ is None
+    assert first.f.fingerprint().hash != second.f.fingerprint().hash
+    assert first.other.fingerprint().hash == second.other.fingerprint().hash
+
+
+def test_a_module_that_is_loaded_again_is_kept_again(study: Study) -> None:
+    """M11: in a long session a helper is edited and reloaded, and edited once more; what runs keeps its text."""
+    texts = {"m": "import h\ndef f(x): return h.g(x)", "h": "def g(x): return 1"}
+    module = study.load(texts)
+    snapshot(module.f)
+    helper = study.folder / "h.py"
+    helper.write_text("def g(x):\n    return 2", encoding="utf-8")
+    importlib.reload(module.h)
+    snapshot(module.f)
+    helper.write_text("def g(x):\n    return 3 + 4", encoding="utf-8")
+
+    made = fingerprint(module.f)
+
+    assert made.warnings == ()
+    assert list(made.sources.values())[1] == "def g(x):\n    return 2"
+
+
 def test_an_edit_before_the_first_look_falls_back_to_bytecode(study: Study) -> None:
     """M11: text that does not compile to the running code is never taken for it."""
     module = study.load("def f(x):\n    return x + 1")
@@ -461,3 +513,25 @@ def test_a_module_that_is_named_in_the_text_is_followed(study: Study, call: str,
     assert (first.hash != second.hash) is followed
     assert [warning for warning in first.warnings if "includes=" not in warning] == []
     assert bool(first.warnings) is not followed
+
+
+@pytest.mark.parametrize("depth", [100, 900])
+def test_code_of_any_depth_is_read_from_source(study: Study, depth: int) -> None:
+    """A long sum or a long chain of elif has an identity like any other code, however little stack is left."""
+    chain = "".join(f"    elif x == {number}:\n        return {number} * 2\n" for number in range(depth))
+    text = f"def f(x):\n    if x is None:\n        return 0\n{chain}    return {'x + ' * depth}{{}}"
+    first, second = (fingerprint(study.load(text.format(number)).f) for number in (1, 2))
+
+    assert (first.warnings, second.warnings) == ((), ())
+    assert first.hash != second.hash
+    assert [change.kind for change in differences(first, second)] == ["constant" if depth == 100 else "code"]
+
+
+@pytest.mark.parametrize(
+    "text", ["if True:\n    class C: k = 1\nclass C: k = 2", "class C: k = 2\nif False:\n    class C: k = 1"]
+)
+def test_of_two_classes_of_one_name_the_running_one_counts(study: Study, text: str) -> None:
+    """M11: the definition that agrees with the running class is taken, wherever it stands."""
+    made = fingerprint(study.load(f"{text}\ndef f(x): return C.k").f)
+
+    assert list(made.sources.values())[1].endswith("k = 2")

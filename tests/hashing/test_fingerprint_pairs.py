@@ -17,6 +17,7 @@ from tests.hashing.code_changes import Seen, cases, look
 import scidb
 from scidb.hashing.changes import differences
 from scidb.hashing.fingerprint import fingerprint
+from scidb.thunk import PipelineThunk, Thunk
 
 if TYPE_CHECKING:
     from tests.hashing.code_changes import Case, Study
@@ -54,6 +55,15 @@ def test_a_change_of_form_keeps_the_fingerprint(study: Study, case: Case) -> Non
 
     assert seen.before.hash == seen.after.hash
     assert seen.why == ()
+
+
+def test_a_call_is_another_computation_exactly_where_code_changed(study: Study) -> None:
+    """M4, M5: with equal arguments, a changed function is computed again, and one that only looks different is not."""
+    for case in CASES.values():
+        before, after = (
+            PipelineThunk(Thunk(study.load(side).f), {"x": 1}).lineage_id for side in (case.before, case.after)
+        )
+        assert (before != after) is case.is_change, case.name
 
 
 def test_every_case_is_read_from_source_whole(study: Study) -> None:

@@ -66,6 +66,17 @@ def test_the_code_of_a_tracked_package_counts(study: Study, name: str) -> None:
     assert first.warnings == ()
 
 
+def test_a_tracked_package_may_be_imported_late(study: Study) -> None:
+    """What the function imports itself is followed also before its first run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SciDBWarning)
+        configure(track_packages=["lab"])
+    late = LAB["m"].replace("import lab.filters\ndef f(x): ", "def f(x):\n    import lab.filters\n    ")
+    texts = [{**LAB, "m": late, "site-packages/lab/filters": f"def low(x): return x * {n}"} for n in (1, 2)]
+
+    assert len({fingerprint(study.load(text).f).hash for text in texts}) == 2
+
+
 def test_tracking_counts_from_the_next_look(study: Study) -> None:
     """What was taken for a library is looked at again when it is tracked, and the other way round."""
     function = in_lab(study, 1)

@@ -335,3 +335,16 @@ def test_the_running_program_has_the_name_of_its_file(tmp_path: Path) -> None:
     finally:
         sys.path.remove(str(tmp_path))
         sys.modules.pop("analysis", None)
+
+
+def test_what_was_replaced_in_its_module_is_not_todays(write: Write) -> None:
+    """A function that an edited module or notebook cell has replaced is past, also while somebody holds it."""
+    before = write("def smooth(x): return x + 1").smooth
+    note_seen(before)
+    recorded = of(before)
+    after = write("def smooth(x): return x + 2").smooth
+
+    assert live_function(recorded.manifest) is after
+    assert fingerprint_now(recorded.manifest) != recorded
+    write("x = 1")
+    assert live_function(recorded.manifest) is None

@@ -11,7 +11,9 @@ import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +40,12 @@ def variadic(a: int, /, *args: int, k: int = 0, **options: int) -> tuple[Any, ..
 class Pair(NamedTuple):
     left: Any
     right: Any
+
+
+def with_attrs(it: Any) -> pd.DataFrame:
+    frame = pd.DataFrame({"a": [1]})
+    frame.attrs["it"] = it
+    return frame
 
 
 def same(first: ThunkOutput, second: ThunkOutput) -> bool:
@@ -150,6 +158,43 @@ def test_the_classes_of_arguments_are_code() -> None:
     assert not same(run([{"a": old(3)}]), run([{"a": new(3)}]))
     assert not same(run(Thunk(old)(3)), run(Thunk(new)(3)))
     assert run(old(3)).pipeline_thunk.own_classes == (old,)
+
+
+HOLDERS: dict[str, Callable[[Any], Any]] = {
+    "list": lambda it: [it],
+    "key of a dict": lambda it: {it: 1},
+    "attribute": lambda it: Pair(it, 1),
+    "array": lambda it: np.array([it], object),
+    "structured array": lambda it: np.array([(1, it)], [("a", int), ("b", object)]),
+    "Series": lambda it: pd.Series([it]),
+    "categories": lambda it: pd.Series(pd.Categorical([it])),
+    "index": lambda it: pd.Series([1], index=pd.Index([it], dtype=object)),
+    "level": lambda it: pd.Series([1], index=pd.MultiIndex.from_tuples([(1, it)])),
+    "column": lambda it: pd.DataFrame({"a": [1], "b": [it]}),
+    "name of a column": lambda it: pd.DataFrame({it: [1]}),
+    "attrs": with_attrs,
+    "attrs of xarray": lambda it: xr.DataArray([1], attrs={"it": it}),
+    "attrs in a Dataset": lambda it: xr.Dataset({"x": ("t", [1], {"it": it})}),
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_the_classes_of_objects_in_containers_are_code(holder: str) -> None:
+    """M4: a changed method of a class counts wherever an instance of it stands among the arguments."""
+
+    def make(factor: int) -> Any:
+        @dataclasses.dataclass(frozen=True)
+        class Model:
+            order: int
+
+            def apply(self, x: int) -> int:
+                return x * factor
+
+        return HOLDERS[holder](Model(1))
+
+    scale_by = Thunk(lambda model: 0)
+    assert same(scale_by(make(1)), scale_by(make(1)))
+    assert not same(scale_by(make(1)), scale_by(make(2)))
 
 
 def test_version_replaces_the_fingerprint() -> None:

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from scidb._version import __version__
-from scidb.cli import diff, flag, lineage, log, ls, reproduce, runs, show, sql, tag
+from scidb.cli import accept, diff, explain, flag, lineage, log, ls, reproduce, runs, show, sql, status, tag
 from scidb.cli.context import DatabaseOption, JsonOption, Settings
 from scidb.exceptions import SciDBError
 
@@ -41,6 +41,9 @@ app.command("log")(log.log)
 app.command("diff")(diff.diff)
 app.command("tag")(tag.tag)
 app.command("lineage")(lineage.lineage)
+app.command("status")(status.status)
+app.command("explain")(explain.explain)
+app.command("accept")(accept.accept)
 app.command("impact")(flag.impact)
 app.command("flag")(flag.flag)
 app.command("reproduce")(reproduce.reproduce)

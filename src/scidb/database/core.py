@@ -32,6 +32,7 @@ from scidb.exceptions import (
     did_you_mean,
 )
 from scidb.hashing import ids
+from scidb.memo import Memo
 from scidb.records import class_named, instant
 from scidb.registry import known_classes
 from scidb.store.labels import listed, looks_like_an_instant
@@ -67,6 +68,7 @@ class Core:
             raise SciDBError(f"lineage_mode={lineage_mode!r}: use 'strict' or 'ephemeral'.")
         self._store = store
         self._lineage_mode = lineage_mode
+        self._memo = Memo(store)
         self._types = {info.name: info for info in store.types()}
         self._environments: dict[str | None, EnvironmentSeen] = {}  # by the repository of the code
         self._noted_environments: set[str] = set()

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from scidb.addressing import Address, infer_key_type, version_value
-from scidb.database.exporting import Exporting
+from scidb.database.memoising import Memoising
 from scidb.database.saving import Pending, source_seen
 from scidb.exceptions import UnitError, UnsupportedValueError
 from scidb.foreach.protocols import Rejected
 from scidb.hashing import ids
-from scidb.memo import known_outputs, load_values, recall
-from scidb.records import class_named, instances, records_table, values_of
+from scidb.memo import Sought
+from scidb.records import instances, records_table, values_of
 from scidb.store.model import (
     Call,
     Computation,
@@ -28,37 +28,24 @@ from scidb.store.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import pandas as pd
 
     from scidb.database.saving import Target
     from scidb.filters import Filter
     from scidb.foreach.protocols import Done, Entry, Loadable, Problem, RunInfo, Totals
+    from scidb.memo import Known
     from scidb.store.model import Event
-    from scidb.thunk import PipelineThunk
     from scidb.variable import BaseVariable
 
 __all__ = ["Iterating"]
 
 
-class Iterating(Exporting):
-    """The Recorder of `scidb.foreach`, and the Cache of `scidb.thunk`."""
+class Iterating(Memoising):
+    """The Recorder of `scidb.foreach`."""
 
     # -------------------------------------------------------------- look-ups
-
-    def recall(self, computation: PipelineThunk) -> Sequence[object] | None:
-        """Return the saved values of an equal computation in the order of its outputs, or None."""
-        known = recall(self._store, computation.lineage_id, computation.thunk.n_outputs)
-        if known is None:
-            return None
-        computation.recalled_from = known.records[0].call_id
-        # A class may restore another value than the stored one, whose hash the record has.
-        computation.recalled_hashes = [
-            None if class_named(record.variable).has_custom_storage() else record.content_hash
-            for record in known.records
-        ]
-        return known.outputs
 
     def latest(
         self,
@@ -82,13 +69,17 @@ class Iterating(Exporting):
         match = Match((variable.__name__,), _tuples(schema), where=self._resolved(where))
         return self._store.find(Latest(match))
 
-    def known(self, lineage_ids: Sequence[str]) -> Sequence[Record]:
-        """Return the newest entry of each record that one of these computations made."""
-        return known_outputs(self._store, lineage_ids)
+    def known(self, function_hash: str, computations: Mapping[str, str]) -> Mapping[str, Known]:
+        """Return what is known of these computations, given by lineage_id with the hash of their inputs."""
+        return self._memo.known([Sought(one, function_hash, inputs) for one, inputs in computations.items()])
+
+    def set_aside(self, function_hash: str, made: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Return those of these results, each a lineage_id and an instant, that were invalidated since."""
+        return self._memo.set_aside(function_hash, made)
 
     def known_values(self, entries: Sequence[Entry]) -> dict[str, Any]:
         """Load results of earlier computations by record id, each as the variable that it was saved as."""
-        return load_values(self._store, cast("Sequence[Record]", entries))
+        return self._memo.cache.load(cast("Sequence[Record]", entries))
 
     def values(self, wanted: Mapping[str, Loadable], *, unwrap: bool) -> dict[str, Any]:
         """Load records by id: raw values, or whole variables."""
@@ -128,11 +119,8 @@ class Iterating(Exporting):
             totals.failed,
             totals.interrupted,
         )
-        edges = [
-            Edge(source, output.__name__, run.function.name, run.function.hash)
-            for output in run.outputs
-            for source in run.sources
-        ]
+        made = [output.__name__ for output in run.outputs] or [f"{run.function.name}()"]
+        edges = [Edge(source, one, run.function.name, run.function.hash) for one in made for source in run.sources]
         self._write(
             (), edges=edges if totals.completed + totals.recalled + totals.up_to_date else (), events=(*begun, ended)
         )
@@ -142,6 +130,9 @@ class Iterating(Exporting):
 
     def record(self, run: RunInfo, done: Sequence[Done], problems: Sequence[Problem]) -> list[Rejected]:
         """Store results and failures in one transaction; say which results could not be stored."""
+        for item in done:
+            if item.recalled_from is not None:
+                self._memo.hits.add(item.lineage_id)
         events = [self._failed(run, problem) for problem in problems]
         try:
             self._record_all(run, done, events)
@@ -173,14 +164,20 @@ class Iterating(Exporting):
         for item, call in zip(done, calls, strict=True):
             if item.entries:
                 found = cast("Sequence[Record]", item.entries)
-                again += [replace(record, call_id=call.call_id, user_id=self._user) for record in found]
-            else:
+                # Other code may have made it, whose results were accepted as those of this one.
+                again += [
+                    replace(record, call_id=call.call_id, lineage_id=item.lineage_id, user_id=self._user)
+                    for record in found
+                ]
+            elif run.declared_outputs != ids.GENERATED:
                 pending += self._pending_of(run, item, call, targets)
         self._write(pending, again=again, calls=calls, events=events)
 
     def _call(self, run: RunInfo, item: Done, environment_id: str) -> Call:
-        kind = "uncacheable" if item.lineage_id.startswith(ids.UNCACHEABLE) else "value"
         outputs: Any = run.declared_outputs
+        kind = "generated" if outputs == ids.GENERATED else "value"
+        if item.lineage_id.startswith(ids.UNCACHEABLE):
+            kind = "uncacheable"
         if outputs == "unpack":
             outputs = ["unpack", len(run.outputs)]
         computation = Computation(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scidb import current
 from scidb.database.admin import Admin
-from scidb.database.reproducing import Reproducing
+from scidb.database.judging import Judging
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["DatabaseManager"]
 
 
-class DatabaseManager(Reproducing):
+class DatabaseManager(Judging):
     """One open database: save, load, provenance.
 
     Made by ``configure_database``, ``scidb.open`` or, over any store, directly.
@@ -45,6 +45,7 @@ class DatabaseManager(Reproducing):
         """Release this handle; if this is the default database of the process, there is none afterwards."""
         if current.default() is self:
             current.set_default(None)
+        self._memo.hits.write()
         self._store.close()
 
     def __enter__(self) -> Self:

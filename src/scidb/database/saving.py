@@ -12,6 +12,7 @@ from scidb.database.core import Core
 from scidb.exceptions import SciDBError, UnhashableValueError, UnsavedIntermediateError, UnsupportedValueError
 from scidb.hashing import ids
 from scidb.hashing.inputs import preview
+from scidb.memo import hits_of
 from scidb.records import encode_stored
 from scidb.store.model import (
     Batch,
@@ -94,6 +95,9 @@ class Saving(Core):
             As for ``BaseVariable.save``.
 
         """
+        output = _output_behind(data if isinstance(data, ThunkOutput | BaseVariable) else None)
+        if output is not None and output.pipeline_thunk.thunk.generates_file:
+            return self._save_generated(self._target(variable), output, metadata, params)
         pending = self._pending(self._target(variable), data, metadata, params, index)
         return self._save([pending])[0].record_id
 
@@ -152,18 +156,85 @@ class Saving(Core):
         if not output.is_complete:
             raise SciDBError(f"{name}() has not run, because an argument is incomplete: there is no value to save.")
         if output.pipeline_thunk.thunk.generates_file:
-            raise SciDBError(f"{name}() generates a file; only values can be saved in this version.")
+            raise SciDBError(f"{name}() generates a file, which has no value to save with others; save it by itself.")
+        self._check_lineage(output)
+        return output.unchanged_value()
+
+    def _check_lineage(self, output: ThunkOutput) -> None:
+        """Refuse a result that strict lineage has something against."""
+        name = output.pipeline_thunk.thunk.name
         if self._lineage_mode == "strict" and (paths := unsaved(output)):
             raise UnsavedIntermediateError(
                 f"The result of {name}() depends on variables that were never saved: {'; '.join(paths)}. Save them "
                 "first, or open the database with lineage_mode='ephemeral'.",
                 paths=paths,
             )
-        return output.unchanged_value()
+
+    # -------------------------------------------------------------- lineage alone
+
+    def _save_generated(
+        self, target: Target, output: ThunkOutput, metadata: Mapping[str, Any], params: Mapping[str, Any] | None
+    ) -> str:
+        """Store how a file was made; return the id that stands for it."""
+        if not output.is_complete:
+            self._value_of(output)  # refuses
+        self._check_lineage(output)
+        self._address(target.info.name, metadata, params)  # refuses a misspelt key
+        call = output.pipeline_thunk
+        self._save_lineage(target.info.name, output)
+        generated = ids.generated_id(call.lineage_id)
+        output.mark_saved(record_id=generated, call_id=call.call_id, variable=target.info.name)
+        return generated
+
+    def save_ephemeral_lineage(self, variable: VariableLike, data: ThunkOutput | BaseVariable, /) -> str:
+        """Store where a result came from, and not its value, which can therefore never be recalled.
+
+        Returns
+        -------
+        str
+            The id that stands for the value: ``ephemeral:...``.
+
+        Raises
+        ------
+        SciDBError
+            When `data` is no result of a thunk, or has not been computed.
+        UnsavedIntermediateError
+            In strict mode, as for `save`.
+
+        Examples
+        --------
+        >>> import scidb
+        >>> class Doubled(scidb.BaseVariable):
+        ...     \"\"\"Twice a number.\"\"\"
+        >>> @scidb.thunk
+        ... def double(x):
+        ...     return 2 * x
+        >>> with scidb.open("memory:", ["subject"]) as db:
+        ...     db.save_ephemeral_lineage(Doubled, double(21)).partition(":")[0]
+        'ephemeral'
+
+        """
+        name, _ = self._named(variable)
+        output = _output_behind(data)
+        if output is None or not output.is_complete:
+            raise SciDBError(
+                f"save_ephemeral_lineage({name}, ...) takes the result of a thunk that has run, or a variable made of "
+                f"one; got {preview(data)}, whose lineage is not known."
+            )
+        self._check_lineage(output)
+        self._save_lineage(name, output)
+        return ids.ephemeral_id(name, output.returned_hash)
+
+    def _save_lineage(self, variable: str, output: ThunkOutput) -> None:
+        """Write the calls behind a result, with their code and the pipeline edges to a variable."""
+        calls, fingerprints, edges = self._lineage_of([(variable, output)])
+        self._write((), calls=calls, edges=edges, events=tuple(map(source_seen, fingerprints)))
+        self._recorded_calls.update(call.call_id for call in calls)
 
     def _call_of(self, call: PipelineThunk) -> Call:
-        declared = call.thunk.n_outputs
-        outputs = ["unpack", len(call.outputs)] if declared == "unpack" else declared
+        declared = call.thunk.declared
+        outputs = ["unpack", call.n_returned] if declared == "unpack" else declared
+        kind = "generated" if call.thunk.generates_file else "value"
         return Call(
             call_id=call.call_id,
             computation=Computation(
@@ -172,7 +243,7 @@ class Saving(Core):
                 call.fingerprint.hash,
                 call.inputs_hash,
                 json.dumps(outputs),
-                kind="value" if call.uncacheable is None else "uncacheable",
+                kind=kind if call.uncacheable is None else "uncacheable",
             ),
             inputs=tuple(self._origins_of(call)),
             user_id=self._user,
@@ -182,19 +253,27 @@ class Saving(Core):
         )
 
     def _origins_of(self, call: PipelineThunk) -> Iterator[CallInput]:
-        """Yield what the inputs of a call came from; a variable may have been renamed since it was loaded."""
+        """Yield what the inputs of a call came from.
+
+        A variable may have been renamed since it was loaded; one that was never saved is named by its content.
+        """
         renamed = self._info.renamed
         for identity in call.input_identities.values():
             for origin in identity.origins:
-                is_former = origin.kind == "record" and origin.type_name in renamed
-                yield replace(origin, type_name=renamed[origin.type_name or ""]) if is_former else origin
+                if origin.kind != "record":
+                    yield origin
+                    continue
+                name = origin.type_name or "?"
+                record_id = origin.record_id or ids.ephemeral_id(name, origin.content_hash)
+                yield replace(origin, type_name=renamed.get(name, name), record_id=record_id)
 
     # -------------------------------------------------------------- many values, one write
 
     def _save(self, pending: Sequence[Pending]) -> list[Record]:
         """Write values with everything that led to them; tell the sources where they are now."""
         outputs = [_output_behind(item.source) for item in pending]
-        calls, fingerprints, edges = self._lineage_of(pending, outputs)
+        made = zip((item.target.info.name for item in pending), outputs, strict=True)
+        calls, fingerprints, edges = self._lineage_of((name, output) for name, output in made if output is not None)
         sources = tuple(source_seen(found) for found in fingerprints)
         records = self._write(pending, calls=calls, edges=edges, events=sources)
         self._recorded_calls.update(call.call_id for call in calls)
@@ -206,21 +285,18 @@ class Saving(Core):
         return records
 
     def _lineage_of(
-        self, pending: Sequence[Pending], outputs: Sequence[ThunkOutput | None]
+        self, made: Iterable[tuple[str, ThunkOutput]]
     ) -> tuple[tuple[Call, ...], list[Fingerprint], tuple[Edge, ...]]:
         """Return the calls to record, upstream first, their code, and the pipeline edges that are new."""
         calls: dict[str, PipelineThunk] = {}
         edges: dict[Edge, None] = {}
-        for item, output in zip(pending, outputs, strict=True):
-            if output is None:
-                continue
+        for name, output in made:
             for call in chain(output):
                 calls.setdefault(call.call_id, call)
-                own = call is output.pipeline_thunk
-                made = item.target.info.name if own else f"{call.thunk.name}()"
+                target = name if call is output.pipeline_thunk else f"{call.thunk.name}()"
                 code = call.fingerprint
                 sources = map(_edge_source, self._origins_of(call))
-                edges.update(dict.fromkeys(Edge(source, made, code.name, code.hash) for source in sources))
+                edges.update(dict.fromkeys(Edge(source, target, code.name, code.hash) for source in sources))
         new = [call for call in calls.values() if call.call_id not in self._recorded_calls]
         fingerprints = {call.fingerprint.hash: call.fingerprint for call in new}
         return tuple(map(self._call_of, new)), list(fingerprints.values()), self._changed_edges(edges)
@@ -260,8 +336,10 @@ class Saving(Core):
         key_events = tuple(KeyTyped(key, kind) for key, kind in typed.items())
         named = {call.environment_id for call in calls} - self._noted_environments
         environments = tuple(one for one in self._environments.values() if one.environment_id in named)
-        all_events = (*key_events, *environments, *events)
+        counted = self._memo.hits.counts()
+        all_events = (*key_events, *environments, *events, *hits_of(counted, self._user))
         stored = self._store.write(Batch(tuple(chunks), tuple(calls), tuple(edges), all_events))
+        self._memo.hits.forget(counted)
         self._noted_environments.update(one.environment_id for one in environments)
         return stored
 

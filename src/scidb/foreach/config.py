@@ -11,8 +11,8 @@ from scidb.exceptions import PipelineError, UnhashableValueError, did_you_mean
 from scidb.foreach.inputs import Fixed, PathInput
 from scidb.foreach.protocols import Loadable, ThunkLike
 from scidb.hashing.arguments import Parameters as Binding
-from scidb.hashing.arguments import own_classes
-from scidb.hashing.ids import content_hash
+from scidb.hashing.ids import GENERATED, content_hash
+from scidb.hashing.inside import own_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -46,6 +46,11 @@ class Parameters:
     fixed_inputs: Mapping[str, Input]  # of constants, and of the defaults of parameters that are not given
     classes: tuple[type, ...]  # the user's own among constants and whole variables; their code counts
     uncacheable: str  # why no combination can be recognised, if so
+
+    @property
+    def generates_file(self) -> bool:
+        """Whether the function writes a file, of which only lineage is stored."""
+        return self.declared_outputs == GENERATED
 
 
 class ForEachConfig:
@@ -167,14 +172,11 @@ def bind_parameters(
 
     """
     thunk = as_thunk(fn)
-    if thunk is not None and thunk.generates_file:
-        raise PipelineError(
-            f"{function_name(fn)}() is a thunk that generates a file; for_each cannot run those yet. Call it directly."
-        )
+    generates_file = thunk is not None and thunk.generates_file
     function = thunk.__wrapped__ if thunk is not None else fn
     signature = _signature(function)
     names = {*inputs, *metadata_keys}
-    _check_names(function_name(fn), signature, names)
+    _check_names(function_name(fn), signature, names, metadata_keys)
     constants = {name: spec for name, spec in inputs.items() if not _is_loaded(spec)}
     for name in inputs:
         if name in metadata_keys:
@@ -189,6 +191,8 @@ def bind_parameters(
     unwrap = thunk.unwrap if thunk is not None else True
     whole = () if unwrap else [spec.variable for spec in variables]
     declared: int | str = thunk.n_outputs if thunk is not None else n_outputs
+    if generates_file:
+        declared = GENERATED
     if isinstance(declared, int) and declared != n_outputs:
         raise PipelineError(f"{function_name(fn)}() returns {declared} outputs, but outputs= names {n_outputs}.")
     return Parameters(
@@ -212,14 +216,15 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
         return inspect.Signature(anything)
 
 
-def _check_names(name: str, signature: inspect.Signature, given: Collection[str]) -> None:
+def _check_names(name: str, signature: inspect.Signature, given: Collection[str], passed: Collection[str]) -> None:
+    hint = " Key values are passed by name, as they are to every function that generates a file: pass_metadata=False."
     parameters = {key: p for key, p in signature.parameters.items() if p.kind not in _ANY}
     open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())
     for key in given:
         if key not in parameters and not open_ended:
             raise PipelineError(
                 f"{name}() has no parameter {key!r}; it takes {', '.join(parameters) or 'none'}."
-                f"{did_you_mean(key, parameters)}"
+                f"{did_you_mean(key, parameters)}{hint if key in passed else ''}"
             )
         if key in parameters and parameters[key].kind is inspect.Parameter.POSITIONAL_ONLY:
             raise PipelineError(f"{name}() takes {key!r} by position only, and for_each passes inputs by name.")

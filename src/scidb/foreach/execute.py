@@ -79,13 +79,15 @@ def for_each(
         An input with finer keys than the combination gives the list of all its values there; one with
         coarser keys is used for every combination below it. Constants become version keys.
     outputs
-        The variable classes of what the function returns, in order.
+        The variable classes of what the function returns, in order. What a thunk with ``generates_file=True``
+        returns is not kept; a class then only names the file in the pipeline, and may be left out.
     dry_run
         Run nothing; return what would be done.
     save
         With False, results are only returned, in ``report.values``.
     pass_metadata
-        Also pass the key values of the combination to the function, by name.
+        Also pass the key values of the combination to the function, by name. None means True for a thunk with
+        ``generates_file=True``, which needs them to name its file, and False for everything else.
     as_table
         Give variable inputs (True: all; or those named) as a DataFrame of keys and values.
     db
@@ -145,12 +147,15 @@ def for_each(
     if not callable(fn):
         raise PipelineError(f"for_each takes a function first, got {fn!r}.")
     recorder = _recorder(db)
-    variables = _outputs(outputs)
+    thunk = as_thunk(fn)
+    generates_file = thunk is not None and thunk.generates_file
+    variables = _outputs(outputs, may_be_none=generates_file)
     inputs = _inputs(inputs, recorder)
     combinations = combinations_of(
         recorder, metadata_iterables, [spec for spec in inputs.values() if hasattr(spec, "discover")]
     )
-    metadata_keys = tuple(metadata_iterables) if pass_metadata else ()
+    is_passed = generates_file if pass_metadata is None else pass_metadata
+    metadata_keys = tuple(metadata_iterables) if is_passed else ()
     parameters = bind_parameters(fn, inputs, len(variables), as_table, metadata_keys)
     for name in parameters.constants:
         recorder.check_constant(name)
@@ -243,12 +248,12 @@ def _warn_of_changed_reads(fn: Callable[..., Any], before: Fingerprint, after: F
         )
 
 
-def _outputs(outputs: Sequence[Any]) -> tuple[Loadable, ...]:
+def _outputs(outputs: Sequence[Any], *, may_be_none: bool) -> tuple[Loadable, ...]:
     wanted: list[Any] = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
     for output in wanted:
         if not is_variable(output):
             raise PipelineError(f"outputs= takes variable classes, got {output!r}. Write outputs=[MyVariable].")
-    if not wanted:
+    if not wanted and not may_be_none:
         raise PipelineError("outputs= is empty: name at least one variable class for what the function returns.")
     if len(set(wanted)) != len(wanted):
         raise PipelineError("outputs= names a variable twice; its values would overwrite each other.")

@@ -9,25 +9,27 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from scidb.exceptions import AmbiguousVersionError, PipelineError
+from scidb.exceptions import AmbiguousVersionError
 from scidb.foreach.excluded import leave_out_flagged
-from scidb.foreach.inputs import MatchIndex, file_input, file_state
+from scidb.foreach.files import as_written, find_files, read_files
+from scidb.foreach.inputs import MatchIndex
 from scidb.foreach.left import leave_out
 from scidb.foreach.report import CombinationReport
+from scidb.foreach.state import find_state
 from scidb.hashing import ids
 from scidb.hashing.inputs import Input, identify_input
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from scidb.filters import Filter
     from scidb.foreach.config import Parameters, VariableInput
-    from scidb.foreach.protocols import Entry, Recorder, RunInfo
+    from scidb.foreach.files import FileSeen
+    from scidb.foreach.protocols import Entry, Known, Recorder, RunInfo
+    from scidb.hashing.ids import Form
     from scidb.hashing.inputs import CallInput
 
 __all__ = ["Task", "plan_tasks"]
@@ -36,41 +38,6 @@ Standing: TypeAlias = "Mapping[tuple[str, frozenset[tuple[str, Any]]], Entry]"
 """The results of earlier runs of a configuration, by variable and location."""
 
 logger = logging.getLogger("scidb.foreach")
-
-_READERS: Final = 4
-
-
-@dataclass(slots=True)
-class FileSeen:
-    """A file as it was when it was identified."""
-
-    path: Path
-    relative: str
-    state: tuple[int, int, int] = (0, 0, 0)
-    found: Input | OSError | None = None
-
-    def identify(self, name: str) -> None:
-        """Read the file, and note its state before that."""
-        try:
-            self.state = file_state(self.path)
-            self.found = file_input(name, self.relative, self.path)
-        except OSError as error:
-            self.found = error
-
-    def check_unchanged(self, name: str) -> None:
-        """Refuse a result that may have been computed from another content than the one identified.
-
-        Raises
-        ------
-        PipelineError
-            When the file has another content now.
-
-        """
-        if file_state(self.path) != self.state and file_input(name, self.relative, self.path) != self.found:
-            raise PipelineError(
-                f"The file {self.path} changed while this run was under way, so that the result cannot be told from "
-                "one of the old content. Run again when it has been written."
-            )
 
 
 @dataclass(slots=True)
@@ -86,7 +53,10 @@ class Task:
     origins: tuple[CallInput, ...] = ()
     lineage_id: str = ""
     inputs_hash: str = ""
-    known: tuple[Entry, ...] = ()
+    known: Known | None = None
+    # Of a function that writes files: how it would be identified had it written these, which are there now.
+    forms: Mapping[str, Form] = field(default_factory=dict)
+    alternatives: tuple[str, ...] = ()
 
     @property
     def combination(self) -> Mapping[str, Any]:
@@ -127,7 +97,7 @@ def plan_tasks(
         leave_out_flagged(recorder, parameters.variables, tasks, exclude)
     for spec in parameters.variables:
         _check_matches(spec, tasks)
-    _find_files(parameters, tasks)
+    find_files(parameters, tasks)
     present = [task for task in tasks if task.report.state != "skipped"]
     _identify(parameters, run, present, metadata_keys)
     runnable = [task for task in present if task.problem is None]
@@ -135,7 +105,7 @@ def plan_tasks(
         at = _at(task.combination)
         task.report.has_result = any((output.__name__, at) in standing for output in run.outputs)
     if reuse:
-        _find_state(recorder, run, runnable, standing)
+        find_state(recorder, parameters, run, runnable, standing)
         _warn_of_one_computation(run, runnable)
     for task in runnable:
         if task.report.state == "not_run":
@@ -280,24 +250,15 @@ def _difference(entries: Sequence[Entry]) -> tuple[str, list[Any]]:
     return names[0] if names else "version keys", versions
 
 
-def _find_files(parameters: Parameters, tasks: list[Task]) -> None:
-    for name, spec in parameters.paths.items():
-        for task in tasks:
-            path = spec.resolve(task.combination)
-            if not path.is_file():
-                task.report.state = "skipped"
-                task.report.reason = task.report.reason or f"no file {path}"
-            task.files[name] = FileSeen(path, spec.relative(task.combination))
-
-
 # ------------------------------------------------------------------ identity
 
 
 def _identify(parameters: Parameters, run: RunInfo, tasks: Sequence[Task], metadata_keys: Sequence[str]) -> None:
     fixed = {name: found.form for name, found in parameters.fixed_inputs.items()}
+    # Defaults, too: that one was another then is a reason to compute again.
     constants = [origin for found in parameters.fixed_inputs.values() for origin in found.origins]
     cache: dict[tuple[str, str], Input] = {}
-    _read_files(tasks)
+    read_files(tasks)
     for task in tasks:
         inputs = {spec.name: _variable_form(spec, task, parameters, cache) for spec in parameters.variables}
         for name, file in task.files.items():
@@ -315,19 +276,12 @@ def _identify(parameters: Parameters, run: RunInfo, tasks: Sequence[Task], metad
         task.lineage_id, task.inputs_hash = ids.computation_ids(run.function.hash, forms, run.declared_outputs)
         if parameters.uncacheable or not run.function.hash:
             task.lineage_id = ids.uncacheable_id()
-
-
-def _read_files(tasks: Sequence[Task]) -> None:
-    """Identify all files, several at a time: a digest leaves Python free, and a network drive makes one wait."""
-    files = [(name, file) for task in tasks for name, file in task.files.items()]
-
-    def identify(start: int) -> None:
-        for name, file in files[start::_READERS]:
-            file.identify(name)
-
-    if files:
-        with ThreadPoolExecutor(_READERS) as pool:
-            list(pool.map(identify, range(_READERS)))
+        elif parameters.generates_file and task.files:
+            task.forms = forms
+            task.alternatives = tuple(
+                ids.computation_ids(run.function.hash, {**forms, **written}, run.declared_outputs)[0]
+                for written in as_written(task.files)
+            )
 
 
 def _variable_form(
@@ -350,9 +304,6 @@ def _variable_form(
     return Input(["table", spec.variable.__name__, rows], origins)
 
 
-# ------------------------------------------------------------------ state
-
-
 def _warn_of_one_computation(run: RunInfo, tasks: Sequence[Task]) -> None:
     """Say it when nothing that the function receives differs: it runs once, also if it draws random numbers."""
     if len(tasks) > 1 and len({task.lineage_id for task in tasks}) == 1 and tasks[0].report.state == "not_run":
@@ -362,35 +313,6 @@ def _warn_of_one_computation(run: RunInfo, tasks: Sequence[Task]) -> None:
             run.function.name,
             len(tasks),
         )
-
-
-def _find_state(
-    recorder: Recorder,
-    run: RunInfo,
-    tasks: Sequence[Task],
-    standing: Standing,
-) -> None:
-    """Mark what is up to date; give the rest the records of an earlier equal computation, if there was one."""
-    changed = []
-    for task in tasks:
-        at = _at(task.combination)
-        entries = [standing.get((output.__name__, at)) for output in run.outputs]
-        if all(e and e.lineage_id == task.lineage_id and e.output_num == n for n, e in enumerate(entries)):
-            task.report.state = "up_to_date"
-        elif not task.lineage_id.startswith(ids.UNCACHEABLE):
-            changed.append(task)
-    if not changed:
-        return
-    made: dict[tuple[str, int | None], Entry] = {}
-    for entry in recorder.known(list(dict.fromkeys(task.lineage_id for task in changed))):
-        key = (entry.lineage_id or "", entry.output_num)
-        if key not in made or entry.timestamp > made[key].timestamp:
-            made[key] = entry
-    for task in changed:
-        found = [made.get((task.lineage_id, number)) for number in range(len(run.outputs))]
-        if all(found):
-            task.known = tuple(e for e in found if e)
-            task.report.state = "recalled"
 
 
 def _at(schema: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scidb.hashing.fingerprint import Fingerprint
     from scidb.hashing.inputs import CallInput, Input
 
-__all__ = ["Done", "Entry", "Loadable", "Problem", "Recorder", "Rejected", "RunInfo", "ThunkLike", "Totals"]
+__all__ = ["Done", "Entry", "Known", "Loadable", "Problem", "Recorder", "Rejected", "RunInfo", "ThunkLike", "Totals"]
 
 
 class Entry(Protocol):
@@ -66,6 +66,20 @@ class Entry(Protocol):
     @property
     def output_num(self) -> int | None:
         """Which output of that computation it is."""
+        ...
+
+
+class Known(Protocol):
+    """The complete result of an earlier computation."""
+
+    @property
+    def records(self) -> tuple[Entry, ...]:
+        """The entries in the order of outputs; none of a generated file."""
+        ...
+
+    @property
+    def call_id(self) -> str | None:
+        """The execution that made it."""
         ...
 
 
@@ -228,8 +242,15 @@ class Recorder(Protocol):
         """Return why entries are left out by these flags, in words, by record id."""
         ...
 
-    def known(self, lineage_ids: Sequence[str]) -> Sequence[Entry]:
-        """Return the newest entry of each record that one of these computations made."""
+    def known(self, function_hash: str, computations: Mapping[str, str]) -> Mapping[str, Known]:
+        """Return what is known of these computations, given by lineage_id with the hash of their inputs.
+
+        Complete results alone, and only what was not invalidated since it was saved.
+        """
+        ...
+
+    def set_aside(self, function_hash: str, made: Collection[tuple[str, str]]) -> Collection[tuple[str, str]]:
+        """Return those of these results, each a lineage_id and an instant, that were invalidated since."""
         ...
 
     def known_values(self, entries: Sequence[Entry]) -> dict[str, Any]:

@@ -7,17 +7,20 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from scidb.exceptions import PipelineError, UnsupportedValueError
+from scidb.exceptions import PipelineError, SciDBError, UnsupportedValueError
 from scidb.foreach.protocols import Done, Problem, Totals
 from scidb.foreach.report import FailedCombination, Progress
+from scidb.foreach.state import warn_of_lookup
 from scidb.foreach.values import as_outputs, said_by, size_of, snapshot, traceback_of
+from scidb.hashing.ids import computation_ids
+from scidb.hashing.inputs import Input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from scidb.foreach.config import Parameters
     from scidb.foreach.plan import Task
-    from scidb.foreach.protocols import Recorder, RunInfo
+    from scidb.foreach.protocols import Known, Recorder, RunInfo
     from scidb.foreach.report import ForEachReport
 
 __all__ = ["Execution"]
@@ -116,8 +119,8 @@ class Execution:
         for task in window:
             if task.problem is not None:
                 self._fail(task, task.problem, 0.0)
-            elif task.known:
-                self._recall(task, values)
+            elif task.known is not None:
+                self._recall(task, task.known, values)
             elif task.lineage_id in self._shared:
                 made = self._shared[task.lineage_id]
                 self._accept(task, made, None)
@@ -144,37 +147,48 @@ class Execution:
         )
 
     def _load(self, window: Sequence[Task]) -> dict[str, Any]:
+        values = self._load_known(window)
         wanted: dict[str, Any] = {}
         for spec in self._parameters.variables:
             for task in window:
-                if not task.known and task.lineage_id not in self._shared:
+                if task.known is None and task.lineage_id not in self._shared:
                     wanted.update((entry.record_id, spec.variable) for entry in task.entries[spec.name])
-        values = self._recorder.values(wanted, unwrap=self._parameters.unwrap) if wanted else {}
-        for task in window:
-            if task.known and not self._stands_here(task):
-                values.update(self._recorder.known_values(task.known))
+        if wanted:
+            values |= self._recorder.values(wanted, unwrap=self._parameters.unwrap)
         return values
 
-    def _stands_here(self, task: Task) -> bool:
+    def _load_known(self, window: Sequence[Task]) -> dict[str, Any]:
+        """Load earlier results that belong elsewhere; where that fails, they are computed."""
+        elsewhere = [task for task in window if task.known is not None and not self._stands_here(task, task.known)]
+        entries = [entry for task in elsewhere if task.known is not None for entry in task.known.records]
+        try:
+            return self._recorder.known_values(entries) if entries else {}
+        except SciDBError as error:
+            warn_of_lookup(self._run_info, error)
+            for task in elsewhere:
+                task.known = None
+            return {}
+
+    def _stands_here(self, task: Task, known: Known) -> bool:
         """Say whether the known records have the very addresses that the task's outputs would have."""
         return all(
             entry.variable == output.__name__
             and dict(entry.schema) == dict(task.combination)
             and entry.version_keys == self._run_info.version_keys
-            for entry, output in zip(task.known, self._run_info.outputs, strict=True)
+            for entry, output in zip(known.records, self._run_info.outputs, strict=True)
         )
 
-    def _recall(self, task: Task, values: Mapping[str, Any]) -> None:
-        call = task.known[0].call_id
-        if not self._stands_here(task):
-            self._accept(task, tuple(values[entry.record_id] for entry in task.known), None, recalled_from=call)
+    def _recall(self, task: Task, known: Known, values: Mapping[str, Any]) -> None:
+        call = known.call_id
+        if not self._stands_here(task, known):
+            self._accept(task, tuple(values[entry.record_id] for entry in known.records), None, recalled_from=call)
             return
         done = Done(
             task.combination,
             task.lineage_id,
             task.inputs_hash,
             task.origins,
-            entries=task.known,
+            entries=known.records,
             recalled_from=call,
         )
         self._finish(task, done, "recalled")
@@ -184,15 +198,36 @@ class Execution:
         try:
             result = self._parameters.function(**self._arguments(task, values, uses))
             # A function may return one buffer again and again; what is saved later must be what it returned now.
-            made = tuple(map(snapshot, as_outputs(result, self._run_info, self._report.function_name)))
-            for name, file in task.files.items():
-                file.check_unchanged(name)
+            made = self._outputs(result)
+            if not self._parameters.generates_file:
+                for name, file in task.files.items():
+                    file.check_unchanged(name)
         except Exception as error:  # noqa: BLE001 - whatever the user's function raises fails one combination
             self._fail(task, error, time.perf_counter() - started)
             return
+        self._note_written(task)
         self._accept(task, made, time.perf_counter() - started)
         if self._twins[task.lineage_id] > 1:
             self._shared[task.lineage_id] = made
+
+    def _outputs(self, result: Any) -> tuple[Any, ...]:
+        if self._parameters.generates_file:
+            return ()
+        return tuple(map(snapshot, as_outputs(result, self._run_info, self._report.function_name)))
+
+    def _note_written(self, task: Task) -> None:
+        """Identify a call by what it has written, which nobody could know before: by path, not by content."""
+        written = {name: file for name, file in task.files.items() if task.forms and file.is_written()}
+        if not written:
+            return
+        for name, file in written.items():
+            file.expect(name)
+        forms = {**task.forms, **{name: file.form for name, file in written.items()}}
+        code = self._run_info.function.hash
+        task.lineage_id, task.inputs_hash = computation_ids(code, forms, self._run_info.declared_outputs)
+        origins = {name: file.found.origins for name, file in written.items() if isinstance(file.found, Input)}
+        kept = tuple(origin for origin in task.origins if origin.name not in origins)
+        task.origins = (*kept, *(origin for own in origins.values() for origin in own))
 
     def _arguments(self, task: Task, values: Mapping[str, Any], uses: Mapping[str, int]) -> dict[str, Any]:
         arguments: dict[str, Any] = {}

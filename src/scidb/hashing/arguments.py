@@ -11,16 +11,16 @@ from scidb.exceptions import UnhashableValueError
 from scidb.hashing.encode import canonical_hash
 from scidb.hashing.fingerprint import identify_code
 from scidb.hashing.ids import code_form, content_hash, value_form
-from scidb.hashing.inputs import PLAIN, CallInput, Input, identify_constant, identify_input, is_tracked
-from scidb.hashing.members import is_user_class
+from scidb.hashing.inputs import CallInput, Input, identify_constant, identify_input
+from scidb.hashing.inside import without_plain
 from scidb.hashing.origin import type_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from scidb.hashing.ids import Form
 
-__all__ = ["Parameters", "own_classes"]
+__all__ = ["Parameters"]
 
 
 _CONTAINERS: Final = (list, tuple, dict)
@@ -135,7 +135,7 @@ def _holds_code(container: object) -> bool:
             return True
         if type(value) in _CONTAINERS and id(value) not in seen:
             seen.add(id(value))
-            pending.extend(_compound(_items(value)))
+            pending.extend(without_plain(_items(value)))
     return False
 
 
@@ -161,44 +161,3 @@ def _is_stateless(value: object) -> bool:
 def _with_keywords(inputs: dict[str, Any], keywords: Mapping[str, Any], *, taken: Mapping[str, Any]) -> dict[str, Any]:
     renamed = {f"**{key}" if key in taken or key.startswith("**") else key: value for key, value in keywords.items()}
     return {**inputs, **renamed}
-
-
-def own_classes(values: Collection[object], *, unwrap: bool, whole: Iterable[type] = ()) -> tuple[type, ...]:
-    """Return the classes of the user's own among arguments: the function may run their methods.
-
-    The data of a variable is not looked at, because that could mean loading it for a call that is recalled.
-    `whole` are the classes of variables that the function will receive whole, where these are not loaded yet.
-    """
-    found: set[type] = set(filter(is_user_class, whole))
-    seen: set[int] = set()
-    pending = list(_compound(values))
-    while pending:
-        value = pending.pop()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        if is_tracked(value) and not is_user_class(type(value)):
-            pending.append(value.data)  # the result of a thunk, which is there already
-            continue
-        tracked = is_tracked(value)
-        if is_user_class(type(value)) and not (tracked and unwrap):
-            found.add(type(value))
-            if not tracked:
-                pending.extend(_attributes(value))
-        if isinstance(value, list | tuple | set | frozenset):
-            pending.extend(_compound(value))
-        elif isinstance(value, dict):
-            pending.extend(_compound(value.values()))
-    return tuple(sorted(found, key=lambda cls: (cls.__qualname__, cls.__module__)))
-
-
-def _compound(items: Collection[object]) -> Collection[object]:
-    """Leave out plain items; most containers hold nothing else, and may be long."""
-    kinds = set(map(type, items)) - PLAIN
-    return [item for item in items if type(item) in kinds] if kinds else ()
-
-
-def _attributes(instance: object) -> Iterator[object]:
-    state = object.__getstate__(instance)  # the instance dictionary, or a pair of it and the slots
-    for part in state if isinstance(state, tuple) else (state,):
-        yield from (part or {}).values()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -61,8 +62,10 @@ def parse_unit(text: str) -> UnitNode | None:
     """Return the definition in a stored text, or None for a text that holds none."""
     for candidate in (text, f"({text})"):
         try:
-            tree = ast.parse(candidate)
-        except (SyntaxError, ValueError, RecursionError):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the compiler, which the import gave already
+                tree = ast.parse(candidate)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last is the parser's word for too deep
             continue
         for statement in tree.body:
             if isinstance(statement, _DEFINITIONS):
@@ -82,7 +85,10 @@ def edits(old: UnitNode, new: UnitNode, own: tuple[Sequence[int], Sequence[int]]
 
     """
     for annotated in (False, True):  # annotations of functions count rarely: only where nothing else differs
-        found = _Comparison(annotated=annotated).units(old, new, own)
+        try:
+            found = _Comparison(annotated=annotated).units(old, new, own)
+        except RecursionError:  # too deep to be shown; that it differs is known all the same
+            return []
         if found:
             return _without_echoes(found)
     return []

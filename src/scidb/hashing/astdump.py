@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from scidb.hashing.steps import texts
+
+if TYPE_CHECKING:
+    from scidb.hashing.steps import Steps
 
 __all__ = [
     "DUMP_VERSION",
@@ -52,97 +57,99 @@ def dump(unit: UnitNode, classify: Classify) -> str:
     The unit's default values are left out, because they count by value; so are a class's methods and
     inner classes, which are units of their own.
     """
-    return "".join(_Dumper(classify).unit(unit))
+    return "".join(texts(_Dumper(classify).unit(unit)))
 
 
 def dump_part(part: object, classify: Classify, *, in_class: bool = False) -> str:
     """Return the text of anything inside a unit, by which two parts can be compared."""
-    return "".join(_Dumper(classify).part(part, in_class=in_class))
+    return "".join(texts(_Dumper(classify).part(part, in_class=in_class)))
 
 
 class _Dumper:
     def __init__(self, classify: Classify) -> None:
         self._classify = classify
 
-    def unit(self, unit: UnitNode) -> Iterator[str]:
+    def unit(self, unit: UnitNode) -> Steps:
         yield f"{DUMP_VERSION} "
         if isinstance(unit, ast.ClassDef):
-            yield from self._class(unit, unit_itself=True)
+            yield self._class(unit, unit_itself=True)
         else:
-            yield from self._function(unit, unit_itself=True)
+            yield self._function(unit, unit_itself=True)
 
-    def part(self, item: object, *, in_class: bool = False) -> Iterator[str]:
+    def part(self, item: object, *, in_class: bool = False) -> Steps:
         if isinstance(item, ast.Constant):
             yield constant_text(item.value)
         elif isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            yield from self._function(item)
+            yield self._function(item)
         elif isinstance(item, ast.ClassDef):
-            yield from self._class(item)
+            yield self._class(item)
         elif isinstance(item, ast.AnnAssign) and not in_class:
-            yield from self._local_annotation(item)
+            yield self._local_annotation(item)
         elif isinstance(item, ast.JoinedStr):
             yield "(JoinedStr"
-            yield from self._list(merged_texts(item.values))
+            yield self._list(merged_texts(item.values))
             yield ")"
         elif isinstance(item, ast.AST):
-            yield from self._node(item, in_class=in_class)
+            yield self._node(item, in_class=in_class)
         elif isinstance(item, list):
-            yield from self._list(item, in_class=in_class)
+            yield self._list(item, in_class=in_class)
         else:
             yield constant_text(item)
 
-    def _node(self, node: ast.AST, *, in_class: bool) -> Iterator[str]:
+    def _node(self, node: ast.AST, *, in_class: bool) -> Steps:
         yield f"({type(node).__name__}"
         for name, value in ast.iter_fields(node):
             kept = counting(value) if isinstance(value, list) else value
             if name in _LEFT_OUT or kept is None or kept == []:
                 continue
             yield f" {name}="
-            yield from self.part(kept, in_class=in_class)
+            yield self.part(kept, in_class=in_class)
         yield ")"
 
-    def _list(self, items: list[object], *, in_class: bool = False) -> Iterator[str]:
+    def _list(self, items: list[object], *, in_class: bool = False) -> Steps:
         yield "["
         for item in items:
-            yield from self.part(item, in_class=in_class)
+            yield self.part(item, in_class=in_class)
             yield " "
         yield "]"
 
-    def _local_annotation(self, node: ast.AnnAssign) -> Iterator[str]:
+    def _local_annotation(self, node: ast.AnnAssign) -> Steps:
         # In a function `x: int = 1` does what `x = 1` does, while a bare `x: int` makes x local.
         if node.value is None:
-            yield from ("(Declare target=", *self.part(node.target), ")")
+            yield "(Declare target="
+            yield self.part(node.target)
+            yield ")"
             return
         yield "(Assign targets=["
-        yield from self.part(node.target)
+        yield self.part(node.target)
         yield " ] value="
-        yield from self.part(node.value)
+        yield self.part(node.value)
         yield ")"
 
-    def _decorators(self, decorators: list[ast.expr]) -> Iterator[str]:
+    def _decorators(self, decorators: list[ast.expr]) -> Steps:
         kept: list[object] = [item for item in decorators if self._classify(item) is not Decorator.OWN]
         if kept:
             yield " decorators="
-            yield from self._list(kept)
+            yield self._list(kept)
 
-    def _function(self, node: FunctionNode, *, unit_itself: bool = False) -> Iterator[str]:
+    def _function(self, node: FunctionNode, *, unit_itself: bool = False) -> Steps:
         yield f"({type(node).__name__}"
         annotated = False
         if not isinstance(node, ast.Lambda):
             if not unit_itself:
                 yield f" name={json.dumps(node.name)}"
-            yield from self._decorators(node.decorator_list)
+            yield self._decorators(node.decorator_list)
             annotated = any(self._classify(item) is Decorator.FOREIGN for item in node.decorator_list)
         yield " args="
-        yield from self._arguments(node.args, annotated=annotated, defaults=not unit_itself)
+        yield self._arguments(node.args, annotated=annotated, defaults=not unit_itself)
         if annotated and not isinstance(node, ast.Lambda) and node.returns is not None:
             yield " returns="
-            yield from self.part(node.returns)
+            yield self.part(node.returns)
         yield " body="
-        yield from self.part(counting(node.body) if isinstance(node.body, list) else node.body)
+        yield self.part(counting(node.body) if isinstance(node.body, list) else node.body)
         yield ")"
 
-    def _arguments(self, args: ast.arguments, *, annotated: bool, defaults: bool) -> Iterator[str]:
+    def _arguments(self, args: ast.arguments, *, annotated: bool, defaults: bool) -> Steps:
         yield "("
         for kind in ("posonlyargs", "args", "vararg", "kwonlyargs", "kwarg"):
             found = getattr(args, kind)
@@ -153,25 +160,27 @@ class _Dumper:
                 yield json.dumps(arg.arg)
                 if annotated and arg.annotation is not None:
                     yield ":"
-                    yield from self.part(arg.annotation)
+                    yield self.part(arg.annotation)
                 yield " "
             yield "]"
         if defaults:
-            yield from (" defaults=", *self._list(list(args.defaults)))
-            yield from (" kw_defaults=", *self._list(list(args.kw_defaults)))
+            yield " defaults="
+            yield self._list(list(args.defaults))
+            yield " kw_defaults="
+            yield self._list(list(args.kw_defaults))
         yield ")"
 
-    def _class(self, node: ast.ClassDef, *, unit_itself: bool = False) -> Iterator[str]:
+    def _class(self, node: ast.ClassDef, *, unit_itself: bool = False) -> Steps:
         yield "(ClassDef"
         if not unit_itself:
             yield f" name={json.dumps(node.name)}"
-        yield from self._decorators(node.decorator_list)
+        yield self._decorators(node.decorator_list)
         for name, value in (("bases", node.bases), ("keywords", node.keywords)):
             if value:
                 yield f" {name}="
-                yield from self._list(list(value))
+                yield self._list(list(value))
         yield " body="
-        yield from self._list(counting_of_class(node) if unit_itself else counting(node.body), in_class=True)
+        yield self._list(counting_of_class(node) if unit_itself else counting(node.body), in_class=True)
         yield ")"
 
 

@@ -17,6 +17,7 @@ BUDGET: Final = 32 * 1024 * 1024
 
 _NAMED: Final = 3
 _POINTER: Final = 16
+_MEASURED: Final = frozenset({"numpy", "pandas", "pyarrow", "polars", "xarray"})
 
 
 def too_large(values: Iterable[tuple[str, object]]) -> str:
@@ -41,17 +42,23 @@ def nbytes_of(value: object) -> int:
     """Return about how many bytes of a value are hashed."""
     if isinstance(value, str | bytes):
         return len(value)
+    if type(value).__module__.partition(".")[0] in _MEASURED:
+        return _measured(value)
+    if isinstance(value, Mapping):
+        return _items(value.keys()) + _items(value.values())
+    return _items(value) if isinstance(value, list | tuple | set | frozenset) else 0
+
+
+def _measured(value: Any) -> int:
     size = getattr(value, "nbytes", None)  # arrays, Series, Arrow and xarray
     if isinstance(size, int):
         return size
     for measure in ("memory_usage", "estimated_size"):  # a frame of pandas, and of polars
-        measured = getattr(value, measure, None)
-        if callable(measured) and not isinstance(value, type):
-            total = measured()
+        found = getattr(value, measure, None)
+        if callable(found) and not isinstance(value, type):
+            total = found()
             return int(total if isinstance(total, int) else total.sum())
-    if isinstance(value, Mapping):
-        return _items(value.keys()) + _items(value.values())
-    return _items(value) if isinstance(value, list | tuple | set | frozenset) else 0
+    return 0
 
 
 def _items(items: Collection[Any]) -> int:

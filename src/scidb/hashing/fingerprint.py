@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import UnhashableValueError
 from scidb.hashing.budget import too_large
@@ -232,25 +232,25 @@ def snapshot(function: object) -> None:
         _remember_modules(vars_seen=list(inner.__globals__.values()))
 
 
-_observed: set[str] = set()
+_observed: set[tuple[str, str]] = set()  # modules of the user, with their files
 
 
 def _remember_modules(vars_seen: Iterable[object]) -> None:
+    for _, known in list(_observed):
+        remember(known)  # which may have been edited and loaded again
     pending = list(vars_seen)
     while pending:
         obj = pending.pop()
         while is_transparent(obj):
             obj = obj.__wrapped__  # type: ignore[attr-defined]
-        if isinstance(obj, ModuleType):
-            name = obj.__name__
-        elif isinstance(obj, FunctionType | type):
-            name = obj.__module__
-        else:
+        if not isinstance(obj, ModuleType | FunctionType | type):
             continue
-        if name in _observed or is_library_module(name):
-            continue
-        _observed.add(name)
+        name: Any = obj.__name__ if isinstance(obj, ModuleType) else obj.__module__
+        if not isinstance(name, str):
+            continue  # code that was made by exec has no module
         file = module_file(name)
-        if file is not None and name in sys.modules:
-            remember(file)
-            pending += vars(sys.modules[name]).values()
+        if file is None or (name, file) in _observed or name not in sys.modules or is_library_module(name):
+            continue
+        _observed.add((name, file))
+        remember(file)
+        pending += vars(sys.modules[name]).values()

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from scidb.exceptions import UnhashableValueError, did_you_mean
 from scidb.hashing.encode import canonical_hash
 from scidb.hashing.holders import CONTAINERS, LEAVES, holds_code, is_plain, pairs, rank, wrapped_functions
+from scidb.hashing.inside import own_classes
 from scidb.hashing.members import class_members, instance_state, is_user_class, is_variable_class
 from scidb.hashing.origin import (
     import_name,
@@ -61,6 +62,10 @@ _BUILTINS: Final = (
 # What annotations and log calls are made of says nothing about a result.
 _SILENT: Final = (Logger, types.GenericAlias, types.UnionType)
 _SILENT_MODULES: Final = frozenset({"typing", "typing_extensions"})
+_LOADERS: Final = (
+    "sys.modules", "runpy.run_", "importlib.reload", "importlib.machinery.SourceFileLoader",
+    "importlib.util.spec_from_",
+)  # fmt: skip
 _GETTERS: Final = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 
 
@@ -201,6 +206,8 @@ class Graph:
 
     def _library(self, name: str) -> str:
         self.libraries.add(name)
+        if name.startswith(_LOADERS):
+            self._warn(f"What is reached by way of {name} is unknown; name it with includes=.")
         return f"lib:{name}"
 
     def _unit(self, kind: str, obj: object) -> str:
@@ -238,6 +245,8 @@ class Graph:
             return self._unit("wrapped", obj)
         if isinstance(obj, _GETTERS):
             return self._unit("getter", obj)
+        if own_classes([obj], unwrap=False):
+            return self._unit("values", obj)
         try:
             return self._value(obj)
         except UnhashableValueError:
@@ -339,6 +348,16 @@ class Graph:
         for name, inner in wrapped_functions(obj):
             self._refer(node, name, inner)
 
+    def _fill_values(self, node: Node, obj: Any) -> None:
+        """Describe an array or a table by its content, and by the classes of the objects in it."""
+        node.name = node.digest = type_name(type(obj))
+        for cls in own_classes([obj], unwrap=False):
+            self._refer(node, "class", cls)
+        try:
+            node.references.append(("content", self._value(obj)))
+        except UnhashableValueError:
+            self._warn(f"{node.name} has content without an identity; only its type and its classes count.")
+
     def _fill_getter(self, node: Node, obj: Any) -> None:
         node.name = node.digest = type_name(type(obj))
         self._refer(node, "arguments", obj.__reduce__()[1])
@@ -383,6 +402,7 @@ class Graph:
         "holder": _fill_holder,
         "wrapper": _fill_wrapper,
         "wrapped": _fill_wrapped,
+        "values": _fill_values,
         "getter": _fill_getter,
         "builtin method": _fill_builtin_method,
     }

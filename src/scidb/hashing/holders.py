@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from scidb.exceptions import UnhashableValueError
 from scidb.hashing.encode import canonical_hash
+from scidb.hashing.inside import own_classes
 from scidb.hashing.members import is_user_class
 from scidb.hashing.origin import is_library_code, is_transparent, type_name
 
@@ -58,7 +59,10 @@ def is_plain(obj: Any, depth: int = 0) -> bool:
     kinds = set(map(type, _items(obj))) - LEAVES
     if any(issubclass(kind, FunctionType | type | ModuleType) or is_user_class(kind) for kind in kinds):
         return False
-    if kinds.isdisjoint(CONTAINERS):
+    others = kinds.difference(CONTAINERS)
+    if others and own_classes([item for item in _items(obj) if type(item) in others], unwrap=False):
+        return False  # objects of the user's in an array or a table
+    if len(others) == len(kinds):
         return True
     return depth < 50 and all(is_plain(item, depth + 1) for item in _items(obj) if type(item) in CONTAINERS)
 

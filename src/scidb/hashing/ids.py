@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "GENERATED",
     "UNCACHEABLE",
     "Form",
     "canonical_json",
@@ -30,11 +31,15 @@ __all__ = [
     "content_hash",
     "custom_form",
     "environment_id",
+    "ephemeral_id",
     "file_form",
+    "generated_id",
     "inputs_hash",
+    "is_lineage_alone",
     "lineage_id",
     "new_call_id",
     "new_run_id",
+    "path_form",
     "record_form",
     "record_id",
     "uncacheable_id",
@@ -45,6 +50,8 @@ Form: TypeAlias = list[Any]
 """How one input enters a lineage_id: a kind, and what identifies the input within that kind."""
 
 UNCACHEABLE: Final = "uncacheable:"
+GENERATED: Final = "file"
+"""The declared outputs of a function that writes a file and whose value is not kept."""
 
 # One encoder for all texts: json.dumps would make a new one at every call.
 _to_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -162,6 +169,33 @@ def record_form(record: str) -> Form:
 def computation_form(lineage: str, output_num: int) -> Form:
     """Return the form of a result without a value (a generated file, an incomplete call)."""
     return ["computation", lineage, output_num]
+
+
+def path_form(path: str) -> Form:
+    """Return the form of a file that a function writes: its path relative to the root, whatever is in it."""
+    return ["path", path]
+
+
+def generated_id(lineage: str) -> str:
+    """Name the file that a computation generated, of which only lineage is stored."""
+    return f"generated:{lineage}"
+
+
+def ephemeral_id(type_name: str | None, content: str | None) -> str:
+    """Name a value that was never saved, and which lineage goes back to all the same."""
+    return f"ephemeral:{canonical_hash(['ephemeral', type_name, content])}"
+
+
+def is_lineage_alone(record_id: str | None) -> bool:
+    """Tell whether an id stands for what was never stored: a generated file, or an unsaved value.
+
+    Examples
+    --------
+    >>> is_lineage_alone(generated_id("0" * 64)), is_lineage_alone("0" * 64)
+    (True, False)
+
+    """
+    return record_id is not None and record_id.startswith(("generated:", "ephemeral:"))
 
 
 def file_form(path: str, sha256: str) -> Form:

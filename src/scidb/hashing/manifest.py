@@ -86,7 +86,7 @@ class Manifest:
         """
         try:
             found: dict[str, Any] = json.loads(text)
-            manifest = cls(
+            made = cls(
                 version=found["version"],
                 units=tuple(map(_unit, found["units"])),
                 roots=_pairs(found.get("roots", ())),
@@ -98,20 +98,32 @@ class Manifest:
                 python=found.get("python", ""),
                 warnings=tuple(found.get("warnings", ())),
             )
-            _check_tokens(manifest)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            made._check()
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SciDBError(
                 f"The description of recorded code cannot be read ({type(error).__name__}: {error}): expected the JSON "
                 f"that SciDB stores, got {text[:60]!r}."
             ) from error
-        return manifest
+        return made
 
-
-def _check_tokens(manifest: Manifest) -> None:
-    """Refuse tokens of units that are not there, as in a text that was damaged."""
-    for _, token in (*manifest.roots, *(reference for unit in manifest.units for reference in unit.refs)):
-        if is_unit(token) and not 0 <= int(token.removeprefix("unit:")) < len(manifest.units):
-            raise ValueError(f"there is no {token}")
+    def _check(self) -> None:
+        """Refuse what others would stumble over: a database may be somebody else's."""
+        numbers = {f"unit:{number}" for number in range(len(self.units))}
+        references: list[tuple[Any, Any]] = [*self.roots, *(found for unit in self.units for found in unit.refs)]
+        for label, token in references:
+            if not isinstance(label, str) or (is_unit(token) and token not in numbers):
+                raise ValueError(f"{label!r} refers to {token!r}")
+        words = [
+            (unit.kind, unit.name, unit.digest, unit.module, unit.file, unit.how, unit.source_sha)
+            for unit in self.units
+        ]
+        texts = [self.version, self.python, *self.warnings, *(word for unit in words for word in unit)]
+        for names in (self.values, self.literals, self.libs, self.policies):
+            texts += [word for item in names.items() for word in item]
+        if not all(isinstance(word, str) for word in texts) or not isinstance(self.declared, str | None):
+            raise TypeError("something else stands where a text is expected")
+        if not all(type(number) is int for unit in self.units for number in (unit.line, *unit.own)):
+            raise TypeError("something else stands where a number is expected")
 
 
 def is_unit(token: str) -> bool:

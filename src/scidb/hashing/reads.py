@@ -8,12 +8,15 @@ from __future__ import annotations
 import ast
 import importlib.util
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from scidb.hashing.steps import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from scidb.hashing.astdump import FunctionNode
+    from scidb.hashing.steps import Steps
 
 __all__ = ["Read", "dotted", "reads_of", "reads_of_expression"]
 
@@ -59,7 +62,7 @@ def dotted(node: ast.expr) -> tuple[str, ...] | None:
 def reads_of(unit: FunctionNode) -> tuple[Read, ...]:
     """Return what a function's body reads from outside, sorted; without its defaults and decorators."""
     visitor = _Visitor()
-    visitor.function_body(unit)
+    run(visitor.function_body(unit))
     return tuple(sorted(visitor.found))
 
 
@@ -67,90 +70,93 @@ def reads_of_expression(expressions: Iterable[ast.expr]) -> tuple[Read, ...]:
     """Return what expressions outside any function read, sorted."""
     visitor = _Visitor()
     for expression in expressions:
-        visitor.visit(expression)
+        run(visitor.visit(expression))
     return tuple(sorted(visitor.found))
 
 
-class _Visitor(ast.NodeVisitor):
+class _Visitor:
+    """Collects reads; each method is a step, which yields the nodes below it as further ones."""
+
     def __init__(self) -> None:
         self.found: set[Read] = set()
         self._scopes: list[_Scope] = []
 
+    def visit(self, node: ast.AST) -> Steps:
+        """Return the step that reads a node."""
+        step = self._STEPS.get(type(node))
+        return self._children(node) if step is None else step(self, node)
+
+    def _children(self, node: ast.AST) -> Steps:
+        for child in ast.iter_child_nodes(node):
+            yield self.visit(child)
+
     # -------------------------------------------------------------- scopes
 
-    def function_body(self, node: FunctionNode) -> None:
+    def function_body(self, node: FunctionNode) -> Steps:
         body: list[ast.AST] = list(node.body) if isinstance(node.body, list) else [node.body]
         scope = _Scope({arg.arg for arg in _all_arguments(node.args)})
         _bind(scope, body)
-        self._inside(scope, body)
+        yield self._inside(scope, body)
 
-    def _inside(self, scope: _Scope, nodes: Iterable[ast.AST]) -> None:
+    def _inside(self, scope: _Scope, nodes: Iterable[ast.AST]) -> Steps:
         self._scopes.append(scope)
         for node in nodes:
-            self.visit(node)
+            yield self.visit(node)
         self._scopes.pop()
 
-    def _nested_function(self, node: FunctionNode) -> None:
+    def _nested_function(self, node: FunctionNode) -> Steps:
         outside: list[ast.expr] = [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]
         if not isinstance(node, ast.Lambda):
             outside += node.decorator_list
         for expression in outside:
-            self.visit(expression)
-        self.function_body(node)
+            yield self.visit(expression)
+        yield self.function_body(node)
 
-    visit_FunctionDef = _nested_function  # noqa: N815  (ast names its hooks after the nodes)
-    visit_AsyncFunctionDef = _nested_function  # noqa: N815
-    visit_Lambda = _nested_function  # noqa: N815
-
-    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
+    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> Steps:
         first, *others = node.generators
-        self.visit(first.iter)  # evaluated outside: `[x for x in x]` reads the outer x
+        yield self.visit(first.iter)  # evaluated outside: `[x for x in x]` reads the outer x
         scope = _Scope(set())
         for generator in node.generators:
             _bind(scope, [generator.target])
         results = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-        self._inside(scope, [first.target, *first.ifs, *others, *results])
-
-    visit_ListComp = _comprehension  # noqa: N815
-    visit_SetComp = _comprehension  # noqa: N815
-    visit_DictComp = _comprehension  # noqa: N815
-    visit_GeneratorExp = _comprehension  # noqa: N815
+        yield self._inside(scope, [first.target, *first.ifs, *others, *results])
 
     # -------------------------------------------------------------- reads
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        self.visit(node.target)
+    def _annotated(self, node: ast.AnnAssign) -> Steps:
+        yield self.visit(node.target)
         if node.value is not None:
-            self.visit(node.value)
+            yield self.visit(node.value)
 
-    def visit_Name(self, node: ast.Name) -> None:
+    def _name(self, node: ast.Name) -> Steps:
         if isinstance(node.ctx, ast.Load):
             self._read((node.id,))
+        yield from ()
 
-    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+    def _augmented(self, node: ast.AugAssign) -> Steps:
         path = dotted(node.target)
         if path is not None:
             self._read(path)
-        self.generic_visit(node)
+        yield self._children(node)
 
-    def visit_Attribute(self, node: ast.Attribute) -> None:
+    def _attribute(self, node: ast.Attribute) -> Steps:
         path = dotted(node)
         if path is None:
-            self.generic_visit(node)
+            yield self._children(node)
         else:
             self._read(path)
 
-    def visit_Call(self, node: ast.Call) -> None:
+    def _call(self, node: ast.Call) -> Steps:
         path = dotted(node.func)
         if path is None or path[-1] not in {"import_module", "__import__"} or not (node.args or node.keywords):
-            self.generic_visit(node)
+            yield self._children(node)
             return
         found = _imported_by_name(node) if path[-1] == "import_module" else _named_module(_argument(node, 0, "name"))
         self.found.add(found or Read(".".join(path), "dynamic"))
         if found is None:
-            self.generic_visit(node)
+            yield self._children(node)
         else:  # what its arguments read is the package, which is known
-            self.visit(node.func)
+            yield self.visit(node.func)
 
     def _read(self, path: tuple[str, ...]) -> None:
         name = path[0]
@@ -165,6 +171,16 @@ class _Visitor(ast.NodeVisitor):
                     self.found.add(Read(".".join(path), "import", tail, read.module, read.level))
                 return
         self.found.add(Read(".".join(path), "name", path))
+
+    _STEPS: ClassVar[Mapping[type[ast.AST], Callable[[_Visitor, Any], Steps]]] = {
+        **dict.fromkeys(_FUNCTIONS, _nested_function),
+        **dict.fromkeys(_COMPREHENSIONS, _comprehension),
+        ast.AnnAssign: _annotated,
+        ast.Name: _name,
+        ast.AugAssign: _augmented,
+        ast.Attribute: _attribute,
+        ast.Call: _call,
+    }
 
 
 def _imported_by_name(node: ast.Call) -> Read | None:
@@ -214,14 +230,16 @@ def _bind(scope: _Scope, nodes: Iterable[ast.AST]) -> None:
     A class body is no scope here: functions inside it do not see its names, and reading one global too
     many is only cautious.
     """
-    for node in nodes:
+    pending = list(nodes)
+    while pending:
+        node = pending.pop()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             scope.bound.add(node.name)
         elif isinstance(node, _COMPREHENSIONS):
             scope.bound.update(_walrus_targets(node))
         elif not isinstance(node, ast.Lambda):
             _bind_statement(scope, node)
-            _bind(scope, ast.iter_child_nodes(node))
+            pending.extend(ast.iter_child_nodes(node))
 
 
 def _bind_statement(scope: _Scope, node: ast.AST) -> None:

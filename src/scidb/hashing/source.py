@@ -54,19 +54,21 @@ class _Tree:
     def __init__(self, text: str) -> None:
         self.functions: dict[tuple[int, str], list[tuple[FunctionNode, ast.ClassDef | None]]] = {}
         self.classes: dict[str, list[ast.ClassDef]] = {}
-        self._collect(ast.parse(text), "", None)
+        self._collect(ast.parse(text))
 
-    def _collect(self, parent: ast.AST, prefix: str, owner: ast.ClassDef | None) -> None:
-        for node in ast.iter_child_nodes(parent):
+    def _collect(self, module: ast.Module) -> None:
+        pending: list[tuple[ast.AST, str, ast.ClassDef | None]] = [(module, "", None)]
+        while pending:
+            node, prefix, owner = pending.pop()
             if isinstance(node, ast.ClassDef):
                 self.classes.setdefault(prefix + node.name, []).append(node)
-                self._collect(node, f"{prefix}{node.name}.", node)
+                prefix, owner = f"{prefix}{node.name}.", node
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
                 name = "<lambda>" if isinstance(node, ast.Lambda) else node.name
                 self.functions.setdefault((_first_line(node), name), []).append((node, owner))
-                self._collect(node, f"{prefix}{name}.<locals>.", None)
-            else:
-                self._collect(node, prefix, owner)
+                prefix, owner = f"{prefix}{name}.<locals>.", None
+            below = [(child, prefix, owner) for child in ast.iter_child_nodes(node)]
+            pending.extend(reversed(below))
 
 
 class _Codes:

@@ -23,9 +23,12 @@ from scidb.exceptions import (
     did_you_mean,
 )
 from scidb.store.labels import check_group, check_tag, not_in_group
+from scidb.store.memory_memo import invalidate
 from scidb.store.memory_queries import answer, walk
 from scidb.store.memory_state import Payload, State
 from scidb.store.model import (
+    Acceptance,
+    Accepted,
     Chunk,
     EnvironmentSeen,
     Export,
@@ -34,6 +37,8 @@ from scidb.store.model import (
     Failure,
     Flagged,
     Grouped,
+    Hit,
+    Invalidated,
     KeyAdded,
     KeyTyped,
     Renamed,
@@ -309,7 +314,7 @@ def _chunks(state: State, records: list[Record]) -> Iterator[Chunk]:
 # ------------------------------------------------------------------ events
 
 
-def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901 - one case for each kind of event
+def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901, PLR0912 - one case for each kind of event
     match event:
         case KeyAdded():
             _add_key(state, event)
@@ -334,8 +339,14 @@ def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901 - one 
             _regroup(state, event)
         case Exported(path, sha256, record_ids, user_id):
             state.exports.append(Export(path, sha256, stamp, user_id, tuple(record_ids)))
+        case Accepted(name, old_hash, new_hash, reason, user_id):
+            state.acceptances.append(Acceptance(name, old_hash, new_hash, reason, stamp, user_id))
         case Flagged() | Unflagged():
             state.flags.append((stamp, event))
+        case Invalidated():
+            invalidate(state, event, stamp)
+        case Hit():
+            state.hits.append((event, stamp))
 
 
 def _add_key(state: State, event: KeyAdded) -> None:

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnsupportedOperationError
+from scidb.hashing.ids import is_lineage_alone
 from scidb.store.memory_filters import where_it_holds
 from scidb.store.memory_flags import find_flags, find_marks, left_out
+from scidb.store.memory_memo import find_invalidations, find_memo_entries, find_results
 from scidb.store.model import (
+    Acceptances,
+    Calls,
     Change,
     Changes,
+    Computation,
+    Computations,
     Entries,
     Environment,
     Environments,
@@ -26,24 +33,28 @@ from scidb.store.model import (
     Forms,
     Group,
     Groups,
+    Invalidations,
     Latest,
     Level,
     Levels,
     Location,
     Locations,
     Marks,
+    MemoEntries,
     Records,
+    Results,
     Runs,
     Sources,
     Tags,
     Trace,
+    Varying,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from scidb.store.memory_state import State
-    from scidb.store.model import Call, Edge, KeyValue, Match, Query, Record, TraceQuery
+    from scidb.store.model import Call, CallInput, Edge, KeyValue, Match, Query, Record, TraceQuery
 
 __all__ = ["answer", "walk"]
 
@@ -81,6 +92,15 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
             return [one for one in state.exports if ids is None or not set(ids).isdisjoint(one.record_ids)]
         case Sources(function_hashes=hashes):
             return [state.sources[name] for name in dict.fromkeys(hashes) if name in state.sources]
+        case Calls(call_ids=call_ids):
+            return _calls(state, call_ids)
+        case Computations(function_hashes=functions, inputs_hashes=inputs):
+            made = _computations(state).values()
+            return [one for one in made if one.function_hash in functions and one.inputs_hash in inputs]
+        case Varying(as_of=as_of):
+            return _varying(state, as_of)
+        case Acceptances():
+            return list(state.acceptances)
         case Flags():
             return find_flags(state, query)
         case Marks():
@@ -88,6 +108,12 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
         case Environments(environment_ids=ids):
             known = state.environments
             return [Environment(name, known[name]) for name in dict.fromkeys(ids) if name in known]
+        case Results():
+            return find_results(state, query)
+        case Invalidations():
+            return find_invalidations(state, query)
+        case MemoEntries():
+            return find_memo_entries(state, query)
     raise UnsupportedOperationError(f"The memory store cannot answer a {type(query).__name__}.")
 
 
@@ -221,6 +247,39 @@ def _is_aware(value: KeyValue) -> bool:
 
 
 # ------------------------------------------------------------------ provenance
+
+
+def _calls(state: State, call_ids: Iterable[str]) -> list[Call]:
+    wanted: set[str] = set()
+    pending = list(call_ids)
+    while pending:
+        call = state.calls.get(pending.pop())
+        if call is not None and call.call_id not in wanted:
+            wanted.add(call.call_id)
+            pending += [one.input_call_id for one in call.inputs if one.input_call_id and _is_unsaved(one)]
+    return [call for call in state.calls.values() if call.call_id in wanted]
+
+
+def _is_unsaved(one: CallInput) -> bool:
+    return one.kind == "computation" or is_lineage_alone(one.record_id)
+
+
+def _computations(state: State) -> dict[str, Computation]:
+    """Return every computation by lineage_id, as it was first stored."""
+    first: dict[str, Computation] = {}
+    for call in state.calls.values():
+        first.setdefault(call.computation.lineage_id, call.computation)
+    return dict(sorted(first.items()))
+
+
+def _varying(state: State, as_of: str | None) -> list[Computation]:
+    contents: dict[tuple[object, ...], set[str]] = defaultdict(set)
+    for entry in state.log:
+        if entry.lineage_id is not None and (as_of is None or entry.timestamp <= as_of):
+            output = (entry.lineage_id, entry.output_num, entry.variable, entry.schema_version)
+            contents[output].add(entry.content_hash)
+    several = {str(output[0]) for output, found in contents.items() if len(found) > 1}
+    return [one for lineage_id, one in _computations(state).items() if lineage_id in several]
 
 
 def walk(state: State, query: TraceQuery) -> Trace:

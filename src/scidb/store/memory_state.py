@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from scidb.store.model import (
+        Acceptance,
         Call,
         Edge,
         Export,
         Failure,
         Flagged,
+        Hit,
+        Invalidation,
         Record,
         Run,
         SchemaKey,
@@ -58,7 +61,10 @@ class State:
     sources: dict[str, Source] = field(default_factory=dict)
     environments: dict[str, str] = field(default_factory=dict)
     tags: dict[str, Tag] = field(default_factory=dict)
+    acceptances: list[Acceptance] = field(default_factory=list)
     flags: list[tuple[str, Flagged | Unflagged]] = field(default_factory=list)  # with the instant of each
+    invalidations: list[Invalidation] = field(default_factory=list)
+    hits: list[tuple[Hit, str]] = field(default_factory=list)  # each with its instant
 
     def copy(self) -> State:
         """Return a state whose containers are its own; what they hold is frozen."""

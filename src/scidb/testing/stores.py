@@ -13,6 +13,7 @@ A store is one when a test class that inherits from `StoreTests` passes::
 
 from __future__ import annotations
 
+from scidb.testing.store_suite.computing import ComputingCases
 from scidb.testing.store_suite.describing import DescribingCases
 from scidb.testing.store_suite.filtering import FilteringCases, FilterRefusalCases
 from scidb.testing.store_suite.flagging import FlagCases
@@ -21,6 +22,7 @@ from scidb.testing.store_suite.labelling import ChangingCases, GroupCases, TagCa
 from scidb.testing.store_suite.matching import MatchingCases, OrderCases
 from scidb.testing.store_suite.payloads import PayloadCases
 from scidb.testing.store_suite.refusing import RefusingCases
+from scidb.testing.store_suite.remembering import MemoCases
 from scidb.testing.store_suite.renaming import RenamingCases
 from scidb.testing.store_suite.saving import SavingCases
 from scidb.testing.store_suite.sharing import SharingCases
@@ -42,10 +44,12 @@ class StoreTests(
     RenamingCases,
     TracingCases,
     EventCases,
+    ComputingCases,
     TagCases,
     GroupCases,
     ChangingCases,
     FlagCases,
+    MemoCases,
     SharingCases,
 ):
     """Every case that a store has to pass.

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import functools
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnhashableValueError
-from scidb.hashing.arguments import own_classes
-from scidb.hashing.ids import inputs_hash, lineage_id, new_call_id, uncacheable_id
+from scidb.hashing.ids import computation_ids, new_call_id, uncacheable_id
 from scidb.hashing.inputs import CallInput, Input, preview
+from scidb.hashing.inside import own_classes
 from scidb.thunk.binding import tracked_in
 from scidb.thunk.output import ThunkOutput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from scidb.hashing.ids import Form
     from scidb.thunk.core import Thunk
 
 __all__ = ["PipelineThunk"]
@@ -35,14 +34,14 @@ class PipelineThunk:
     ----------
     lineage_id
         The identity of the computation: code and inputs by content. Equal ids mean equal results.
-    call_id
-        The identity of this execution or recall alone.
+    inputs_hash
+        The identity of the inputs apart from the code.
     uncacheable
         Why this call can never be recognised again, or None; its lineage_id then matches nothing.
     own_classes
         Classes of the user's own among the arguments; their code is part of the fingerprint.
-    outputs
-        The results, filled in when the call has ended.
+    n_returned
+        How many results there were when the call had ended.
     seconds
         How long the function ran; None for a recalled or incomplete call.
     recalled_from
@@ -69,18 +68,18 @@ class PipelineThunk:
         self.inputs = dict(inputs)
         self.own_classes = own_classes(self.inputs.values(), unwrap=thunk.unwrap)
         self.fingerprint = thunk.fingerprint(self.own_classes)
-        self.call_id = new_call_id()
-        self.outputs: tuple[ThunkOutput, ...] = ()
+        self._outputs: tuple[weakref.ref[ThunkOutput], ...] = ()
+        self.n_returned = 0
         self.was_cached = False
         self.seconds: float | None = None
         self.recalled_from: str | None = None
         self.recalled_hashes: Sequence[str | None] = ()
         self.uncacheable = thunk.uncacheable_reason(self.fingerprint)
         self.input_identities = {name: self._identify(name, value) for name, value in self.inputs.items()}
-        forms = self._forms()
-        self.lineage_id = (
-            lineage_id(self.fingerprint.hash, forms, thunk.n_outputs) if self.uncacheable is None else uncacheable_id()
-        )
+        forms = {name: identity.form for name, identity in self.input_identities.items()}
+        self.lineage_id, self.inputs_hash = computation_ids(self.fingerprint.hash, forms, thunk.declared)
+        if self.uncacheable is not None:
+            self.lineage_id = uncacheable_id()
 
     def _identify(self, name: str, value: object) -> Input:
         try:
@@ -92,13 +91,19 @@ class PipelineThunk:
             unknown = CallInput(name, "constant", value_repr=preview(value))
             return Input(["uncacheable", uncacheable_id()], tuple(origins) or (unknown,))
 
-    def _forms(self) -> dict[str, Form]:
-        return {name: identity.form for name, identity in self.input_identities.items()}
+    @property
+    def call_id(self) -> str:
+        """The identity of this execution or recall alone; made when first asked for, once for all threads."""
+        known: dict[str, Any] = self.__dict__
+        return str(known.get("_call_id") or known.setdefault("_call_id", new_call_id()))
 
-    @functools.cached_property
-    def inputs_hash(self) -> str:
-        """The identity of the inputs apart from the code."""
-        return inputs_hash(self._forms())
+    @property
+    def outputs(self) -> tuple[ThunkOutput, ...]:
+        """The results, in their order, as far as somebody holds them.
+
+        The call does not: each result holds its call, and in a circle a large value would outlive its last use.
+        """
+        return tuple(output for reference in self._outputs if (output := reference()) is not None)
 
     @property
     def is_complete(self) -> bool:
@@ -115,11 +120,12 @@ class PipelineThunk:
         """Fill in the outputs, and return them in the form in which the thunk declares them."""
         self.was_cached = was_cached
         known = self.recalled_hashes if was_cached and self.recalled_hashes else [None] * len(values)
-        self.outputs = tuple(
+        outputs = tuple(
             ThunkOutput(self, i, value, is_complete=is_complete, returned_hash=content)
             for i, (value, content) in enumerate(zip(values, known, strict=True))
         )
-        return self.outputs[0] if self.thunk.n_outputs == 1 else self.outputs
+        self._outputs, self.n_returned = tuple(map(weakref.ref, outputs)), len(outputs)
+        return outputs[0] if self.thunk.n_outputs == 1 else outputs
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={preview(value, 20)}" for name, value in self.inputs.items())

@@ -27,6 +27,7 @@ from scidb.hashing.arguments import Parameters
 from scidb.hashing.changes import changed_reads
 from scidb.hashing.fingerprint import fingerprint as fingerprint_of
 from scidb.hashing.fingerprint import snapshot
+from scidb.hashing.ids import GENERATED
 from scidb.hashing.inputs import preview
 from scidb.hashing.seen import note_seen
 from scidb.hashing.settings import checked_options
@@ -128,6 +129,11 @@ class Thunk:
         # What runs is what was imported, also when the file is edited before the first call.
         snapshot(function)
         note_seen(self)
+
+    @property
+    def declared(self) -> int | str:
+        """The declared form of the outputs, as it enters the identity of a call."""
+        return GENERATED if self.generates_file else self.n_outputs
 
     @property
     def name(self) -> str:

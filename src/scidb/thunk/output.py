@@ -185,7 +185,7 @@ class ThunkOutput:
         if content != self.returned_hash:  # changed in place: it came from the caller, not from the function
             return CallInput(name, "constant", content_hash=content, value_repr=preview(self.data))
         saved = self._saved
-        if saved is not None:
+        if saved is not None and self.has_value:  # of a generated file there is no record, but the call
             return CallInput(
                 name,
                 "record",

@@ -319,7 +319,7 @@ def test_a_damaged_description_of_code_is_said(
     (one,) = db.reproduce(scaled.Scaled.load_one(subject=1)).records
 
     assert one.outcome == "not reproduced"
-    assert "there is no unit:7" in one.reason
+    assert "'unit:7'" in one.reason
 
 
 def test_a_constant_that_is_not_stored_is_named(work: Any, db: DatabaseManager) -> None:

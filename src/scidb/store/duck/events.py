@@ -11,11 +11,13 @@ from scidb.exceptions import NotFoundError, SchemaKeyError
 from scidb.store.duck.annotations import group_variables, tag_instant
 from scidb.store.duck.flags import add_flags
 from scidb.store.duck.insert import insert_missing, insert_rows
+from scidb.store.duck.memo import add_hits, invalidate
 from scidb.store.duck.sql import Condition, quote
 from scidb.store.duck.state import Memory, layout_table
 from scidb.store.duck.tables import TABLES, add_key_column, check_new_key
 from scidb.store.duck.views import create_views
 from scidb.store.model import (
+    Accepted,
     Environment,
     EnvironmentSeen,
     Export,
@@ -24,6 +26,8 @@ from scidb.store.model import (
     Failure,
     Flagged,
     Grouped,
+    Hit,
+    Invalidated,
     KeyAdded,
     KeyTyped,
     Renamed,
@@ -49,7 +53,9 @@ if TYPE_CHECKING:
 __all__ = ["apply_events", "find_environments", "find_exports", "find_failures", "find_runs", "find_sources"]
 
 
-def apply_events(connection: Connection, draft: State, events: Sequence[Event], stamp: str) -> None:
+def apply_events(  # noqa: C901 - one case for each kind of event
+    connection: Connection, draft: State, events: Sequence[Event], stamp: str
+) -> None:
     """Store the events of a batch in their order."""
     for event in events:
         match event:
@@ -65,13 +71,19 @@ def apply_events(connection: Connection, draft: State, events: Sequence[Event], 
                 tag_instant(connection, event, stamp)
             case Grouped() | Ungrouped():
                 group_variables(connection, draft, event)
-            case RunStarted() | RunEnded() | Failed() | SourceSeen() | Exported() | Flagged() | Unflagged():
+            case Accepted(name, old, new, reason, user):
+                insert_rows(connection, TABLES["_accepted"], [(name, old, new, reason, stamp, user)])
+                draft.has_accepted = True
+            case Invalidated():
+                invalidate(connection, draft, event, stamp)
+            case RunStarted() | RunEnded() | Failed() | SourceSeen() | Exported() | Hit() | Flagged() | Unflagged():
                 continue
     _add_runs(connection, events, stamp)
     _add_failures(connection, events, stamp)
     _add_sources(connection, events)
     _add_exports(connection, events, stamp)
     add_flags(connection, draft, events, stamp)
+    add_hits(connection, events, stamp)
 
 
 # ------------------------------------------------------------------ schema keys

@@ -17,19 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scidb.store.duck.connection import Connection
-    from scidb.store.model import KeyType, KeyValue, Record
+    from scidb.store.model import KeyType, KeyValue, Record, Result
 
 __all__ = ["Clockwork", "Layout", "Memory", "Row", "State", "Variable", "layout_table", "load"]
 
 _PLACES: Final = 200_000
 _GROUPS: Final = 50_000
+_RESULTS: Final = 50_000
 
 _STAMPS: Final = (
     "SELECT max(timestamp) FROM (SELECT max(timestamp) AS timestamp FROM _record_metadata "
     "UNION ALL SELECT max(timestamp) FROM _calls UNION ALL SELECT max(timestamp) FROM _lineage "
     "UNION ALL SELECT max(started) FROM _runs UNION ALL SELECT max(ended) FROM _runs "
     "UNION ALL SELECT max(timestamp) FROM _failures UNION ALL SELECT max(timestamp) FROM _tags "
-    "UNION ALL SELECT max(timestamp) FROM _flags)"
+    "UNION ALL SELECT max(timestamp) FROM _flags UNION ALL SELECT max(timestamp) FROM _accepted "
+    "UNION ALL SELECT max(timestamp) FROM _invalidations UNION ALL SELECT max(timestamp) FROM _hits)"
 )
 
 
@@ -88,12 +90,19 @@ class Memory:
     shown: dict[int, Mapping[str, KeyValue]] = field(default_factory=dict)
     # (variable, schema_id) -> newest entry for each set of version keys; complete where it is present.
     latest: dict[tuple[str, int], Mapping[str, Row]] = field(default_factory=dict)
+    # lineage_id -> what the computation gave, as far as it counts; forgotten when that changes.
+    results: dict[str, Result] = field(default_factory=dict)
 
     def bound(self) -> None:
         """Begin anew where too much is remembered; what is asked for again is found again."""
-        for remembered, most in ((self.places, _PLACES), (self.shown, _PLACES), (self.latest, _GROUPS)):
+        bounds = ((self.places, _PLACES), (self.shown, _PLACES), (self.latest, _GROUPS), (self.results, _RESULTS))
+        for remembered, most in bounds:
             if len(remembered) > most:
                 remembered.clear()
+
+    def without_results(self) -> Memory:
+        """Return a memory that knows no results; who reads the old one still sees what counted then."""
+        return replace(self, results={})
 
 
 @dataclass(slots=True)
@@ -105,6 +114,8 @@ class State:
     clockwork: Clockwork
     has_pieces: bool
     has_flags: bool  # whether any record was ever flagged
+    has_set_aside: bool = False  # whether any result was ever invalidated
+    has_accepted: bool = False  # whether any change of code was ever accepted
     renamed: Mapping[str, str] = field(default_factory=dict)  # former names -> what the variable is called now
     wide: Mapping[str, str] = field(default_factory=dict)  # keys with integers beyond BIGINT: how views show them
     levels: frozenset[frozenset[str]] = frozenset()  # which keys locations have together
@@ -158,15 +169,26 @@ def load(connection: Connection) -> State:
         variables[name] = variables[name].with_layout(Layout(table, Shape.from_json(comment)))
     [(stamp,)] = connection.rows(_STAMPS)
     chain = connection.rows("SELECT chain FROM _record_metadata ORDER BY timestamp DESC, seq DESC LIMIT 1")
-    [(record_no, schema_id, pieces, flags)] = connection.rows(
+    [(record_no, schema_id, pieces, flags, aside, accepted)] = connection.rows(
         "SELECT (SELECT greatest(max(record_no), (SELECT max(record_no) FROM _record_metadata)) FROM _records), "
         "(SELECT max(schema_id) FROM _schema), (SELECT count(piece) FROM _record_metadata), "
-        "(SELECT count(*) FROM _flags)"
+        "(SELECT count(*) FROM _flags), (SELECT count(*) FROM _invalidations), (SELECT count(*) FROM _accepted)"
     )
     clockwork = Clockwork(stamp or "", chain[0][0] if chain else "", -1 if record_no is None else record_no, schema_id)
     keys = load_keys(connection)
     wide, levels = _wide(connection, keys), _levels(connection, keys)
-    return State(keys, variables, clockwork, bool(pieces), bool(flags), renamed=renamed, wide=wide, levels=levels)
+    return State(
+        keys,
+        variables,
+        clockwork,
+        bool(pieces),
+        bool(flags),
+        bool(aside),
+        bool(accepted),
+        renamed=renamed,
+        wide=wide,
+        levels=levels,
+    )
 
 
 def _load_variables(connection: Connection) -> tuple[dict[str, Variable], dict[str, str]]:

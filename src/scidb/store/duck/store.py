@@ -15,9 +15,11 @@ from scidb.exceptions import (
 from scidb.store.duck import state as states
 from scidb.store.duck.annotations import find_groups, find_tags
 from scidb.store.duck.changes import find_changes
+from scidb.store.duck.computed import find_acceptances, find_calls, find_computations, find_varying
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.events import find_environments, find_exports, find_failures, find_runs, find_sources
 from scidb.store.duck.flags import find_flags, find_marks
+from scidb.store.duck.memo import find_invalidations, find_memo_entries, find_results
 from scidb.store.duck.occurring import find_forms, find_levels, find_locations
 from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_texts
@@ -27,7 +29,10 @@ from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
 from scidb.store.duck.write import Written, write_batch
 from scidb.store.model import (
+    Acceptances,
+    Calls,
     Changes,
+    Computations,
     Entries,
     Environments,
     Exports,
@@ -35,16 +40,20 @@ from scidb.store.model import (
     Flags,
     Forms,
     Groups,
+    Invalidations,
     Latest,
     Levels,
     Locations,
     Marks,
+    MemoEntries,
     Records,
+    Results,
     Runs,
     Sources,
     StoreInfo,
     Tags,
     TypeInfo,
+    Varying,
 )
 from scidb.store.names import check_new_name, check_not_renamed, check_same_keys, check_variable_name
 from scidb.store.texts import check_batch_texts, check_type_texts
@@ -56,7 +65,7 @@ if TYPE_CHECKING:
 
     from scidb.store.duck.found import Found
     from scidb.store.duck.state import State
-    from scidb.store.model import Batch, Chunk, Query, Record, SchemaKey, Trace, TraceQuery
+    from scidb.store.model import Batch, Chunk, Query, Record, Result, SchemaKey, Trace, TraceQuery
 
 __all__ = ["DuckStore"]
 
@@ -77,6 +86,12 @@ _FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]
     Marks: find_marks,
     Environments: lambda connection, _, query: find_environments(connection, query),
     Sources: lambda connection, _, query: find_sources(connection, query),
+    Calls: lambda connection, _, query: find_calls(connection, query),
+    Computations: lambda connection, _, query: find_computations(connection, query),
+    Varying: lambda connection, _, query: find_varying(connection, query),
+    Acceptances: lambda connection, state, _: find_acceptances(connection, state),
+    Invalidations: find_invalidations,
+    MemoEntries: lambda connection, _, query: find_memo_entries(connection, query),
 }
 
 _TICK: Final = dt.timedelta(microseconds=1)
@@ -300,6 +315,8 @@ class DuckStore:
         self._connection.check_usable()
         if isinstance(query, Latest | Records | Entries):
             return list(self._found(query).records)
+        if isinstance(query, Results):
+            return self._results(query)
         if type(query) not in _FINDERS:
             raise UnsupportedOperationError(f"A DuckDB store cannot answer a {type(query).__name__}.")
         return _FINDERS[type(query)](self._connection, self._current(), query)
@@ -324,6 +341,23 @@ class DuckStore:
                     texts = tuple(place_texts(state.keys, rows[0].record.schema))
                     state.memory.places[texts] = rows[0].schema_id
         return found
+
+    def _results(self, query: Results) -> list[Result]:
+        """Return results from memory, and the rest from the file; a result that counts is looked up once."""
+        state = self._current()
+        remembered = state.memory.results
+        found = {one: remembered.get(one) for one in query.lineage_ids}
+        missing = [one for one, result in found.items() if result is None]
+        if missing:
+            fresh = {one.computation.lineage_id: one for one in find_results(self._connection, state, missing)}
+            found.update(fresh)
+            with self._publishing:
+                # After a write meanwhile, what was found may be out of date.
+                if self._state is state:
+                    state.memory.bound()
+                    # Other code may write over a generated file, which changes nothing about its computation.
+                    remembered.update((one, result) for one, result in fresh.items() if result.records)
+        return [result for result in found.values() if result is not None]
 
     def trace(self, query: TraceQuery) -> Trace:
         """Walk the provenance up- or downstream."""
@@ -363,6 +397,8 @@ def _after(stamp: str) -> str:
 def _remember(state: State, written: Written) -> None:
     memory = state.memory
     memory.bound()
+    for lineage_id in written.lineage_ids:
+        memory.results.pop(lineage_id, None)
     new = set()
     for texts, place in written.places.items():
         memory.places[texts] = place.schema_id

@@ -39,6 +39,7 @@ class Written:
 
     rows: Sequence[Row]
     places: Mapping[tuple[str | None, ...], Place]
+    lineage_ids: frozenset[str] = frozenset()  # of the computations about which there is something new
 
 
 def write_batch(connection: Connection, draft: State, batch: Batch, stamp: str) -> Written:
@@ -50,7 +51,8 @@ def write_batch(connection: Connection, draft: State, batch: Batch, stamp: str) 
         _insert_calls(connection, batch.calls, stamp)
     if batch.edges:
         _insert_edges(connection, batch.edges, stamp)
-    return written
+    made = [row.record.lineage_id for row in written.rows] + [call.computation.lineage_id for call in batch.calls]
+    return replace(written, lineage_ids=frozenset(filter(None, made)))
 
 
 # ------------------------------------------------------------------ records

@@ -40,6 +40,7 @@ from scidb.store.model.asked import (
     Trace,
     TraceQuery,
 )
+from scidb.store.model.computed import Acceptance, Acceptances, Accepted, Calls, Computations, Varying
 from scidb.store.model.kept import (
     Call,
     Chunk,
@@ -51,6 +52,17 @@ from scidb.store.model.kept import (
     SchemaKey,
     StoreInfo,
     TypeInfo,
+)
+from scidb.store.model.memo import (
+    Hit,
+    Invalidated,
+    Invalidation,
+    Invalidations,
+    MemoEntries,
+    MemoEntry,
+    Result,
+    Results,
+    SetAside,
 )
 from scidb.store.model.written import (
     Batch,
@@ -72,13 +84,18 @@ from scidb.store.model.written import (
 )
 
 __all__ = [
+    "Acceptance",
+    "Acceptances",
+    "Accepted",
     "Batch",
     "Call",
     "CallInput",
+    "Calls",
     "Change",
     "Changes",
     "Chunk",
     "Computation",
+    "Computations",
     "Edge",
     "Entries",
     "Environment",
@@ -99,6 +116,10 @@ __all__ = [
     "Group",
     "Grouped",
     "Groups",
+    "Hit",
+    "Invalidated",
+    "Invalidation",
+    "Invalidations",
     "KeyAdded",
     "KeyType",
     "KeyTyped",
@@ -111,15 +132,20 @@ __all__ = [
     "Mark",
     "Marks",
     "Match",
+    "MemoEntries",
+    "MemoEntry",
     "Query",
     "Record",
     "Records",
     "Renamed",
+    "Result",
+    "Results",
     "Run",
     "RunEnded",
     "RunStarted",
     "Runs",
     "SchemaKey",
+    "SetAside",
     "Source",
     "SourceSeen",
     "Sources",
@@ -132,4 +158,5 @@ __all__ = [
     "TypeInfo",
     "Unflagged",
     "Ungrouped",
+    "Varying",
 ]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from scidb.store.model.computed import Accepted
+from scidb.store.model.memo import Hit, Invalidated
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -188,6 +191,9 @@ Event: TypeAlias = (
     | Exported
     | Flagged
     | Unflagged
+    | Accepted
+    | Invalidated
+    | Hit
 )
 
 

@@ -118,6 +118,7 @@ def save(
     calls: Sequence[Call] = (),
     lineage_id: str | None = None,
     call_id: str | None = None,
+    output_num: int | None = None,
     piece: int | None = None,
     pieces: int | None = None,
     **schema: KeyValue,
@@ -130,6 +131,7 @@ def save(
         version,
         lineage_id=lineage_id,
         call_id=call_id,
+        output_num=output_num,
         piece=piece,
         pieces=pieces,
     )

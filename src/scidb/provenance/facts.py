@@ -1,0 +1,174 @@
+"""What the state of results depends on, gathered from a store in a few statements, however many results there are."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from scidb.hashing.ids import canonical_json
+from scidb.store.model import (
+    Acceptances,
+    Calls,
+    Failures,
+    Invalidations,
+    Latest,
+    Marks,
+    Match,
+    Records,
+    Runs,
+    Sources,
+    TraceQuery,
+    Varying,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from scidb.store.model import (
+        Acceptance,
+        Call,
+        Computation,
+        Failure,
+        Invalidation,
+        KeyValue,
+        Record,
+        Run,
+        SchemaKey,
+        Source,
+    )
+    from scidb.store.protocol import Store
+
+__all__ = ["Facts", "Place", "gather", "is_selected", "place_of"]
+
+Place: TypeAlias = tuple[str, str, frozenset[tuple[str, "KeyValue"]]]
+"""Variable, version keys and location: what has one latest entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The latest entries of some variables and of all that they were made from, their calls, and what befell them."""
+
+    keys: tuple[SchemaKey, ...]
+    entries: Sequence[Record]
+    calls: Mapping[str, Call]
+    earlier: Mapping[str, Record]  # records that were used, and are no longer the latest
+    varying: frozenset[str]
+    failures: Mapping[tuple[str, frozenset[tuple[str, KeyValue]]], Failure]  # the newest per version keys and location
+    runs: Mapping[str, Run]
+    sources: Mapping[str, Source]
+    acceptances: Sequence[Acceptance]
+    invalidations: Sequence[Invalidation]
+    flagged: frozenset[str]  # records that rest on bad data, which a run may have left out on purpose
+    changed_at: Mapping[str, str]  # by every name that a variable has had: when it last changed
+    by_place: Mapping[Place, Record] = field(init=False)
+    by_id: Mapping[str, Record] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Index the entries."""
+        object.__setattr__(self, "by_place", {place_of(entry): entry for entry in self.entries})
+        object.__setattr__(self, "by_id", {entry.record_id: entry for entry in self.entries})
+
+    def now_at(self, record_id: str) -> tuple[Record | None, Record | None]:
+        """Return a record that was used, and what is the latest at its place now; None for what is not known."""
+        if (latest := self.by_id.get(record_id)) is not None:
+            return latest, latest
+        used = self.earlier.get(record_id)
+        return used, None if used is None else self.by_place.get(place_of(used))
+
+    def set_aside(self, computation: Computation, codes: Collection[str], timestamp: str) -> Invalidation | None:
+        """Return what set a result aside since it was made: by its computation, or by one of these codes."""
+        for one in reversed(self.invalidations):
+            by_code = one.lineage_id is None and one.function_hash in codes
+            if (by_code or one.lineage_id == computation.lineage_id) and one.timestamp >= timestamp:
+                return one
+        return None
+
+    def failure_at(self, version_keys: str, schema: Mapping[str, KeyValue]) -> Failure | None:
+        """Return the newest failure of a combination."""
+        return self.failures.get((version_keys, frozenset(schema.items())))
+
+
+def place_of(entry: Record) -> Place:
+    """Return variable, version keys and location of an entry."""
+    return entry.variable, entry.version_keys, frozenset(entry.schema.items())
+
+
+def gather(store: Store, variables: Sequence[str] | None, as_of: str | None, more: Iterable[Record] = ()) -> Facts:
+    """Return what the states of these variables' latest entries (None: of all) depend on.
+
+    `more` are entries that need not be the latest.
+    """
+    entries: list[Record] = []
+    calls: dict[str, Call] = {}
+    extra = list(more)
+    loaded: set[str] = set()
+    pending = None if variables is None else _upstream(store, variables)
+    is_first = True
+    while is_first or pending:
+        is_first = False
+        names = None if pending is None else tuple(sorted(pending))
+        found = store.find(Latest(Match(names, as_of=as_of)))
+        entries += found
+        wanted = {entry.call_id for entry in (*found, *extra) if entry.call_id} - calls.keys()
+        if wanted:
+            calls.update((call.call_id, call) for call in store.find(Calls(tuple(sorted(wanted)))))
+        if pending is None:
+            break
+        loaded |= pending
+        named = (one.type_name for call in calls.values() for one in call.inputs if one.kind == "record")
+        pending = {name for name in named if name is not None} - loaded
+    latest = {entry.record_id for entry in entries}
+    used = {one.record_id for call in calls.values() for one in call.inputs if one.record_id} - latest
+    earlier = store.find(Records(Match(record_ids=tuple(sorted(used))))) if used else []
+    failures = [one for one in store.find(Failures()) if as_of is None or one.timestamp <= as_of]
+    types, info = store.types(), store.describe()
+    marks = store.find(Marks(as_of=as_of)) if info.has_flags else []
+    changed = {one.name: one.last_change or "" for one in types}
+    return Facts(
+        keys=info.schema_keys,
+        entries=entries,
+        calls=calls,
+        earlier={record.record_id: record for record in earlier},
+        varying=frozenset(one.lineage_id for one in store.find(Varying(as_of))),
+        failures={(one.version_keys, frozenset(one.schema.items())): one for one in failures},
+        runs={run.run_id: run for run in store.find(Runs())} if failures else {},
+        sources=_sources(store, calls.values()),
+        acceptances=store.find(Acceptances()),
+        invalidations=store.find(Invalidations()),
+        flagged=frozenset(one.record_id for one in marks),
+        changed_at={**{old: changed.get(new, "") for old, new in info.renamed.items()}, **changed},
+    )
+
+
+def _sources(store: Store, calls: Iterable[Call]) -> dict[str, Source]:
+    hashes = {call.computation.function_hash for call in calls if call.computation.function_hash}
+    return {one.function_hash: one for one in store.find(Sources(tuple(sorted(hashes))))} if hashes else {}
+
+
+def _upstream(store: Store, names: Iterable[str]) -> set[str]:
+    """Return these variables and those that the pipeline makes them from; what it does not say is found on the way."""
+    sources: dict[str, list[str]] = defaultdict(list)
+    for edge in store.trace(TraceQuery(edges=True)).edges:
+        sources[edge.target].append(edge.source)
+    found: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += sources[name]
+    return found
+
+
+def is_selected(match: Match, variable: str, schema: Mapping[str, KeyValue], version_keys: str) -> bool:
+    """Say whether something at this place is asked for; what is missing there has no entry to be found by."""
+    if match.variables is not None and variable not in match.variables:
+        return False
+    if not all(schema.get(name) in wanted for name, wanted in match.schema.items()):
+        return False
+    if not match.version:
+        return True
+    texts = {name: canonical_json(value) for name, value in json.loads(version_keys).items()}
+    return all(texts.get(name) in wanted for name, wanted in match.version.items())

@@ -1,0 +1,60 @@
+"""Computations: what is asked of the calls behind entries, and which change of code was accepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scidb.store.model.asked import Query
+from scidb.store.model.kept import Call, Computation
+
+__all__ = ["Acceptance", "Acceptances", "Accepted", "Calls", "Computations", "Varying"]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Somebody vouches that results made by the old code are those that the new code would make."""
+
+    function_name: str
+    old_hash: str
+    new_hash: str
+    reason: str
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A change of code that does not alter results, as stored: who says so, when and why."""
+
+    function_name: str
+    old_hash: str
+    new_hash: str
+    reason: str
+    timestamp: str
+    user_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Calls(Query[Call]):
+    """These calls, and those that handed them results unsaved, each once; in the order of storing."""
+
+    call_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Computations(Query[Computation]):
+    """The computations by one of these codes on one of these inputs, by lineage_id."""
+
+    function_hashes: tuple[str, ...]
+    inputs_hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Varying(Query[Computation]):
+    """The computations of which one output was saved with several contents as one variable, by lineage_id."""
+
+    as_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptances(Query[Acceptance]):
+    """Every change of code that was accepted, in that order."""

@@ -1,0 +1,100 @@
+"""What is asked of computations: the calls behind entries, equal inputs, several contents, accepted changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from scidb.store.model import (
+    Acceptance,
+    Acceptances,
+    Accepted,
+    Batch,
+    CallInput,
+    Calls,
+    Computation,
+    Computations,
+    Varying,
+)
+from scidb.testing.store_suite.base import StoreCases
+from scidb.testing.store_suite.samples import call, record, save, scalars, used
+
+if TYPE_CHECKING:
+    from scidb.store.protocol import Store
+
+__all__ = ["ComputingCases"]
+
+
+def _handed_on(call_id: str | None) -> CallInput:
+    return CallInput("x", "computation", input_call_id=call_id, output_num=0, content_hash="y")
+
+
+def _made(store: Store, value: float, lineage_id: str, *, call_id: str = "c", output_num: int = 0) -> str:
+    """Save a result of a computation, and return the time."""
+    made = record("Emg", value, {"subject": 1}, lineage_id=lineage_id, call_id=call_id, output_num=output_num)
+    [stored] = store.write(Batch(chunks=(scalars([made], [value]),)))
+    return stored.timestamp
+
+
+class ComputingCases(StoreCases):
+    """Cases of calls, computations and acceptances, as ``find`` gives them."""
+
+    def test_calls_come_whole(self, store: Store) -> None:
+        """Calls come with computation, all inputs in order and time, each once, in the order of storing."""
+        raw = save(store, "Force", 1.0, subject=1)
+        file = CallInput("path", "file", content_hash="p", value_repr="a.csv", root="/data")
+        first = replace(call("c1", used(raw), file), run_id="r1", environment_id="e1", recalled_from="c0")
+        other, bare = call("c2", used(raw), function="g"), call("c3", function="h")
+        store.write(Batch(calls=(first, other, bare)))
+        found = store.find(Calls(("c3", "c1", "c9", "c1")))
+        assert found == [replace(one, timestamp=found[0].timestamp) for one in (first, bare)]
+        assert found[0].timestamp
+        assert store.find(Calls(())) == []
+
+    def test_calls_that_handed_on_results_unsaved(self, store: Store) -> None:
+        """With a call come those whose results it received unsaved, all the way; not those of saved inputs."""
+        raw = save(store, "Force", 1.0, subject=1)
+        calls = [call("c1", used(raw)), call("c2", _handed_on("c1"), _handed_on(None))]
+        calls += [call("c3", _handed_on("c2"), _handed_on("c1")), call("c4", replace(used(raw), input_call_id="c3"))]
+        made_file = CallInput("path", "record", record_id="generated:l", input_call_id="c4", type_name="Plot")
+        never_saved = CallInput("x", "record", record_id="ephemeral:y", type_name="Force")
+        calls.append(call("c5", made_file, never_saved))
+        store.write(Batch(calls=tuple(calls)))
+        assert [one.call_id for one in store.find(Calls(("c5",)))] == ["c4", "c5"]
+        assert [one.call_id for one in store.find(Calls(("c3",)))] == ["c1", "c2", "c3"]
+        assert [one.call_id for one in store.find(Calls(("c4",)))] == ["c4"]
+
+    def test_computations_by_code_and_inputs(self, store: Store) -> None:
+        """Computations are found by their code and their inputs together, whatever their lineage_id."""
+        kinds = [("l3", "h1", "i1"), ("l1", "h2", "i1"), ("l2", "h1", "i2"), ("l4", "h3", "i1")]
+        known = {name: Computation(name, "f", code, inputs, "1") for name, code, inputs in kinds}
+        calls = [replace(call(f"c{n}"), computation=one) for n, one in enumerate(known.values())]
+        store.write(Batch(calls=tuple(calls)))
+        assert store.find(Computations(("h1", "h2"), ("i1", "i9"))) == [known["l1"], known["l3"]]
+        assert store.find(Computations(("h9",), ("i1",))) == []
+        assert store.find(Computations((), ("i1",))) == store.find(Computations(("h1",), ())) == []
+
+    def test_several_contents_of_one_computation(self, store: Store) -> None:
+        """A computation varies when one of its outputs has several contents; two outputs may well differ."""
+        one, two = (Computation(name, "f", "h", name, "2") for name in ("l1", "l2"))
+        store.write(Batch(calls=tuple(replace(call(f"c{n}"), computation=c) for n, c in enumerate((one, two)))))
+        _made(store, 1.0, "l1")
+        _made(store, 1.0, "l1", call_id="c9")
+        _made(store, 2.0, "l1", output_num=1)
+        before = _made(store, 1.0, "l2")
+        assert store.find(Varying()) == []
+        _made(store, 3.0, "l2")
+        assert store.find(Varying()) == [two]
+        assert store.find(Varying(as_of=before)) == []
+
+    def test_acceptances(self, store: Store) -> None:
+        """What was accepted is kept in order, with who, when and why; the same may be accepted again."""
+        first = Accepted("f", "h1", "h2", "only renamed a variable", "ada")
+        store.write(Batch(events=(first, Accepted("f", "h2", "h1", "and back"))))
+        store.write(Batch(events=(first,)))
+        found = store.find(Acceptances())
+        stamps = [one.timestamp for one in found]
+        assert found[0] == Acceptance("f", "h1", "h2", "only renamed a variable", stamps[0], "ada")
+        assert [one.reason for one in found] == [first.reason, "and back", first.reason]
+        assert found[1].user_id is None
+        assert stamps[0] == stamps[1] < stamps[2]
