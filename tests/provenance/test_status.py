@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.provenance.conftest import PIPELINE, Force, Mean, Peak, Smooth
 
+import scidb
 from scidb import BaseVariable, DatabaseManager, Fixed, PathInput, for_each, thunk
 from scidb.exceptions import NotRegisteredError
 from scidb.hashing import configure
@@ -384,6 +385,21 @@ def test_a_failure_of_code_that_was_taken_back(study: DatabaseManager, project: 
     assert "failed here with other code" in made.remarks[0]
 
 
+def test_a_failure_of_an_input_that_was_taken_back(db: DatabaseManager, project: Project) -> None:
+    """A failure is history once the input that failed is again what it was."""
+
+    def run() -> None:
+        for_each(project.module.peak, {"x": Smooth}, [Peak], subject=[], db=db, progress=False)
+
+    for value in ([1.0], []):
+        db.save(Smooth, value, subject=1)
+        run()
+    assert states(db, Peak) == {"failed": 1}
+    db.save(Smooth, [1.0], subject=1)
+
+    assert states(db, Peak) == {"up to date": 1}
+
+
 def test_a_failure_without_any_result(study: DatabaseManager, project: Project) -> None:
     """A place where only a failure is known is failed; a result of the other places says which one is missing."""
     study.save(Force, [], subject=3, trial=1)
@@ -567,3 +583,23 @@ def test_flagged_data_that_was_left_out(study: DatabaseManager, project: Project
     assert study.status().is_green
     study.unflag(Force, "electrode off", subject=2, trial=4)
     assert states(study, Smooth) == {"missing": 1, "up to date": 5}
+
+
+@both_stores
+def test_inputs_of_which_only_lineage_is_known(target: str, tmp_path: Path, project: Project) -> None:
+    """What was never saved is taken as it was; the code that made it, or a file that was handed on, is checked."""
+    project.write("def shift(x):\n    return x + 1\n\n\ndef plot(x, path):\n    path.write_text(str(x))\n\n\n"
+                  "def size(file, path):\n    return len(path.read_text())\n")  # fmt: skip
+    with scidb.open(target, ["subject", "trial"], lineage_mode="ephemeral") as db, db.as_current():
+        shift, size = thunk(project.module.shift), thunk(project.module.size)
+        plot = thunk(generates_file=True)(project.module.plot)
+        Peak.save(shift(shift(Force(1.0))), subject=1)
+        file = tmp_path / "plot.txt"
+        made = plot(Peak.load_one(subject=1), path=file)
+        Smooth.save(made, subject=1)
+        Mean.save(size(made, path=file), subject=1)
+        assert states(db) == {"up to date": 2}
+        project.edit("str(x)", "str(x) + '!'")
+
+        assert [one.state for one in db.status().records] == ["input changed", "up to date"]
+        assert at(db, Mean, subject=1).reasons[0].root.kind == "code"

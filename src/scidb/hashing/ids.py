@@ -37,6 +37,7 @@ __all__ = [
     "file_form",
     "generated_id",
     "inputs_hash",
+    "is_lineage_alone",
     "lineage_id",
     "new_call_id",
     "new_run_id",
@@ -248,6 +249,18 @@ def generated_id(lineage: str) -> str:
 def ephemeral_id(type_name: str | None, content: str | None) -> str:
     """Name a value that was never saved, and which lineage goes back to all the same."""
     return f"ephemeral:{canonical_hash(['ephemeral', type_name, content])}"
+
+
+def is_lineage_alone(record_id: str | None) -> bool:
+    """Tell whether an id stands for what was never stored: a generated file, or an unsaved value.
+
+    Examples
+    --------
+    >>> is_lineage_alone(generated_id("0" * 64)), is_lineage_alone("0" * 64)
+    (True, False)
+
+    """
+    return record_id is not None and record_id.startswith(("generated:", "ephemeral:"))
 
 
 def file_form(path: str, sha256: str) -> Form:

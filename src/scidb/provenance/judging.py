@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from scidb.hashing.ids import UNCACHEABLE
+from scidb.hashing.ids import UNCACHEABLE, is_lineage_alone
 from scidb.provenance.status import GREEN, STATES, Reason, RecordStatus
 from scidb.records import version_keys_of, words_of
 from scidb.store.model import Call
@@ -142,11 +142,9 @@ class Judge:
                 yield further
 
     def _behind(self, one: CallInput) -> Node | None:
-        if one.record_id is not None:
+        if one.record_id is not None and not is_lineage_alone(one.record_id):
             return self._facts.now_at(one.record_id)[1]
-        if one.kind == "computation" and one.input_call_id is not None:
-            return self._facts.calls.get(one.input_call_id)
-        return None
+        return self._facts.calls.get(one.input_call_id) if one.input_call_id is not None else None
 
     def _call_of(self, node: Node) -> Call | None:
         if isinstance(node, Call):
@@ -216,9 +214,9 @@ class Judge:
         for one in call.inputs:
             if one.kind == "file":
                 self._check_file(verdict, one)
-            elif one.record_id is not None:
+            elif one.record_id is not None and not is_lineage_alone(one.record_id):
                 self._check_record(verdict, one)
-            elif one.kind == "computation":
+            else:  # never saved: nobody can say what it would be today, unless a call made it
                 self._inherit(verdict, one, self._behind(one))
         configuration = self._configurations.get(entry.version_keys) if entry is not None else None
         if entry is not None and configuration is not None:

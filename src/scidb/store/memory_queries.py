@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnsupportedOperationError
+from scidb.hashing.ids import is_lineage_alone
 from scidb.store.memory_filters import where_it_holds
 from scidb.store.memory_flags import find_flags, find_marks, left_out
 from scidb.store.memory_memo import find_invalidations, find_memo_entries, find_results
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from scidb.store.memory_state import State
-    from scidb.store.model import Call, Edge, KeyValue, Match, Query, Record, TraceQuery
+    from scidb.store.model import Call, CallInput, Edge, KeyValue, Match, Query, Record, TraceQuery
 
 __all__ = ["answer", "walk"]
 
@@ -244,8 +245,12 @@ def _calls(state: State, call_ids: Iterable[str]) -> list[Call]:
         call = state.calls.get(pending.pop())
         if call is not None and call.call_id not in wanted:
             wanted.add(call.call_id)
-            pending += [one.input_call_id for one in call.inputs if one.kind == "computation" and one.input_call_id]
+            pending += [one.input_call_id for one in call.inputs if one.input_call_id and _is_unsaved(one)]
     return [call for call in state.calls.values() if call.call_id in wanted]
+
+
+def _is_unsaved(one: CallInput) -> bool:
+    return one.kind == "computation" or is_lineage_alone(one.record_id)
 
 
 def _computations(state: State) -> dict[str, Computation]:

@@ -56,7 +56,11 @@ class ComputingCases(StoreCases):
         raw = save(store, "Force", 1.0, subject=1)
         calls = [call("c1", used(raw)), call("c2", _handed_on("c1"), _handed_on(None))]
         calls += [call("c3", _handed_on("c2"), _handed_on("c1")), call("c4", replace(used(raw), input_call_id="c3"))]
+        made_file = CallInput("path", "record", record_id="generated:l", input_call_id="c4", type_name="Plot")
+        never_saved = CallInput("x", "record", record_id="ephemeral:y", type_name="Force")
+        calls.append(call("c5", made_file, never_saved))
         store.write(Batch(calls=tuple(calls)))
+        assert [one.call_id for one in store.find(Calls(("c5",)))] == ["c4", "c5"]
         assert [one.call_id for one in store.find(Calls(("c3",)))] == ["c1", "c2", "c3"]
         assert [one.call_id for one in store.find(Calls(("c4",)))] == ["c4"]
 
