@@ -385,3 +385,34 @@ def test_thunks_inside_thunks_share_what_is_known(db: DatabaseManager) -> None:
     assert (result.data, inner_runs) == ({"value": 2.0, "raw": 2.0}, [1.0])
     Other.save(result, subject=1)
     assert outer(1.0).was_cached
+
+
+def test_library_functions_are_recalled(db: DatabaseManager) -> None:
+    """A function out of a library is wrapped as it is; the items of its tuple are recalled together."""
+    histogram = Thunk(np.histogram, unpack_output=True)
+    Raw.save(np.array([1.0, 2.0, 2.0, 4.0]), subject=1)
+    counts, edges = histogram(Raw.load_one(subject=1), bins=3)
+    Out.save(counts, subject=1)
+    assert not histogram(Raw.load_one(subject=1), bins=3)[0].was_cached
+    Other.save(edges, subject=1)
+
+    again = histogram(Raw.load_one(subject=1), bins=3)
+
+    assert all(output.was_cached for output in again)
+    assert [output.data.tolist() for output in again] == [[1, 2, 1], [1.0, 2.0, 3.0, 4.0]]
+    report = for_each(Thunk(np.mean), {"a": Raw}, [Other], subject=1)
+    assert (report.completed, report.failed) == (1, 0)
+    assert for_each(Thunk(np.mean), {"a": Raw}, [Other], subject=1).up_to_date == 1
+
+
+def test_generators_are_refused(db: DatabaseManager) -> None:
+    """What can be read once has no value to keep, whether a thunk returns it or a function of for_each."""
+
+    def count(x: float) -> Any:
+        yield x
+
+    with pytest.raises(exceptions.UnsupportedValueError, match="generator"):
+        Thunk(count)(1.0)
+    Raw.save(1.0, subject=1)
+    assert for_each(count, {"x": Raw}, [Out], subject=1).failed == 1
+    assert for_each(Thunk(count), {"x": Raw}, [Out], subject=1).failed == 1
