@@ -110,6 +110,8 @@ class Memo:
         """Return those of these results, each a lineage_id and an instant, that were invalidated since."""
         ids = tuple(dict.fromkeys(lineage_id for lineage_id, _ in made))
         aside = SetAside.of(self._store.find(Invalidations(function_hash, ids)))
+        if not aside.functions and not aside.computations:
+            return set()
         return {(one, stamp) for one, stamp in made if not aside.counts(stamp, function_hash, one)}
 
 

@@ -40,15 +40,19 @@ from scidb.store.model import (
     Flags,
     Grouped,
     Groups,
+    Hit,
+    Invalidated,
     KeyAdded,
     KeyTyped,
     Latest,
     Locations,
     Marks,
     Match,
+    MemoEntries,
     Record,
     Records,
     Renamed,
+    Results,
     RunEnded,
     Runs,
     RunStarted,
@@ -326,6 +330,35 @@ class StoreMachine(RuleBasedStateMachine):
             store.find(Locations(("subject",), since[side])) for side, store in enumerate((self.tested, self.oracle))
         )
         assert places == expected
+
+    @rule(name=st.sampled_from(["f", "g", None]), data=st.data())
+    @precondition(lambda self: self.calls)
+    def set_aside(self, name: str | None, data: st.DataObject) -> None:
+        """Set the results of a function or of some computations aside, after a hit of one of them."""
+        made = data.draw(st.lists(st.sampled_from(self.calls), min_size=1, max_size=3))
+        ids = tuple(one.computation.lineage_id for one in made)
+        chosen = data.draw(st.sampled_from([None, ids])) if name else ids
+        self._both([Batch(events=(Hit(ids[0], 2), Invalidated(name, None, chosen, "why", "ada")))] * 2)
+
+    @rule()
+    @precondition(lambda self: self.calls)
+    def ask_for_results(self) -> None:
+        """Find the same results that count, twice, and the same use of them."""
+        ids = tuple(dict.fromkeys(one.computation.lineage_id for one in self.calls))
+        for _ in range(2):
+            tested, oracle = (
+                [(one.computation, self._numbered(one.records, side)) for one in store.find(Results(ids))]
+                for side, store in enumerate((self.tested, self.oracle))
+            )
+            assert tested == oracle
+        used, expected = (
+            [
+                (one.computation, self._number(one.saved, side), one.nbytes, one.hits)
+                for one in store.find(MemoEntries())
+            ]
+            for side, store in enumerate((self.tested, self.oracle))
+        )
+        assert used == expected
 
     @rule()
     def ask_for_runs(self) -> None:

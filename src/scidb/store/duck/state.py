@@ -9,6 +9,7 @@ import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from scidb.store.duck.answers import Answers
 from scidb.store.duck.sql import check_keys, quote
 from scidb.store.duck.types import Shape, integer_type, key_value
 from scidb.store.model import SchemaKey
@@ -92,6 +93,7 @@ class Memory:
     latest: dict[tuple[str, int], Mapping[str, Row]] = field(default_factory=dict)
     # lineage_id -> what the computation gave, as far as it counts; forgotten when that changes.
     results: dict[str, Result] = field(default_factory=dict)
+    answers: Answers = field(default_factory=Answers)
 
     def bound(self) -> None:
         """Begin anew where too much is remembered; what is asked for again is found again."""
