@@ -356,10 +356,13 @@ class Saving(Core):
         typed = {key: kind for item in pending for key, kind in item.address.typed.items()}
         key_events = tuple(KeyTyped(key, kind) for key, kind in typed.items())
         environment = (self._environment,) if calls and self._environment and not self._environment_is_noted else ()
-        counted = self._memo.hits.counts()
+        counted = self._memo.hits.take()
         all_events = (*key_events, *environment, *events, *hits_of(counted, self._user))
-        stored = self._store.write(Batch(tuple(chunks), tuple(calls), tuple(edges), all_events))
-        self._memo.hits.forget(counted)
+        try:
+            stored = self._store.write(Batch(tuple(chunks), tuple(calls), tuple(edges), all_events))
+        except BaseException:
+            self._memo.hits.give_back(counted)
+            raise
         self._environment_is_noted = self._environment_is_noted or bool(environment)
         return stored
 
