@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -99,6 +102,48 @@ def test_hits_are_there_after_closing(tmp_path: Path) -> None:
         scale(2.0)
     with scidb.open(path) as db:
         assert db.get_cache_stats()["total_hits"] == 2
+
+
+def test_hits_of_a_script_that_does_not_close(tmp_path: Path) -> None:
+    """What was counted is written when the process ends, too."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import scidb
+
+            class Out(scidb.BaseVariable):
+                pass
+
+            @scidb.thunk
+            def scale(x):
+                return 2 * x
+
+            scidb.configure_database("study.duckdb", ["subject"])
+            Out.save(scale(2.0), subject=1)
+            assert scale(2.0).was_cached
+            """
+        )
+    )
+    subprocess.run([sys.executable, str(script)], check=True, cwd=tmp_path)
+    with scidb.open(tmp_path / "study.duckdb") as db:
+        assert _hits(db) == 1
+
+
+def test_hits_survive_a_write_that_fails(db: DatabaseManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be written with one save is written with the next."""
+    Out.save(scale(2.0), subject=1)
+    scale(2.0)
+
+    def broken(_batch: object) -> Any:
+        raise exceptions.StorageError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(db._store, "write", broken)
+        with pytest.raises(exceptions.StorageError):
+            Out.save(1.0, subject=2)
+    Out.save(1.0, subject=2)
+    assert _hits(db) == 1
 
 
 def test_a_read_only_database_counts_nothing(tmp_path: Path) -> None:
