@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scidb.store.columns import column_of
 from scidb.store.duck.filtering import where_it_holds
-from scidb.store.duck.flags import leave_out
+from scidb.store.duck.flags import leave_out, marked
 from scidb.store.duck.found import COLUMNS, LOGGED, Found, newest_of
 from scidb.store.duck.payloads import Payloads
 from scidb.store.duck.rows import natural_order, row_of, rows_of, versions_that_fit
@@ -49,6 +49,8 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
     """Return the entries that answer a question, in its order."""
     if query.match.exclude and not state.has_flags:
         query = replace(query, match=replace(query.match, exclude=False))
+    elif query.match.exclude and query.match.as_of is None:
+        marked(connection, state)  # is then remembered
     match = query.match
     if match.where is None and isinstance(query, Latest) and (known := _remembered(state, match)) is not None:
         return Found.of(known[: query.limit])
@@ -99,7 +101,7 @@ def _place(connection: Connection, state: State, match: Match) -> tuple[Conditio
 
 def _question(state: State, query: Latest | Records | Entries, place: Condition, until: Condition) -> Question:
     entry = entry_conditions(query.match)
-    leave_out(entry, query.match, query.match.as_of)
+    leave_out(entry, state, query.match, query.match.as_of)
     if isinstance(query, Latest):
         source, kept = latest(state.keys, place, until, pieces=state.has_pieces)
         place.add(entry.text(), *entry.parameters)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scidb.store.duck.connection import Connection
-    from scidb.store.model import KeyType, KeyValue, Record, Result
+    from scidb.store.model import KeyType, KeyValue, Mark, Record, Result
 
-__all__ = ["Clockwork", "Layout", "Memory", "Row", "State", "Variable", "layout_table", "load"]
+__all__ = ["Clockwork", "Layout", "Marked", "Memory", "Row", "State", "Variable", "layout_table", "load"]
 
 _PLACES: Final = 200_000
 _GROUPS: Final = 50_000
@@ -107,6 +107,14 @@ class Memory:
         return replace(self, results={})
 
 
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Everything that rests on flags: the marks of each record, and the calls through which flags pass."""
+
+    by_record: Mapping[str, Sequence[Mark]]
+    calls: frozenset[str]
+
+
 @dataclass(slots=True)
 class State:
     """The remembered part of a file. A write changes a draft, which takes its place after the commit."""
@@ -121,6 +129,7 @@ class State:
     renamed: Mapping[str, str] = field(default_factory=dict)  # former names -> what the variable is called now
     wide: Mapping[str, str] = field(default_factory=dict)  # keys with integers beyond BIGINT: how views show them
     levels: frozenset[frozenset[str]] = frozenset()  # which keys locations have together
+    marked: Marked | None = None  # what rests on flags; None: not known
     memory: Memory = field(default_factory=Memory)
 
     def draft(self) -> State:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scidb.exceptions import ConflictError, NotFoundError, NotRegisteredError, SerializationError, did_you_mean
 from scidb.hashing.ids import chain_link
 from scidb.store.duck.events import apply_events
+from scidb.store.duck.flags import touches
 from scidb.store.duck.insert import insert_data, insert_missing, insert_rows
 from scidb.store.duck.memo import result_of
 from scidb.store.duck.places import find_places
@@ -47,6 +48,8 @@ class Written:
 def write_batch(connection: Connection, draft: State, batch: Batch, stamp: str) -> Written:
     """Store a batch; `draft` moves along with what is stored."""
     draft.clockwork = replace(draft.clockwork, timestamp=stamp)
+    if draft.marked is not None and touches(batch, draft.marked):
+        draft.marked = None
     apply_events(connection, draft, batch.events, stamp)
     written = _log(connection, draft, batch.chunks, stamp) if batch.chunks else Written((), {})
     fresh = _insert_calls(connection, batch.calls, stamp) if batch.calls else []
