@@ -53,7 +53,19 @@ def test_what_has_a_text_comes_back_exactly(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [Path("data/a.csv"), PurePosixPath("/x"), -0.0, math.nan, [math.inf, -math.inf], set(), (1,), frozenset()]
+    "value",
+    [
+        Path("data/a.csv"),
+        PurePosixPath("/x"),
+        -0.0,
+        math.nan,
+        [math.inf, -math.inf],
+        complex(-0.0, -math.inf),
+        -1j,
+        set(),
+        (1,),
+        frozenset(),
+    ],
 )
 def test_odd_values_come_back_exactly(value: object) -> None:
     """Paths, signed zeros, missing and infinite numbers, empty sets."""
@@ -63,23 +75,46 @@ def test_odd_values_come_back_exactly(value: object) -> None:
     assert canonical_hash(literal_value(text)) == canonical_hash(value)
 
 
-@pytest.mark.parametrize("value", [np.float64(0.2), np.int64(3), np.float32(1.5), np.bool_(True), np.str_("a")])
-def test_a_numpy_scalar_is_known_by_its_preview(value: object) -> None:
-    """Numpy 2 writes its scalars with their type, from which they are made again; numpy 1 does not."""
-    text = preview(value)
-    if not text.startswith("np."):
-        pytest.skip("numpy 1")
-    if text == "np.True_":
-        assert canonical_hash(literal_value("np.bool(True)")) == canonical_hash(value)
-    else:
-        assert canonical_hash(literal_value(text)) == canonical_hash(value)
+NUMPY = [
+    np.float64(0.2),
+    np.float32(0.1),
+    np.int64(3),
+    np.uint8(3),
+    np.bool_(True),
+    np.str_("a"),
+    np.complex64(1 + 2j),
+    [np.float64(1.5), {"k": np.int32(1)}],
+    np.array([[0.1, np.nan], [np.inf, -0.0]]),
+    np.array([1, 2], dtype="uint16"),
+    np.array(2.5, dtype="float32"),
+    np.array([True, False]),
+    np.array([1 + 2j]),
+    (np.zeros(3), "x"),
+]
+
+
+@pytest.mark.parametrize("value", NUMPY, ids=repr)
+def test_numbers_of_numpy_and_small_arrays_come_back_exactly(value: object) -> None:
+    """Scalars and small arrays of numbers have a text that any numpy reads, whatever its own repr is."""
+    text = literal_text(value)
+
+    assert text is not None
+    assert canonical_hash(literal_value(text)) == canonical_hash(value)
+
+
+def test_what_numpy_2_shows_of_its_scalars_is_read() -> None:
+    """The preview of a numpy scalar is such a text."""
+    if preview(np.float64(0.2)).startswith("np."):
+        assert canonical_hash(literal_value(preview(np.float64(0.2)))) == canonical_hash(np.float64(0.2))
 
 
 class Number(int):
     """No plain number, although it is written as one."""
 
 
-@pytest.mark.parametrize("value", [object(), len, Number(3), [Number(3)], np.zeros(2), "x" * 5000, list(range(5000))])
+@pytest.mark.parametrize(
+    "value", [object(), len, Number(3), [Number(3)], np.zeros(5000), "x" * 5000, list(range(5000))]
+)
 def test_what_has_no_exact_text_has_none(value: object) -> None:
     """Objects, subclasses, arrays and what is long are no constants that can be written down."""
     assert literal_text(value) is None
@@ -105,11 +140,15 @@ def test_what_holds_itself_has_no_text() -> None:
         "2 ** 1000000",
         "'a' + 'b'",
         "1 + 2",
+        "1 + 2j",
+        "complex('1')",
         "-'a'",
         "{[1]: 2}",
         "{**{}}",
         "np.float64('os')[0]",
         "np.array([1])",
+        "np.array([1], dtype='object')",
+        "np.array([[1], [2, 3]], dtype='int64')",
         "datetime.datetime.now()",
         "...",
         "",

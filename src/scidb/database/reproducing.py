@@ -78,6 +78,13 @@ class Reproducing(Comparing):
             raise NotFoundError("This variable was never saved, so that there is nothing to reproduce. Save it first.")
         if not isinstance(record_id, str) or not record_id:
             raise SciDBError(f"reproduce takes a record_id or a loaded variable, got {record!r}.")
+        if record_id.startswith(("generated:", "ephemeral:")):
+            what = "a file" if record_id.startswith("generated:") else "a value"
+            raise NotFoundError(
+                f"{record_id[:22]} stands for {what} of which only the lineage is stored, so that there is nothing to "
+                "compare with. Reproduce what it was made from, or what was made from it.",
+                record_id=record_id,
+            )
         if timeout is not None and not timeout > 0:
             raise SciDBError(f"timeout={timeout!r}: give a number of seconds, or None for no limit.")
         folders = [root_folder] if isinstance(root_folder, str | os.PathLike) else list(root_folder)

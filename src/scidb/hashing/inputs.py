@@ -173,7 +173,7 @@ def preview(value: object, width: int = 60) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-_SHORT: Final = PLAIN - {str, bytes}
+_SHORT: Final = PLAIN - {str, bytes, complex}  # their previews are whole, and this is asked at every call
 
 
 def longer_literal(value: object) -> str | None:
@@ -187,7 +187,7 @@ def longer_literal(value: object) -> str | None:
     '[0, 1, 2, 3,'
 
     """
-    if type(value) in _SHORT:
+    if type(value) in _SHORT or (isinstance(value, str) and len(value) < 30 and value.isprintable()):
         return None
     text = literal_text(value)
     return None if text is None or text == preview(value) else text

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["LONGEST", "literal_text", "literal_value"]
 
@@ -24,8 +24,9 @@ LONGEST: Final = 4096
 
 _DEEPEST: Final = 50
 _CONTAINERS: Final = (list, tuple, set, frozenset, dict)
-_ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes, dt.date, dt.datetime, dt.timedelta})
-_ITEMS: Final = LONGEST // 3  # an item takes three characters at least
+_ATOMS: Final = frozenset({type(None), bool, int, float, str, bytes, dt.date, dt.datetime, dt.timedelta})
+_NUMBERS: Final = frozenset({bool, int, float})
+_ITEMS: Final = 256  # of a container or an array; this is asked for at every call of a thunk
 
 
 def literal_text(value: object) -> str | None:
@@ -39,22 +40,53 @@ def literal_text(value: object) -> str | None:
     True
 
     """
-    if not _is_literal(value, 0):
-        return None
     try:
-        text = repr(value)
-    except ValueError:  # an integer beyond Python's limit of digits
+        text = _text(value, 0)
+    except ValueError:  # no literal, or an integer beyond Python's limit of digits
         return None
     return text if len(text) <= LONGEST else None
 
 
-def _is_literal(value: Any, depth: int) -> bool:
+def _text(value: Any, depth: int) -> str:
     kind = type(value)
     if kind in _ATOMS or issubclass(kind, pathlib.PurePath):
-        return not isinstance(value, str | bytes) or len(value) <= LONGEST
+        if isinstance(value, str | bytes) and len(value) > LONGEST:
+            raise ValueError("too long")
+        return repr(value)
+    if kind is complex:
+        return f"complex({value.real!r}, {value.imag!r})"  # its own text loses signs of zeros
+    if kind in _NUMPY_NAMES:
+        return f"np.{_NUMPY_NAMES[kind]}({_text(value.item(), depth)})"
+    if kind is np.ndarray and value.dtype.kind in "biufc" and value.size <= _ITEMS:
+        return f"np.array({_text(value.tolist(), depth)}, dtype={value.dtype.name!r})"
     if kind not in _CONTAINERS or depth > _DEEPEST or len(value) > _ITEMS:
-        return False
-    return all(_is_literal(item, depth + 1) for item in (*value, *(value.values() if kind is dict else ())))
+        raise ValueError("no literal")
+    return _container_text(value, kind, depth)
+
+
+def _container_text(value: Any, kind: type, depth: int) -> str:
+    if kind is not dict and _NUMBERS.issuperset(map(type, value)):
+        return repr(value)
+    if kind is dict:
+        pairs = (f"{_text(key, depth + 1)}: {_text(item, depth + 1)}" for key, item in value.items())
+        return f"{{{_joined(pairs)}}}"
+    items = _joined(_text(item, depth + 1) for item in value)
+    if kind is tuple:
+        return f"({items},)" if len(value) == 1 else f"({items})"
+    if kind is list:
+        return f"[{items}]"
+    return f"{kind.__name__}([{items}])" if kind is frozenset or not items else f"{{{items}}}"
+
+
+def _joined(texts: Iterable[str]) -> str:
+    """Join texts, unless they become too long, which is seen before all are made."""
+    found, length = [], 0
+    for text in texts:
+        found.append(text)
+        length += len(text) + 2
+        if length > LONGEST:
+            raise ValueError("too long")
+    return ", ".join(found)
 
 
 def literal_value(text: str) -> Any:
@@ -87,8 +119,6 @@ def _value(node: ast.expr) -> Any:  # noqa: PLR0911  (one line a kind)
             return _NAMES[name]
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
             return _signed(sign, _value(operand))
-        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as operator, right=right):
-            return _complex(_value(left), operator, _value(right))
         case ast.List(elts=items):
             return [_value(item) for item in items]
         case ast.Tuple(elts=items):
@@ -103,15 +133,9 @@ def _value(node: ast.expr) -> Any:  # noqa: PLR0911  (one line a kind)
 
 
 def _signed(sign: ast.unaryop, number: Any) -> Any:
-    if type(number) not in {int, float, complex}:
+    if type(number) not in {int, float}:
         raise ValueError("a sign belongs to a number")
     return -number if isinstance(sign, ast.USub) else number
-
-
-def _complex(real: Any, operator: ast.operator, imaginary: Any) -> complex:
-    if type(real) not in {int, float} or type(imaginary) is not complex or imaginary.real != 0:
-        raise ValueError("a sum that is no complex number")
-    return complex(real, imaginary.imag if isinstance(operator, ast.Add) else -imaginary.imag)
 
 
 def _made(name: str, arguments: list[Any], keywords: list[ast.keyword]) -> Any:
@@ -130,18 +154,38 @@ def _scalar(kind: type[np.generic]) -> Callable[[Any], Any]:
     return make
 
 
+def _complex(real: Any, imaginary: Any) -> complex:
+    if type(real) is not float or type(imaginary) is not float:
+        raise ValueError("a complex number is made of two numbers")
+    return complex(real, imaginary)
+
+
+def _array(items: Any, dtype: str) -> Any:
+    if dtype not in _NUMERIC:
+        raise ValueError(f"an array of {dtype} is not made here")
+    return np.array(items, dtype=dtype)
+
+
+# By name; numpy has some of them under several.
+_NUMERIC: Final = (
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64",
+    "complex64", "complex128",
+)  # fmt: skip
+_SCALARS: Final[Mapping[str, type[np.generic]]] = {
+    **{name: np.dtype(name).type for name in _NUMERIC},
+    "bool_": np.bool_,
+    "str_": np.str_,
+}
+_NUMPY_NAMES: Final = {kind: name for name, kind in _SCALARS.items()}
 _NAMES: Final[Mapping[str, object]] = {"nan": math.nan, "inf": math.inf}
 _MAKERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "complex": _complex,
     "set": set,
     "frozenset": frozenset,
     "datetime.date": dt.date,
     "datetime.datetime": dt.datetime,
     "datetime.timedelta": dt.timedelta,
     **{name: getattr(pathlib, name) for name in ("PurePosixPath", "PureWindowsPath", type(pathlib.Path()).__name__)},
-    **{
-        f"np.{name}": _scalar(kind)
-        for kind in (*np.sctypeDict.values(),)
-        if issubclass(kind, np.number | np.bool_ | np.str_)
-        for name in {kind.__name__, kind.__name__.removesuffix("_")}
-    },
+    **{f"np.{name}": _scalar(kind) for name, kind in _SCALARS.items()},
+    "np.array": _array,
 }

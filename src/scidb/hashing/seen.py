@@ -18,7 +18,7 @@ from scidb.hashing.origin import import_name, is_library_module, library_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["note_seen", "seen_as"]
+__all__ = ["is_of_library", "note_seen", "seen_as", "was_seen"]
 
 _seen: Final[defaultdict[str, dict[int, weakref.ref[Any]]]] = defaultdict(dict)
 _lock: Final = threading.RLock()  # a callback of the garbage collector may come while it is held
@@ -53,6 +53,17 @@ def seen_as(name: str) -> list[Callable[..., object]]:
     with _lock:
         found = [reference() for reference in reversed(_seen.get(name, {}).values())]
     return [function for function in found if function is not None]
+
+
+def was_seen(function: object) -> bool:
+    """Tell whether this very function, or this very bound method, was used."""
+    return any(one is function or one == function for one in seen_as(_dotted_name(innermost(function))))
+
+
+def is_of_library(function: object) -> bool:
+    """Tell whether what is called in the end is a library's, whatever holds it."""
+    module = getattr(innermost(function), "__module__", None)
+    return not isinstance(module, str) or is_library_module(module)
 
 
 def _dotted_name(inner: object) -> str:

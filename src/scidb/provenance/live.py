@@ -51,7 +51,6 @@ def live_function(manifest: str) -> Callable[..., Any] | None:
     --------
     >>> from statistics import fmean
     >>> from scidb.hashing.fingerprint import fingerprint
-    from scidb.hashing.graph import innermost
     >>> live_function(fingerprint(fmean).manifest) is fmean
     True
 
@@ -69,7 +68,6 @@ def fingerprint_now(manifest: str) -> Fingerprint | None:
     --------
     >>> from statistics import fmean
     >>> from scidb.hashing.fingerprint import fingerprint
-    from scidb.hashing.graph import innermost
     >>> recorded = fingerprint(fmean)
     >>> fingerprint_now(recorded.manifest).hash == recorded.hash
     True
@@ -80,7 +78,10 @@ def fingerprint_now(manifest: str) -> Fingerprint | None:
 
 
 def _found(manifest: str) -> tuple[Callable[..., Any], Fingerprint] | None:
-    recorded = _Recorded(Manifest.read(manifest))
+    read = Manifest.read(manifest)
+    if not read.roots:
+        return None
+    recorded = _Recorded(read)
     at_name, used = recorded.at_name(), [one for one in recorded.used() if not recorded.is_replaced(one)]
     made = [(function, recorded.fingerprint_of(function)) for function in (at_name, *used) if callable(function)]
     found = [

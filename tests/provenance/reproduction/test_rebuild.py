@@ -32,8 +32,9 @@ SHAPES = {
         K = 3.0
         BAND = (0.5, 20.0)
         NAMES = ["a"] * 100
+        WEIGHTS = np.array([0.2, 0.8])
         def helper(x, k=K): return x * k
-        def f(x): return float(np.mean([helper(x), K, BAND[1], len(NAMES)]))
+        def f(x): return float(np.mean([helper(x), K, BAND[1], len(NAMES), WEIGHTS[1]]))
         """,
         2.0,
     ),
@@ -215,7 +216,7 @@ def test_what_had_to_be_assumed_is_said(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("import numpy as np\nK = np.zeros(3)\ndef f(x): return x + K\n", "the value of K (float64 array (3))"),
+        ("import numpy as np\nK = np.zeros(5000)\ndef f(x): return x + K\n", "the value of K (float64 array (5000))"),
         ("import threading\nL = threading.Lock()\ndef f(x):\n    with L: return x\n", "L"),
         ("class C:\n    def __init__(self): self.k = 1\nc = C()\ndef f(x): return c.k\n", "C (instance)"),
         ("exec('def f(x): return x + 1')\n", "bytecode"),

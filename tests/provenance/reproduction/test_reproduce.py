@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import defaultdict
+from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +22,10 @@ from scidb import Fixed, PathInput, for_each
 from scidb.database import reproducing
 from scidb.exceptions import NotFoundError, PipelineError, SciDBError
 from scidb.hashing import seen
+from scidb.hashing.manifest import Manifest
 from scidb.provenance.reproduction.process import INSIDE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.provenance.reproduction.conftest import Lab
 
     from scidb import DatabaseManager
@@ -166,12 +170,15 @@ def test_every_way_in_which_for_each_passes_inputs(scaled: Any, db: DatabaseMana
     """Tables of matches, keys of the combination, several outputs, and fixed inputs are put together as they were."""
     for_each(scaled.total_of_table, {"samples": scaled.Scaled}, [scaled.Total], as_table=True, progress=False)
     for_each(scaled.keyed, {"samples": scaled.Raw}, [scaled.Table], pass_metadata=True, subject=[2], progress=False)
-    for_each(
-        scaled.extremes, {"samples": Fixed(scaled.Raw, subject=2)}, [scaled.Pair, scaled.Raw], day=[1], progress=False
-    )
-    wanted = [scaled.Total, scaled.Table]
+    fixed = Fixed(scaled.Raw, subject=2)
+    for_each(scaled.extremes, {"samples": fixed}, [scaled.Low, scaled.High], day=[1], progress=False)
+    wanted = [scaled.Total.load_one(), scaled.Table.load_one(), scaled.High.load_one()]
 
-    assert [db.reproduce(cls.load_one()).outcome for cls in wanted] == ["equal"] * 2
+    assert [outcomes(db.reproduce(one, upstream=False)) for one in wanted] == [
+        [("Total", "equal")],
+        [("Table", "equal")],
+        [("Low", "equal"), ("High", "equal")],
+    ]
 
 
 def test_thunks_are_computed_again_however_they_were_called(work: Any, db: DatabaseManager) -> None:
@@ -212,6 +219,14 @@ def test_a_file_is_read_again_only_as_it_was(work: Any, db: DatabaseManager, tmp
     assert "another content" in one.reason
 
     assert db.reproduce(record, root_folder=tmp_path / "new").outcome == "equal"
+
+
+def test_a_changed_default_is_not_what_the_call_received(lab: Lab, scaled: Any, db: DatabaseManager) -> None:
+    """M6: the default of then is an input of the call; that of today does not enter."""
+    record = scaled.Scaled.load_one(subject=1)
+    lab.write(LAB.replace("band=(0.5, 20.0)", "band=None"))
+
+    assert outcomes(db.reproduce(record)) == [("Scaled", "equal")]
 
 
 # ---------------------------------------------------------------- what is not
@@ -285,6 +300,27 @@ def test_a_function_of_a_library_runs_only_where_the_user_names_it(work: Any, db
     assert found.outcome == "not reproduced"
     assert "function of a library" in found.records[0].reason
 
+    half = functools.partial(os.path.join, "a")
+    joined = Thunk(half)
+    work.Total.save(joined("b"))
+    assert db.reproduce(work.Total.load_one()).outcome == "equal"
+    del joined
+    gc.collect()
+    assert db.reproduce(work.Total.load_one()).outcome == "not reproduced"
+
+
+def test_a_damaged_description_of_code_is_said(
+    scaled: Any, db: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What leads nowhere in a stored manifest is an answer, not a crash."""
+    read, root = Manifest.read, '"roots":[["function","unit:0"'
+    monkeypatch.setattr(Manifest, "read", lambda text: read(text.replace(root, root.replace("0", "7"))))
+
+    (one,) = db.reproduce(scaled.Scaled.load_one(subject=1)).records
+
+    assert one.outcome == "not reproduced"
+    assert "there is no unit:7" in one.reason
+
 
 def test_a_constant_that_is_not_stored_is_named(work: Any, db: DatabaseManager) -> None:
     """A long array is known by its hash alone; it is never guessed."""
@@ -330,7 +366,13 @@ def test_a_failing_upstream_call_is_named_and_the_rest_uses_what_is_stored(
 
 @pytest.mark.parametrize(
     ("given", "error"),
-    [("feedfeed", NotFoundError), ("", SciDBError), (3, SciDBError), ({"timeout": 0}, SciDBError)],
+    [
+        ("feedfeed", NotFoundError),
+        ("generated:12", NotFoundError),
+        ("", SciDBError),
+        (3, SciDBError),
+        ({"timeout": 0}, SciDBError),
+    ],
 )
 def test_bad_questions_are_refused(scaled: Any, db: DatabaseManager, given: Any, error: type[Exception]) -> None:
     """An unknown id, no id, and a limit that is none are errors that say what is expected."""
@@ -367,6 +409,49 @@ def test_a_process_that_is_killed_is_reported(pretended: Any, db: DatabaseManage
 
     assert one.outcome == "not reproduced"
     assert "SIGKILL" in one.reason
+
+
+@pytest.mark.slow
+def test_the_process_ends_with_the_one_that_asked(pretended: Any, lab: Lab, file_db: DatabaseManager) -> None:
+    """When the asking process is killed, what it has started does not go on."""
+    mark = lab.folder / "pid"
+    text = f"""
+        import os, time
+        from scidb import BaseVariable, thunk
+        class Waited(BaseVariable): pass
+        @thunk
+        def wait(x):
+            open({str(mark)!r}, "w").write(str(os.getpid()))
+            time.sleep(60)
+            return x
+    """
+    (lab.folder / "waiting.py").write_text(dedent(text), encoding="utf-8")
+    script = (
+        "import scidb, waiting\nfrom scidb.thunk import Thunk\nrun = Thunk._run\nThunk._run = lambda *_: [1.0]\n"
+        "with scidb.open('memory:', ['subject']) as db, db.as_current():\n"
+        "    waiting.Waited.save(waiting.wait(1.0))\n    db.reproduce(waiting.Waited.load_one())\n"
+    )
+    asking = subprocess.Popen([sys.executable, "-c", script], cwd=lab.folder)
+    deadline = time.monotonic() + 60
+    while not (mark.exists() and mark.read_text(encoding="utf-8")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    child = int(mark.read_text(encoding="utf-8"))
+
+    asking.kill()
+    asking.wait()
+    while _is_alive(child) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+    assert not _is_alive(child)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{process}/stat")
+    return not state.exists() or state.read_text(encoding="utf-8").split()[2] != "Z"  # not yet buried
 
 
 @pytest.mark.slow
@@ -486,7 +571,7 @@ def test_a_file_that_was_edited_after_its_import_is_not_what_ran(lab: Lab, scale
 
 def test_a_value_that_the_code_reads_and_that_is_not_stored_is_named(lab: Lab, db: DatabaseManager) -> None:
     """A global array is known by its hash alone, so that the stored code cannot be put together."""
-    text = f"{LAB}    TABLE = np.zeros(100)\n    def looked_up(x):\n        return x + TABLE[0]\n"
+    text = f"{LAB}    TABLE = np.zeros(5000)\n    def looked_up(x):\n        return x + TABLE[0]\n"
     work = lab.write(text)
     work.Raw.save(1.0, subject=1)
     for_each(work.looked_up, {"x": work.Raw}, [work.Total], subject=[], progress=False)
@@ -496,4 +581,4 @@ def test_a_value_that_the_code_reads_and_that_is_not_stored_is_named(lab: Lab, d
     (one,) = db.reproduce(record, run_stored_code=True).records
 
     assert one.outcome == "not reproduced"
-    assert "the value of TABLE (float64 array (100))" in one.reason
+    assert "the value of TABLE (float64 array (5000))" in one.reason

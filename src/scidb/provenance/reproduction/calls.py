@@ -187,6 +187,9 @@ class _Maker:
 
     def _record(self, origin: CallInput) -> Iterator[Argument]:
         record = self._material.records.get(origin.record_id or "")
+        if record is None and origin.input_call_id is not None and origin.content_hash is not None:
+            yield self._result(origin)  # recorded by its lineage alone
+            return
         if record is None:
             raise CannotRunError(f"the argument {origin.name!r} was never saved, or was erased")
         form = class_named(record.variable).input_from(origin.name, record, unwrap=not self._whole).form

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from scidb.exceptions import NotFoundError
+from scidb.exceptions import NotFoundError, SciDBError
 from scidb.hashing.graph import innermost
 from scidb.hashing.manifest import Manifest
-from scidb.hashing.seen import seen_as
+from scidb.hashing.seen import is_of_library, was_seen
 from scidb.hashing.settings import fingerprint_settings
 from scidb.provenance.live import fingerprint_now, live_function
 from scidb.provenance.reproduction.exchange import Code, Order, Step, numbered, write_chunk
@@ -156,7 +156,11 @@ def _codes(
     codes: dict[str, Code] = {}
     stored: list[StoredCode] = []
     for source in store.find(Sources(hashes)):
-        now = _here(source)
+        try:
+            now = _here(source)
+        except SciDBError as error:  # the database may be damaged, or made to mislead
+            stored.append(StoredCode(names[source.function_hash], source.function_hash, "", str(error)))
+            continue
         if isinstance(now, Code):
             codes[source.function_hash] = now
             continue
@@ -187,15 +191,9 @@ def _here(source: Source) -> Code | str:
         return f"{name} is not imported here (name its file or module with --import, or import it)"
     if now.hash != source.function_hash:
         return f"the code of {name} is not the recorded one any more"
-    if not _is_chosen(function, source):
+    if is_of_library(function) and not was_seen(function):  # a database could name any, such as os.remove
         return f"{name} is a function of a library, and nothing that is imported here uses it with for_each or @thunk"
     return _session_code(now, function)
-
-
-def _is_chosen(function: object, source: Source) -> bool:
-    """Tell whether the user's own code names the function: a database could name any, such as ``os.remove``."""
-    token = Manifest.read(source.manifest).roots[0][1]
-    return not token.startswith("lib:") or function in seen_as(token.removeprefix("lib:"))
 
 
 def _session_code(now: Fingerprint, function: object) -> Code:

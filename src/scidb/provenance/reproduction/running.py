@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from scidb.exceptions import SciDBError
 from scidb.hashing.manifest import Manifest
 from scidb.provenance.reproduction.agreement import ColumnAgreement, agreement, worst
 from scidb.provenance.reproduction.exchange import Ended, Journal, read_chunk, write_order
@@ -19,12 +20,12 @@ from scidb.store.model import Environments, Match, Records, Sources
 from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from scidb.provenance.reproduction.agreement import Tolerance
     from scidb.provenance.reproduction.exchange import Step
     from scidb.provenance.reproduction.planning import Plan, StoredCode
-    from scidb.store.model import Record
+    from scidb.store.model import Record, Source
     from scidb.store.protocol import Store
 
 __all__ = ["reproduce"]
@@ -161,7 +162,7 @@ def _changes(store: Store, plan: Plan, environment: str) -> Iterator[Environment
     hashes = tuple(dict.fromkeys(step.call.computation.function_hash for step in plan.steps))
     noted = {name for facts in then for name in facts}
     for source in store.find(Sources(hashes)):  # of other libraries the code itself names the version
-        libraries = Manifest.read(source.manifest).libs
+        libraries = _libraries(source)
         then.append({name: version for name, version in libraries.items() if name not in noted})
     seen: set[tuple[str, str]] = set()
     for facts in then:
@@ -184,6 +185,13 @@ def _facts(description: str) -> dict[str, str]:
         **found.get("packages", {}),
     }
     return {name: str(value) for name, value in facts.items() if value is not None}
+
+
+def _libraries(source: Source) -> Mapping[str, str]:
+    try:
+        return Manifest.read(source.manifest).libs
+    except SciDBError:  # said where its code is looked for
+        return {}
 
 
 def _version(package: str) -> str | None:
