@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -99,6 +102,48 @@ def test_hits_are_there_after_closing(tmp_path: Path) -> None:
         scale(2.0)
     with scidb.open(path) as db:
         assert db.get_cache_stats()["total_hits"] == 2
+
+
+def test_hits_of_a_script_that_does_not_close(tmp_path: Path) -> None:
+    """What was counted is written when the process ends, too."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import scidb
+
+            class Out(scidb.BaseVariable):
+                pass
+
+            @scidb.thunk
+            def scale(x):
+                return 2 * x
+
+            scidb.configure_database("study.duckdb", ["subject"])
+            Out.save(scale(2.0), subject=1)
+            assert scale(2.0).was_cached
+            """
+        )
+    )
+    subprocess.run([sys.executable, str(script)], check=True, cwd=tmp_path)
+    with scidb.open(tmp_path / "study.duckdb") as db:
+        assert _hits(db) == 1
+
+
+def test_hits_survive_a_write_that_fails(db: DatabaseManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be written with one save is written with the next."""
+    Out.save(scale(2.0), subject=1)
+    scale(2.0)
+
+    def broken(_batch: object) -> Any:
+        raise exceptions.StorageError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(db._store, "write", broken)
+        with pytest.raises(exceptions.StorageError):
+            Out.save(1.0, subject=2)
+    Out.save(1.0, subject=2)
+    assert _hits(db) == 1
 
 
 def test_a_read_only_database_counts_nothing(tmp_path: Path) -> None:
@@ -385,3 +430,34 @@ def test_thunks_inside_thunks_share_what_is_known(db: DatabaseManager) -> None:
     assert (result.data, inner_runs) == ({"value": 2.0, "raw": 2.0}, [1.0])
     Other.save(result, subject=1)
     assert outer(1.0).was_cached
+
+
+def test_library_functions_are_recalled(db: DatabaseManager) -> None:
+    """A function out of a library is wrapped as it is; the items of its tuple are recalled together."""
+    histogram = Thunk(np.histogram, unpack_output=True)
+    Raw.save(np.array([1.0, 2.0, 2.0, 4.0]), subject=1)
+    counts, edges = histogram(Raw.load_one(subject=1), bins=3)
+    Out.save(counts, subject=1)
+    assert not histogram(Raw.load_one(subject=1), bins=3)[0].was_cached
+    Other.save(edges, subject=1)
+
+    again = histogram(Raw.load_one(subject=1), bins=3)
+
+    assert all(output.was_cached for output in again)
+    assert [output.data.tolist() for output in again] == [[1, 2, 1], [1.0, 2.0, 3.0, 4.0]]
+    report = for_each(Thunk(np.mean), {"a": Raw}, [Other], subject=1)
+    assert (report.completed, report.failed) == (1, 0)
+    assert for_each(Thunk(np.mean), {"a": Raw}, [Other], subject=1).up_to_date == 1
+
+
+def test_generators_are_refused(db: DatabaseManager) -> None:
+    """What can be read once has no value to keep, whether a thunk returns it or a function of for_each."""
+
+    def count(x: float) -> Any:
+        yield x
+
+    with pytest.raises(exceptions.UnsupportedValueError, match="generator"):
+        Thunk(count)(1.0)
+    Raw.save(1.0, subject=1)
+    assert for_each(count, {"x": Raw}, [Out], subject=1).failed == 1
+    assert for_each(Thunk(count), {"x": Raw}, [Out], subject=1).failed == 1

@@ -357,10 +357,13 @@ class Saving(Core):
         key_events = tuple(KeyTyped(key, kind) for key, kind in typed.items())
         named = {call.environment_id for call in calls} - self._noted_environments
         environments = tuple(one for one in self._environments.values() if one.environment_id in named)
-        counted = self._memo.hits.counts()
+        counted = self._memo.hits.take()
         all_events = (*key_events, *environments, *events, *hits_of(counted, self._user))
-        stored = self._store.write(Batch(tuple(chunks), tuple(calls), tuple(edges), all_events))
-        self._memo.hits.forget(counted)
+        try:
+            stored = self._store.write(Batch(tuple(chunks), tuple(calls), tuple(edges), all_events))
+        except BaseException:
+            self._memo.hits.give_back(counted)
+            raise
         self._noted_environments.update(one.environment_id for one in environments)
         return stored
 
