@@ -110,6 +110,8 @@ class Memo:
         """Return those of these results, each a lineage_id and an instant, that were invalidated since."""
         ids = tuple(dict.fromkeys(lineage_id for lineage_id, _ in made))
         aside = SetAside.of(self._store.find(Invalidations(function_hash, ids)))
+        if not aside.functions and not aside.computations:
+            return set()
         return {(one, stamp) for one, stamp in made if not aside.counts(stamp, function_hash, one)}
 
 
@@ -246,23 +248,27 @@ class Hits:
         with self._lock:
             return Counter(self._counts)
 
-    def forget(self, written: Mapping[str, int]) -> None:
-        """Note what was written."""
+    def take(self) -> Counter[str]:
+        """Return what is not written yet, for whoever writes it now; two writers never get the same."""
         with self._lock:
-            self._counts.subtract(written)
-            self._counts += Counter()  # leaves out what is down to zero
+            taken, self._counts = self._counts, Counter()
+        return taken
+
+    def give_back(self, taken: Counter[str]) -> None:
+        """Count again what could not be written."""
+        with self._lock:
+            self._counts += taken
 
     def write(self) -> None:
         """Write what was counted. It is statistics: where that fails, the computation that hit goes on."""
-        counts = self.counts()
-        if not counts:
+        taken = self.take()
+        if not taken:
             return
         try:
             if not self._store.describe().read_only:
-                self._store.write(Batch(events=hits_of(counts)))
+                self._store.write(Batch(events=hits_of(taken)))
         except SciDBError as error:
             logger.warning("Memo hits were counted and could not be stored: %s", error)
-        self.forget(counts)
 
 
 _unwritten: Final[weakref.WeakSet[Hits]] = weakref.WeakSet()

@@ -8,7 +8,7 @@ import pytest
 
 import scidb
 from scidb import BaseVariable, Fixed, for_each, thunk
-from scidb.exceptions import NotFoundError, SciDBError, SciDBWarning
+from scidb.exceptions import NotFoundError, SciDBError, SciDBWarning, StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -282,7 +282,7 @@ def test_made_anew_from_better_data(study: DatabaseManager) -> None:
 # ------------------------------------------------------------------ for_each
 
 
-def test_for_each_skips_and_says_why(study: DatabaseManager) -> None:
+def test_for_each_skips_and_says_why(study: DatabaseManager, caplog: pytest.LogCaptureFixture) -> None:
     """A combination whose input is left out is skipped, saying why; the others are as ever."""
     study.flag(Raw, BAD, subject=1)
     report = for_each(peak, {"raw": Raw}, [Peak], subject=[], exclude=True)
@@ -290,6 +290,7 @@ def test_for_each_skips_and_says_why(study: DatabaseManager) -> None:
     assert report.combinations[0].reason == f"Raw at subject=1 is left out: flagged '{BAD}'"
     assert (report.skipped, report.excluded) == (1, 1)
     assert "1 skipped: an input is flagged" in str(report)
+    assert not caplog.records  # its former result shows the flag, too
     assert states(for_each(peak, {"raw": Raw}, [Peak], subject=[], exclude=[BAD], dry_run=True))[0] == "skipped"
     assert states(for_each(peak, {"raw": Raw}, [Peak], subject=[])) == ["up_to_date"] * 3
 
@@ -344,6 +345,42 @@ def test_results_of_thunks_carry_flags(db: DatabaseManager) -> None:
     assert list(Peak.load_all(exclude=True)) == []
 
 
+def test_exclude_joins_with_a_filter(study: DatabaseManager) -> None:
+    """A filter and `exclude` both hold: of a load, of a table, and of the inputs of a run."""
+    study.flag(Raw, BAD, subject=1)
+    where = Peak <= 2.0
+    assert subjects(Raw.load_all(where=where, exclude=True)) == [2]
+    assert study.to_dataframe([Peak], where=where, exclude=True)["subject"].tolist() == [2]
+    assert Peak.load_one(where=where, exclude=BAD).schema == {"subject": 2}
+    report = for_each(peak, {"raw": Raw}, [Grand], subject=[], where=where, exclude=True)
+    assert (report.recalled, report.excluded, report.left_out) == (1, 1, 1)
+    with pytest.raises(NotFoundError, match="exclude= leaves nothing"):
+        Raw.load_one(subject=1, where=where, exclude=True)
+
+
+def test_flags_survive_a_renaming(study: DatabaseManager) -> None:
+    """A flag stays with its record, and passes on, when a variable gets another name."""
+    study.flag(Raw, BAD, subject=1)
+    study.admin.rename_variable(Raw, "Measured")
+    try:
+        assert [one["variable"] for one in study.flags().to_dicts()] == ["Measured"]
+        assert subjects(Peak.load_all(exclude=True)) == [2, 3]
+    finally:
+        study.admin.rename_variable("Measured", Raw)
+
+
+def test_flags_are_kept_and_need_a_database_that_can_be_written(tmp_path: Path) -> None:
+    """Flags are there when the file is opened again; one that is open for reading takes none."""
+    with scidb.open(tmp_path / "study.duckdb", ["subject"]) as db:
+        Raw.save([1.0], subject=1, db=db)
+        db.flag(Raw, BAD, subject=1)
+    with scidb.open(tmp_path / "study.duckdb", read_only=True) as db:
+        assert db.load_one(Raw, subject=1).flags == (BAD,)
+        assert list(db.load_all(Raw, exclude=True)) == []
+        with pytest.raises(StorageError, match="read-only"):
+            db.flag(Raw, "noise", subject=1)
+
+
 # ------------------------------------------------------------------ impact
 
 
@@ -375,6 +412,7 @@ def test_impact_as_text_and_table(study: DatabaseManager) -> None:
     assert len(impact) == len(impact.to_pandas()) == len(impact.to_dicts()) == 2
     assert impact[0].function == "peak"
     assert "superseded" not in impact.to_text()
+    assert "the whole dataset" in impact.to_text()
     assert "&lt;b&gt;bad" in impact._repr_html_()
     nothing = study.impact(Grand)
     assert repr(nothing) == "Nothing was made from Grand (the whole dataset)"

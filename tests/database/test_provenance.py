@@ -281,7 +281,8 @@ def run_doubled(db: DatabaseManager) -> dict[str, Any]:
 
 
 def test_commit_of_the_code(repository: Path, db: DatabaseManager) -> None:
-    """Provenance names the commit of the repository that the code is in, wherever the program runs."""
+    """Provenance names the commit of the repository that the code is in; what is not tracked is no change of it."""
+    (repository / "study.duckdb").write_text("x")
     made = run_doubled(db)
     assert made["git"]["commit"] == git(repository, "rev-parse", "HEAD")
     assert made["git"]["repository"] == str(repository)
@@ -289,8 +290,7 @@ def test_commit_of_the_code(repository: Path, db: DatabaseManager) -> None:
 
 
 def test_dirty_repository(repository: Path, db: DatabaseManager) -> None:
-    """A changed file that is tracked makes it dirty; what is not tracked, such as the database, does not."""
-    (repository / "study.duckdb.bak").write_text("x")
+    """A changed file that is tracked makes it dirty."""
     (repository / "steps_in_git.py").write_text("def doubled(raw):\n    return 2 * raw  # twice\n")
     assert run_doubled(db)["git"]["is_dirty"] is True
 

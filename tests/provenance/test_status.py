@@ -587,8 +587,18 @@ def test_inputs_of_which_only_lineage_is_known(target: str, tmp_path: Path, proj
         made = plot(Peak.load_one(subject=1), path=file)
         Smooth.save(made, subject=1)
         Mean.save(size(made, path=file), subject=1)
-        assert states(db) == {"up to date": 2}
+        assert states(db) == {"up to date": 2}, db.status().not_green
         project.edit("str(x)", "str(x) + '!'")
 
         assert [one.state for one in db.status().records] == ["input changed", "up to date"]
         assert at(db, Mean, subject=1).reasons[0].root.kind == "code"
+
+
+def test_a_key_that_is_passed_is_no_default(db: DatabaseManager, project: Project) -> None:
+    """With pass_metadata, a key goes to a parameter that may well have a default."""
+    project.write("def peak(x, subject=None):\n    return max(x)\n")
+    db.save(Smooth, [1.0], subject=1)
+    peak = project.module.peak
+    for_each(peak, {"x": Smooth}, [Peak], subject=[], db=db, progress=False, pass_metadata=True)
+
+    assert states(db, Peak) == {"up to date": 1}

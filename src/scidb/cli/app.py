@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from scidb._version import __version__
-from scidb.cli import accept, diff, explain, flag, lineage, log, ls, reproduce, runs, show, sql, status, tag
+from scidb.cli import accept, diff, explain, flag, lineage, log, ls, prune, reproduce, runs, show, sql, status, tag
 from scidb.cli.context import DatabaseOption, JsonOption, Settings
 from scidb.exceptions import SciDBError
 
@@ -49,6 +49,7 @@ app.command("flag")(flag.flag)
 app.command("reproduce")(reproduce.reproduce)
 app.command("runs")(runs.runs)
 app.command("sql")(sql.sql)
+app.command("prune")(prune.prune)
 
 
 @app.command("demo")

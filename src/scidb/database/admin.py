@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scidb.addressing import schema_keys_from
+from scidb.database.pruning import prune_memo
 from scidb.exceptions import SchemaKeyError, SciDBError, did_you_mean
 from scidb.store.model import Batch, KeyAdded, Renamed
 from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from scidb.database.core import VariableLike
+    from scidb.database.pruning import Pruning
+    from scidb.memo import Hits
     from scidb.store.model import KeyType, TypeInfo
     from scidb.store.protocol import Store
 
@@ -35,8 +40,8 @@ class Admin:
 
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, user_id: str, hits: Hits) -> None:
+        self._store, self._user, self._hits = store, user_id, hits
 
     def rename_variable(self, old: VariableLike, new: VariableLike) -> TypeInfo:
         """Give a variable another name, with all its records, its lineage and its views.
@@ -129,13 +134,70 @@ class Admin:
         self._store.write(Batch(events=(KeyAdded(key, place),)))
         return self._key_names()
 
+    def prune(
+        self,
+        *,
+        memo: bool = False,
+        older_than: str | dt.timedelta | dt.datetime | None = None,
+        larger_than: str | int | None = None,
+        unused_since: str | dt.timedelta | dt.datetime | None = None,
+        dry_run: bool = False,
+    ) -> Pruning:
+        """Let results no longer be recalled; nothing is deleted. Of several conditions all must hold.
+
+        Parameters
+        ----------
+        memo
+            Must be True: it says what is pruned.
+        older_than
+            Saved before that: ``"90d"``, ``"12h"``, a date, a timedelta or a datetime.
+        larger_than
+            More bytes than that: a number, or ``"100MB"``.
+        unused_since
+            Neither saved, recalled nor, by a run of the same code, found up to date since.
+        dry_run
+            Only return the plan.
+
+        Returns
+        -------
+        Pruning
+            computations, nbytes, latest (results that stand at their place, and that the next run computes again),
+            and functions, with the same for each code.
+
+        Raises
+        ------
+        SciDBError
+            When no condition is given, or one cannot be understood.
+        StorageError
+            When the database is read-only.
+
+        Examples
+        --------
+        >>> import scidb
+        >>> with scidb.open("memory:", ["subject"]) as db:
+        ...     db.admin.prune(memo=True, older_than="90d").computations
+        0
+
+        """
+        if not memo:
+            raise SciDBError("db.admin.prune() prunes the memo alone, and wants to be told so: prune(memo=True, ...).")
+        self._hits.write()
+        return prune_memo(
+            self._store,
+            older_than=older_than,
+            larger_than=larger_than,
+            unused_since=unused_since,
+            dry_run=dry_run,
+            user_id=self._user,
+        )
+
     def _key_names(self) -> tuple[str, ...]:
         return tuple(key.name for key in self._store.describe().schema_keys)
 
     def __repr__(self) -> str:
         return (
             f"<administration of {self._store.describe().target}: add_schema_key(name, after), "
-            "rename_variable(old, new)>"
+            "rename_variable(old, new), prune(memo=True, older_than=)>"
         )
 
 

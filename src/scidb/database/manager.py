@@ -39,7 +39,7 @@ class DatabaseManager(Judging):
     @property
     def admin(self) -> Admin:
         """What the owner of a database does to it: ``db.admin.rename_variable(old, new)``."""
-        return Admin(self._store)
+        return Admin(self._store, self._user, self._memo.hits)
 
     def close(self) -> None:
         """Release this handle; if this is the default database of the process, there is none afterwards."""

@@ -245,7 +245,7 @@ class Saving(Core):
                 json.dumps(outputs),
                 kind=kind if call.uncacheable is None else "uncacheable",
             ),
-            inputs=tuple(self._origins_of(call)),
+            inputs=(*call.written, *self._origins_of(call)),
             user_id=self._user,
             environment_id=self._environment_of(call.fingerprint),
             seconds=call.seconds,
@@ -255,7 +255,7 @@ class Saving(Core):
     def _origins_of(self, call: PipelineThunk) -> Iterator[CallInput]:
         """Yield what the inputs of a call came from.
 
-        A variable may have been renamed since it was loaded; one that was never saved is named by its content.
+        A variable may have been renamed since it was loaded; one that was never saved here is named by its content.
         """
         renamed = self._info.renamed
         for identity in call.input_identities.values():
@@ -264,7 +264,9 @@ class Saving(Core):
                     yield origin
                     continue
                 name = origin.type_name or "?"
-                record_id = origin.record_id or ids.ephemeral_id(name, origin.content_hash)
+                record_id = origin.record_id
+                if record_id is None or record_id in self._elsewhere:
+                    record_id = ids.ephemeral_id(name, origin.content_hash)
                 yield replace(origin, type_name=renamed.get(name, name), record_id=record_id)
 
     # -------------------------------------------------------------- many values, one write
@@ -290,8 +292,10 @@ class Saving(Core):
         """Return the calls to record, upstream first, their code, and the pipeline edges that are new."""
         calls: dict[str, PipelineThunk] = {}
         edges: dict[Edge, None] = {}
-        for name, output in made:
-            for call in chain(output):
+        chains = [(name, output, list(chain(output))) for name, output in made]
+        self._check_records(call for _, _, behind in chains for call in behind)
+        for name, output, behind in chains:
+            for call in behind:
                 calls.setdefault(call.call_id, call)
                 target = name if call is output.pipeline_thunk else f"{call.thunk.name}()"
                 code = call.fingerprint
@@ -300,6 +304,23 @@ class Saving(Core):
         new = [call for call in calls.values() if call.call_id not in self._recorded_calls]
         fingerprints = {call.fingerprint.hash: call.fingerprint for call in new}
         return tuple(map(self._call_of, new)), list(fingerprints.values()), self._changed_edges(edges)
+
+    def _check_records(self, calls: Iterable[PipelineThunk]) -> None:
+        """Refuse, in strict mode, inputs that were saved in another database alone."""
+        named = {
+            origin.record_id: f"{call.thunk.name}() -> {origin.name}"
+            for call in calls
+            for identity in call.input_identities.values()
+            for origin in identity.origins
+            if origin.kind == "record" and origin.record_id is not None
+        }
+        paths = [named[record_id] for record_id in sorted(self._not_here(named))]
+        if paths and self._lineage_mode == "strict":
+            raise UnsavedIntermediateError(
+                f"The result depends on variables that were saved in another database, not in {self.target}: "
+                f"{'; '.join(paths)}. Save them here first, or open the database with lineage_mode='ephemeral'.",
+                paths=paths,
+            )
 
     def _changed_edges(self, edges: Iterable[Edge]) -> tuple[Edge, ...]:
         """Return the edge sets that differ from the current ones."""
@@ -336,10 +357,13 @@ class Saving(Core):
         key_events = tuple(KeyTyped(key, kind) for key, kind in typed.items())
         named = {call.environment_id for call in calls} - self._noted_environments
         environments = tuple(one for one in self._environments.values() if one.environment_id in named)
-        counted = self._memo.hits.counts()
+        counted = self._memo.hits.take()
         all_events = (*key_events, *environments, *events, *hits_of(counted, self._user))
-        stored = self._store.write(Batch(tuple(chunks), tuple(calls), tuple(edges), all_events))
-        self._memo.hits.forget(counted)
+        try:
+            stored = self._store.write(Batch(tuple(chunks), tuple(calls), tuple(edges), all_events))
+        except BaseException:
+            self._memo.hits.give_back(counted)
+            raise
         self._noted_environments.update(one.environment_id for one in environments)
         return stored
 

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import PipelineError
 from scidb.foreach.inputs import file_input, file_state
-from scidb.hashing.ids import path_form
+from scidb.hashing.ids import encoded_form, path_form
 from scidb.hashing.inputs import CallInput, Input
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from scidb.foreach.config import Parameters
     from scidb.foreach.plan import Task
-    from scidb.hashing.ids import Form
+    from scidb.hashing.ids import Computations, Form
 
-__all__ = ["FileSeen", "as_written", "find_files", "read_files"]
+__all__ = ["FileSeen", "WrittenFiles", "as_written", "find_files", "read_files"]
 
 _READERS: Final = 4
 # Each file of a combination doubles what is asked for.
@@ -100,12 +100,28 @@ def read_files(tasks: Sequence[Task]) -> None:
             list(pool.map(identify, range(_READERS)))
 
 
-def as_written(files: Mapping[str, FileSeen]) -> Iterator[dict[str, Form]]:
-    """Yield how files that are there enter the identity of a call, had it written some of them.
+def as_written(files: Mapping[str, FileSeen]) -> Iterator[tuple[str, ...]]:
+    """Yield the choices of files that are there and that an earlier run may have written.
 
-    A file that an earlier run wrote is there when the call is repeated, and looks like one to be read.
+    Such a file is there when the call is repeated, and looks like one to be read.
     """
     there = [name for name, file in files.items() if file.state is not None]
     chosen = itertools.chain.from_iterable(itertools.combinations(there, count) for count in range(1, len(there) + 1))
-    for names in itertools.islice(chosen, _ALTERNATIVES):
-        yield {name: files[name].form for name in names}
+    return itertools.islice(chosen, _ALTERNATIVES)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFiles:
+    """How a call is identified once it is known which files it writes: those by path, others by content."""
+
+    computations: Computations
+    forms: tuple[bytes, ...]
+    first: int  # of the forms that are of files
+
+    def inputs(self, names: Collection[str], files: Mapping[str, FileSeen]) -> bytes:
+        """Return the encoded inputs of the call, had it written the files of these names."""
+        forms = list(self.forms)
+        for at, (name, file) in enumerate(files.items(), start=self.first):
+            if name in names:
+                forms[at] = encoded_form(file.form)
+        return self.computations.inputs(forms)

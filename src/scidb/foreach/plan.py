@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from scidb.exceptions import AmbiguousVersionError
 from scidb.foreach.excluded import leave_out_flagged
-from scidb.foreach.files import as_written, find_files, read_files
+from scidb.foreach.files import WrittenFiles, as_written, find_files, read_files
 from scidb.foreach.inputs import MatchIndex
 from scidb.foreach.left import leave_out
 from scidb.foreach.report import CombinationReport
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from scidb.foreach.config import Parameters, VariableInput
     from scidb.foreach.files import FileSeen
     from scidb.foreach.protocols import Entry, Known, Recorder, RunInfo
-    from scidb.hashing.ids import Form
     from scidb.hashing.inputs import CallInput
 
 __all__ = ["Task", "plan_tasks"]
@@ -52,11 +51,17 @@ class Task:
     problem: Exception | None = None  # why it cannot run, although its inputs are there
     origins: tuple[CallInput, ...] = ()
     lineage_id: str = ""
-    inputs_hash: str = ""
+    inputs: bytes = b""  # encoded
+    standing: Sequence[Entry | None] = ()  # what an earlier run left at its place, by output
     known: Known | None = None
-    # Of a function that writes files: how it would be identified had it written these, which are there now.
-    forms: Mapping[str, Form] = field(default_factory=dict)
+    # Of a function that writes files: how it is identified when it has, and ids had it written those that are there.
+    written: WrittenFiles | None = None
     alternatives: tuple[str, ...] = ()
+
+    @property
+    def inputs_hash(self) -> str:
+        """The identity of the inputs apart from the code."""
+        return ids.Computations.inputs_hash(self.inputs) if self.inputs else ""
 
     @property
     def combination(self) -> Mapping[str, Any]:
@@ -101,15 +106,18 @@ def plan_tasks(
     present = [task for task in tasks if task.report.state != "skipped"]
     _identify(parameters, run, present, metadata_keys)
     runnable = [task for task in present if task.problem is None]
+    names = [output.__name__ for output in run.outputs]
     for task in tasks:
         at = _at(task.combination)
-        task.report.has_result = any((output.__name__, at) in standing for output in run.outputs)
+        task.standing = [standing.get((name, at)) for name in names]
+        task.report.has_result = any(task.standing)
     if reuse:
-        find_state(recorder, parameters, run, runnable, standing)
+        find_state(recorder, parameters, run, runnable)
         _warn_of_one_computation(run, runnable)
     for task in runnable:
         if task.report.state == "not_run":
             task.report.state = "completed"
+    _note_origins(parameters, [task for task in runnable if task.report.state != "up_to_date"], metadata_keys)
     return tasks
 
 
@@ -254,54 +262,65 @@ def _difference(entries: Sequence[Entry]) -> tuple[str, list[Any]]:
 
 
 def _identify(parameters: Parameters, run: RunInfo, tasks: Sequence[Task], metadata_keys: Sequence[str]) -> None:
-    fixed = {name: found.form for name, found in parameters.fixed_inputs.items()}
-    # Defaults, too: that one was another then is a reason to compute again.
-    constants = [origin for found in parameters.fixed_inputs.values() for origin in found.origins]
-    cache: dict[tuple[str, str], Input] = {}
+    shared = {name: found.form for name, found in parameters.fixed_inputs.items()}
+    varying = [*(spec.name for spec in parameters.variables), *parameters.paths, *metadata_keys]
+    computations = ids.Computations(run.function.hash, shared, varying, run.declared_outputs)
+    is_known = not parameters.uncacheable and bool(run.function.hash)
+    cache: dict[tuple[str, str], bytes] = {}
     read_files(tasks)
     for task in tasks:
-        inputs = {spec.name: _variable_form(spec, task, parameters, cache) for spec in parameters.variables}
-        for name, file in task.files.items():
+        forms = [_variable_form(spec, task, parameters, cache) for spec in parameters.variables]
+        for file in task.files.values():
             if isinstance(file.found, Input):
-                inputs[name] = file.found
+                forms.append(ids.encoded_form(file.found.form))
             else:
                 task.problem, task.report.state = file.found, "failed"
                 task.report.reason = f"{type(file.found).__name__}: {file.found}"
         if task.problem is not None:
             continue
-        for key in metadata_keys:
-            inputs[key] = identify_input(key, task.combination[key])
-        forms = {**fixed, **{name: found.form for name, found in inputs.items()}}
-        task.origins = (*(o for found in inputs.values() for o in found.origins), *constants)
-        task.lineage_id, task.inputs_hash = ids.computation_ids(run.function.hash, forms, run.declared_outputs)
-        if parameters.uncacheable or not run.function.hash:
-            task.lineage_id = ids.uncacheable_id()
-        elif parameters.generates_file and task.files:
-            task.forms = forms
+        forms += [ids.encoded_form(identify_input(key, task.combination[key]).form) for key in metadata_keys]
+        task.inputs = computations.inputs(forms)
+        task.lineage_id = computations.lineage_id(task.inputs) if is_known else ids.uncacheable_id()
+        if parameters.generates_file and is_known and task.files:
+            first = len(parameters.variables)
+            task.written = WrittenFiles(computations, tuple(forms), first)
             task.alternatives = tuple(
-                ids.computation_ids(run.function.hash, {**forms, **written}, run.declared_outputs)[0]
-                for written in as_written(task.files)
+                computations.lineage_id(task.written.inputs(names, task.files)) for names in as_written(task.files)
             )
 
 
+def _note_origins(parameters: Parameters, tasks: Sequence[Task], metadata_keys: Sequence[str]) -> None:
+    """Note where the inputs came from, for the tasks that will have a call."""
+    # Defaults, too: that one was another then is a reason to compute again.
+    constants = [origin for found in parameters.fixed_inputs.values() for origin in found.origins]
+    for task in tasks:
+        found = [
+            spec.variable.input_from(spec.name, entry, unwrap=parameters.unwrap)
+            for spec in parameters.variables
+            for entry in task.entries[spec.name]
+        ]
+        found += [file.found for file in task.files.values() if isinstance(file.found, Input)]
+        found += [identify_input(key, task.combination[key]) for key in metadata_keys]
+        task.origins = (*(origin for one in found for origin in one.origins), *constants)
+
+
 def _variable_form(
-    spec: VariableInput, task: Task, parameters: Parameters, cache: dict[tuple[str, str], Input]
-) -> Input:
-    found = []
-    for entry in task.entries[spec.name]:
+    spec: VariableInput, task: Task, parameters: Parameters, cache: dict[tuple[str, str], bytes]
+) -> bytes:
+    entries, unwrap = task.entries[spec.name], parameters.unwrap
+    if spec.name not in task.together:
+        entry = entries[0]
         known = (spec.name, entry.record_id)
         if known not in cache:
-            cache[known] = spec.variable.input_from(spec.name, entry, unwrap=parameters.unwrap)
-        found.append(cache[known])
-    if spec.name not in task.together:
-        return found[0]
-    origins = tuple(origin for one in found for origin in one.origins)
-    places = [dict(entry.schema) for entry in task.entries[spec.name]]
+            cache[known] = ids.encoded_form(spec.variable.form_from(entry, unwrap=unwrap))
+        return cache[known]
+    found = [spec.variable.form_from(entry, unwrap=unwrap) for entry in entries]
+    places = [dict(entry.schema) for entry in entries]
     if not spec.as_table:
-        return Input(["list", [[one.form, at] for one, at in zip(found, places, strict=True)]], origins)
-    versions = [entry.version_keys for entry in task.entries[spec.name]]
-    rows = [[one.form, *rest] for one, *rest in zip(found, places, versions, strict=True)]
-    return Input(["table", spec.variable.__name__, rows], origins)
+        return ids.encoded_form(["list", [[form, at] for form, at in zip(found, places, strict=True)]])
+    versions = [entry.version_keys for entry in entries]
+    rows = [[form, *rest] for form, *rest in zip(found, places, versions, strict=True)]
+    return ids.encoded_form(["table", spec.variable.__name__, rows])
 
 
 def _warn_of_one_computation(run: RunInfo, tasks: Sequence[Task]) -> None:

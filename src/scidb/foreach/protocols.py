@@ -93,6 +93,10 @@ class Loadable(Protocol):
         """Return identity and origin of a stored record as the input `name`."""
         ...
 
+    def form_from(self, record: Any, *, unwrap: bool) -> list[Any]:
+        """Return the identity alone."""
+        ...
+
 
 @runtime_checkable
 class ThunkLike(Protocol):

@@ -164,7 +164,9 @@ class ForEachReport:
 def log_outcome(report: ForEachReport) -> None:
     """Say loudly what a tired reader must not miss: failures, and runs in which nothing matched."""
     total = len(report.combinations)
-    older = [item for item in report.combinations if item.has_result and item.state in ("failed", "skipped")]
+    undone = [item for item in report.combinations if item.state in ("failed", "skipped")]
+    # What was excluded was so on purpose, and its results show their flag.
+    older = [item for item in undone if item.has_result and not item.is_excluded]
     if older and not report.dry_run:
         logger.warning(
             "%s(): %d combinations failed or were skipped, and still have the results of an earlier run, which later "

@@ -12,8 +12,8 @@ from scidb.foreach.protocols import Done, Problem, Totals
 from scidb.foreach.report import FailedCombination, Progress
 from scidb.foreach.state import warn_of_lookup
 from scidb.foreach.values import as_outputs, said_by, size_of, snapshot, traceback_of
-from scidb.hashing.ids import computation_ids
 from scidb.hashing.inputs import Input
+from scidb.hashing.paths import file_states, written_since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -196,6 +196,7 @@ class Execution:
     def _compute(self, task: Task, values: Mapping[str, Any], uses: Mapping[str, int]) -> None:
         started = time.perf_counter()
         try:
+            before = file_states(self._parameters.constants) if self._parameters.generates_file else {}
             result = self._parameters.function(**self._arguments(task, values, uses))
             # A function may return one buffer again and again; what is saved later must be what it returned now.
             made = self._outputs(result)
@@ -205,6 +206,7 @@ class Execution:
         except Exception as error:  # noqa: BLE001 - whatever the user's function raises fails one combination
             self._fail(task, error, time.perf_counter() - started)
             return
+        task.origins = (*written_since(before), *task.origins)
         self._note_written(task)
         self._accept(task, made, time.perf_counter() - started)
         if self._twins[task.lineage_id] > 1:
@@ -217,14 +219,13 @@ class Execution:
 
     def _note_written(self, task: Task) -> None:
         """Identify a call by what it has written, which nobody could know before: by path, not by content."""
-        written = {name: file for name, file in task.files.items() if task.forms and file.is_written()}
-        if not written:
+        if task.written is None:
             return
+        written = {name: file for name, file in task.files.items() if file.is_written()}
         for name, file in written.items():
             file.expect(name)
-        forms = {**task.forms, **{name: file.form for name, file in written.items()}}
-        code = self._run_info.function.hash
-        task.lineage_id, task.inputs_hash = computation_ids(code, forms, self._run_info.declared_outputs)
+        task.inputs = task.written.inputs(written, task.files)
+        task.lineage_id = task.written.computations.lineage_id(task.inputs)
         origins = {name: file.found.origins for name, file in written.items() if isinstance(file.found, Input)}
         kept = tuple(origin for origin in task.origins if origin.name not in origins)
         task.origins = (*kept, *(origin for own in origins.values() for origin in own))

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from typing import TYPE_CHECKING
 
 from scidb.exceptions import SciDBError, SciDBWarning
 from scidb.hashing import ids
+from scidb.hashing.paths import missing_paths
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from scidb.foreach.config import Parameters
-    from scidb.foreach.plan import Standing, Task
+    from scidb.foreach.plan import Task
     from scidb.foreach.protocols import Entry, Known, Recorder, RunInfo
 
 __all__ = ["find_state", "warn_of_lookup"]
 
 
-def find_state(
-    recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: Sequence[Task], standing: Standing
-) -> None:
+def find_state(recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: Sequence[Task]) -> None:
     """Mark what is up to date; give the rest the result of an earlier equal computation, if there was one."""
     if parameters.generates_file:
         _find_generated(recorder, parameters, run, tasks)
@@ -29,10 +27,8 @@ def find_state(
     stand: list[tuple[Task, list[Entry]]] = []
     changed = []
     for task in tasks:
-        at = frozenset(task.combination.items())
-        found = [standing.get((output.__name__, at)) for output in run.outputs]
-        if all(e and e.lineage_id == task.lineage_id and e.output_num == n for n, e in enumerate(found)):
-            stand.append((task, [entry for entry in found if entry is not None]))
+        if all(e and e.lineage_id == task.lineage_id and e.output_num == n for n, e in enumerate(task.standing)):
+            stand.append((task, [entry for entry in task.standing if entry is not None]))
         elif not task.lineage_id.startswith(ids.UNCACHEABLE):
             changed.append(task)
     made = {(task.lineage_id, entry.timestamp) for task, entries in stand for entry in entries}
@@ -48,20 +44,14 @@ def find_state(
         if earlier is not None and len(earlier.records) == len(run.outputs):
             task.known = earlier
             # Made by other code, the results of which were accepted as those of this one.
-            is_latest = _stands(run, task, standing) == [(one.record_id, one.lineage_id) for one in earlier.records]
+            stands = [(entry.record_id, entry.lineage_id) for entry in task.standing if entry is not None]
+            is_latest = stands == [(entry.record_id, entry.lineage_id) for entry in earlier.records]
             task.report.state = "up_to_date" if is_latest else "recalled"
-
-
-def _stands(run: RunInfo, task: Task, standing: Standing) -> list[tuple[str, str | None]]:
-    at = frozenset(task.combination.items())
-    found = [standing.get((output.__name__, at)) for output in run.outputs]
-    return [(entry.record_id, entry.lineage_id) for entry in found if entry is not None]
 
 
 def _find_generated(recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: Sequence[Task]) -> None:
     """Mark what need not be written again: what was generated, as long as every file that is named is there."""
-    paths = [value for value in parameters.constants.values() if isinstance(value, os.PathLike)]
-    if any(not os.path.exists(path) for path in paths):  # noqa: PTH110 - any path-like object, not only pathlib's
+    if missing_paths(parameters.constants):
         return
     there = [
         task

@@ -7,9 +7,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from scidb.exceptions import UnhashableValueError
+from scidb.exceptions import SciDBError, UnhashableValueError
 from scidb.hashing.arguments import Parameters
 from scidb.hashing.changes import differences, source_diffs
+from scidb.hashing.manifest import Manifest
 from scidb.provenance.live import fingerprint_now, live_function
 from scidb.store.acceptances import vouched
 from scidb.thunk import Thunk
@@ -87,12 +88,15 @@ class Codes:
         recorded = self._sources.get(function_hash)
         if recorded is None:
             return CodeNow("unknown")
+        try:
+            warnings = Manifest.read(recorded.manifest).warnings
+        except SciDBError:  # damaged: it says nothing of the code
+            return CodeNow("unknown")
         manifest = recorded.manifest if recorded.function_name == name else _renamed(recorded, name)
         now, function = fingerprint_now(manifest), live_function(manifest)
         if now is None or function is None:
             return CodeNow("unknown", recorded)
         found = differences(recorded, now)
-        warnings = json.loads(recorded.manifest).get("warnings", ())
         remarks = (*(str(one) for one in found if not one.counts), *(f"not fully known: {one}" for one in warnings))
         if now.hash == function_hash:
             return CodeNow("same", recorded, now, function, remarks=remarks)

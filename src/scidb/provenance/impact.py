@@ -95,7 +95,7 @@ class Impact(Listing[Affected]):
         rows = [
             [
                 row.name if row.kind == "record" else f"{row.kind} {row.name}",
-                place(row.metadata) if row.metadata else "",
+                place(row.metadata) if row.metadata or row.kind == "record" else "",
                 (row.record_id or "")[:12],
                 f"{row.function}()" if row.function else "",
                 row.timestamp[:19].replace("T", " "),

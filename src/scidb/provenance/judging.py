@@ -37,7 +37,8 @@ class FilesNow:
 
     def __init__(self, calls: Iterable[Call], root_folder: Path | None) -> None:
         self._root = root_folder
-        inputs = [one for call in calls for one in call.inputs if one.kind == "file"]
+        # A file without a content is one that the call has written.
+        inputs = [one for call in calls for one in call.inputs if one.kind == "file" and one.content_hash]
         paths = list(dict.fromkeys(path for one in inputs if (path := self.path(one)) is not None))
         with ThreadPoolExecutor(_READERS) as pool:
             self._found = dict(zip(paths, pool.map(_digest, paths), strict=True)) if paths else {}
@@ -212,7 +213,7 @@ class Judge:
 
     def _check_inputs(self, verdict: _Verdict, call: Call, entry: Record | None) -> None:
         for one in call.inputs:
-            if one.kind == "file":
+            if one.kind == "file" and one.content_hash is not None:
                 self._check_file(verdict, one)
             elif one.record_id is not None and not is_lineage_alone(one.record_id):
                 self._check_record(verdict, one)
@@ -315,7 +316,7 @@ class Judge:
             return
         given = self._configurations[entry.version_keys].noted
         for one in call.inputs:
-            if one.kind != "constant" or one.name in given:
+            if one.kind != "constant" or one.name in given or one.name in entry.schema:
                 continue
             now = self._codes.default(call.computation, one.name)
             if now is not None and now[0] != one.content_hash:

@@ -109,16 +109,27 @@ def _entries(state: State, chosen: Collection[str]) -> dict[str, list[Record]]:
 
 
 def _execution(state: State, made: Computation) -> Call | None:
-    """Return the newest execution, unless the same function ran on the same inputs with other code since."""
-    key = (made.function_name, made.inputs_hash)
-    same = [
+    """Return the newest execution, unless the same function has written over what it wrote."""
+    executed = [
         call
         for call in state.calls.values()
         if call.recalled_from is None
         and call.computation.kind == "generated"
-        and (call.computation.function_name, call.computation.inputs_hash) == key
+        and call.computation.function_name == made.function_name
     ]
-    return same[-1] if same and same[-1].computation.lineage_id == made.lineage_id else None
+    own = [number for number, call in enumerate(executed) if call.computation.lineage_id == made.lineage_id]
+    if not own:
+        return None
+    newest = executed[own[-1]]
+    later = executed[own[-1] + 1 :]
+    is_lost = any(
+        call.computation.inputs_hash == made.inputs_hash or _written(call) & _written(newest) for call in later
+    )
+    return None if is_lost else newest
+
+
+def _written(call: Call) -> set[str | None]:
+    return {one.value_repr for one in call.inputs if one.kind == "file" and one.content_hash is None}
 
 
 def find_memo_entries(state: State, query: MemoEntries) -> list[MemoEntry]:

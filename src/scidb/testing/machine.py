@@ -40,15 +40,19 @@ from scidb.store.model import (
     Flags,
     Grouped,
     Groups,
+    Hit,
+    Invalidated,
     KeyAdded,
     KeyTyped,
     Latest,
     Locations,
     Marks,
     Match,
+    MemoEntries,
     Record,
     Records,
     Renamed,
+    Results,
     RunEnded,
     Runs,
     RunStarted,
@@ -233,8 +237,7 @@ class StoreMachine(RuleBasedStateMachine):
         self._both([Batch(events=(kind((entry.record_id,), reason, data.draw(st.booleans())),))] * 2)
         tested, oracle = ([replace(one, timestamp="") for one in s.find(Flags())] for s in (self.tested, self.oracle))
         assert tested == oracle
-        for reasons in (None, (reason,)):
-            assert self.tested.find(Marks(reasons=reasons)) == self.oracle.find(Marks(reasons=reasons))
+        assert self.tested.find(Marks(reasons=(reason,))) == self.oracle.find(Marks(reasons=(reason,)))
 
     @rule()
     def open_again(self) -> None:
@@ -327,6 +330,35 @@ class StoreMachine(RuleBasedStateMachine):
         )
         assert places == expected
 
+    @rule(name=st.sampled_from(["f", "g", None]), data=st.data())
+    @precondition(lambda self: self.calls)
+    def set_aside(self, name: str | None, data: st.DataObject) -> None:
+        """Set the results of a function or of some computations aside, after a hit of one of them."""
+        made = data.draw(st.lists(st.sampled_from(self.calls), min_size=1, max_size=3))
+        ids = tuple(one.computation.lineage_id for one in made)
+        chosen = data.draw(st.sampled_from([None, ids])) if name else ids
+        self._both([Batch(events=(Hit(ids[0], 2), Invalidated(name, None, chosen, "why", "ada")))] * 2)
+
+    @rule()
+    @precondition(lambda self: self.calls)
+    def ask_for_results(self) -> None:
+        """Find the same results that count, twice, and the same use of them."""
+        ids = tuple(dict.fromkeys(one.computation.lineage_id for one in self.calls))
+        for _ in range(2):
+            tested, oracle = (
+                [(one.computation, self._numbered(one.records, side)) for one in store.find(Results(ids))]
+                for side, store in enumerate((self.tested, self.oracle))
+            )
+            assert tested == oracle
+        used, expected = (
+            [
+                (one.computation, self._number(one.saved, side), one.nbytes, one.hits)
+                for one in store.find(MemoEntries())
+            ]
+            for side, store in enumerate((self.tested, self.oracle))
+        )
+        assert used == expected
+
     @rule()
     def ask_for_runs(self) -> None:
         """Find the same runs and failures in the same order."""
@@ -354,6 +386,7 @@ class StoreMachine(RuleBasedStateMachine):
         found = [self._numbered(store.find(Latest()), side) for side, store in enumerate((self.tested, self.oracle))]
         assert found[0] == found[1]
         assert self.tested.find(Groups()) == self.oracle.find(Groups())
+        assert self.tested.find(Marks()) == self.oracle.find(Marks())
         tags = [
             [(tag.name, self._number(tag.timestamp, side)) for tag in store.find(Tags())]
             for side, store in enumerate((self.tested, self.oracle))

@@ -5,15 +5,15 @@ The database is whatever `scidb.current` holds; one that cannot recall is no err
 
 from __future__ import annotations
 
-import os
 import warnings
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from scidb.current import current
 from scidb.exceptions import SciDBError, SciDBWarning
+from scidb.hashing.paths import missing_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from scidb.thunk.call import PipelineThunk
 
@@ -43,7 +43,7 @@ def recall(computation: PipelineThunk, *, stacklevel: int) -> Sequence[object] |
     database = current()
     if not _can_recall(database) or computation.uncacheable is not None:
         return None
-    if computation.thunk.generates_file and any(_missing_paths(computation.inputs.values())):
+    if computation.thunk.generates_file and missing_paths(computation.inputs):
         return None
     try:
         values = database.recall(computation)
@@ -64,14 +64,3 @@ def recall(computation: PipelineThunk, *, stacklevel: int) -> Sequence[object] |
 def _can_recall(database: object) -> TypeGuard[Cache]:
     # isinstance() with a protocol would cost as much as hashing a small argument.
     return callable(getattr(database, "recall", None))
-
-
-def _missing_paths(values: Iterable[object]) -> Iterator[object]:
-    for value in values:
-        if isinstance(value, os.PathLike):
-            if not os.path.exists(value):  # noqa: PTH110 - any path-like object, not only pathlib's
-                yield value
-        elif isinstance(value, list | tuple):
-            yield from _missing_paths(value)
-        elif isinstance(value, dict):
-            yield from _missing_paths(value.values())

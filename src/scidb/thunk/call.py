@@ -42,6 +42,8 @@ class PipelineThunk:
         Classes of the user's own among the arguments; their code is part of the fingerprint.
     n_returned
         How many results there were when the call had ended.
+    written
+        The files among the arguments that a function with ``generates_file`` has written.
     seconds
         How long the function ran; None for a recalled or incomplete call.
     recalled_from
@@ -72,6 +74,7 @@ class PipelineThunk:
         self.n_returned = 0
         self.was_cached = False
         self.seconds: float | None = None
+        self.written: tuple[CallInput, ...] = ()
         self.recalled_from: str | None = None
         self.recalled_hashes: Sequence[str | None] = ()
         self.uncacheable = thunk.uncacheable_reason(self.fingerprint)

@@ -29,6 +29,7 @@ from scidb.hashing.fingerprint import fingerprint as fingerprint_of
 from scidb.hashing.fingerprint import snapshot
 from scidb.hashing.ids import GENERATED
 from scidb.hashing.inputs import preview
+from scidb.hashing.paths import file_states, written_since
 from scidb.hashing.seen import note_seen
 from scidb.hashing.settings import checked_options
 from scidb.thunk.binding import resolve, without_history
@@ -204,9 +205,11 @@ class Thunk:
         # As the caller wrote them: a wrapper may tell an omitted argument from its default.
         positional = [resolve(value, unwrap=self.unwrap) for value in args]
         keywords = {name: resolve(value, unwrap=self.unwrap) for name, value in kwargs.items()}
+        before = file_states(computation.inputs) if self.generates_file else {}
         start = time.perf_counter()
         result = self.function(*positional, **keywords)
         computation.seconds = time.perf_counter() - start
+        computation.written = written_since(before)
         return self._outputs(result)
 
     def _changed_by(self, computation: PipelineThunk) -> list[str]:

@@ -206,9 +206,14 @@ class BaseVariable(Access):
             type_name=record.variable,
             content_hash=record.content_hash,
         )
+        return Input(cls.form_from(record, unwrap=unwrap), (origin,))
+
+    @classmethod
+    def form_from(cls, record: Record, *, unwrap: bool) -> list[Any]:
+        """Return how a stored record of this class enters the identity of a call."""
         if not unwrap:
-            return Input(record_form(record.record_id), (origin,))
-        return Input(cls._content_form(record.content_hash, record.schema_version), (origin,))
+            return record_form(record.record_id)
+        return cls._content_form(record.content_hash, record.schema_version)
 
     @classmethod
     def _content_form(cls, content: str, schema_version: int) -> list[Any]:

@@ -56,7 +56,7 @@ def _latest_at(
         place.add("m.timestamp <= ?", instant)
     source, kept = latest(state.keys, place, until, pieces=state.has_pieces)
     entry = entry_conditions(query.match)
-    leave_out(entry, query.match, instant)
+    leave_out(entry, state, query.match, instant)
     return f"SELECT m.* FROM {source} WHERE {kept} AND {entry.text()}", [*place.parameters, *entry.parameters]
 
 

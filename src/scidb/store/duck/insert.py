@@ -53,8 +53,8 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
     connection.insert(f"INSERT INTO {quote(table.name)} ({columns}) SELECT {columns} FROM incoming", incoming=incoming)
 
 
-def insert_missing(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert those rows, the first for each key in the first column, whose key is not in the table."""
+def insert_missing(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Insert those rows, the first for each key in the first column, whose key is not in the table; return the keys."""
     first = {row[0]: row for row in reversed(rows)}
     key = quote(table.names[0])
     condition = Condition()
@@ -63,6 +63,7 @@ def insert_missing(connection: Connection, table: Table, rows: Sequence[tuple[An
     for (known_key,) in known:
         del first[known_key]
     insert_rows(connection, table, list(first.values()))
+    return list(first)
 
 
 def _insert_values(connection: Connection, target: str, rows: Sequence[Sequence[Any]]) -> None:

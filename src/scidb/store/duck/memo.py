@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from scidb.store.duck.found import COLUMNS
 from scidb.store.duck.insert import insert_rows
-from scidb.store.duck.rows import row_of
 from scidb.store.duck.sql import Condition, quote
 from scidb.store.duck.tables import TABLES
 from scidb.store.model import (
@@ -29,12 +27,17 @@ if TYPE_CHECKING:
     from scidb.store.duck.state import State
     from scidb.store.model import Event
 
-__all__ = ["add_hits", "find_invalidations", "find_memo_entries", "find_results", "invalidate"]
+__all__ = ["add_hits", "find_invalidations", "find_memo_entries", "find_results", "invalidate", "result_of"]
 
 _COMPUTATION: Final = "c.lineage_id, c.function_name, c.function_hash, c.inputs_hash, c.outputs, c.kind"
 _NAMED: Final = " UNION ALL ".join(
     f"SELECT function_name, function_hash FROM {table}" for table in ("_computations", "_lineage", "_runs")
 )
+# The fields of a record that the log has, in their order, and the numbers of its location and of its data.
+_LOGGED: Final = (
+    "record_id", "variable_name", "version_keys", "content_hash", "schema_version", "lineage_id", "call_id",
+    "output_num", "piece", "pieces", "user_id", "timestamp", "seq", "schema_id", "record_no",
+)  # fmt: skip
 # One result has few entries, mostly; planning a window takes longer than reading so many.
 _FEW: Final = 4_096
 
@@ -142,14 +145,23 @@ def find_results(connection: Connection, state: State, lineage_ids: Sequence[str
             if aside.counts(stamp, made.function_hash, made.lineage_id):
                 found.append(Result(made, (), call_id, stamp))
             continue
-        newest: dict[object, Record] = {}
-        for one in entries.get(made.lineage_id, ()):
-            if aside.counts(one.timestamp, made.function_hash, made.lineage_id):
-                kind = (one.output_num, one.content_hash, one.variable, one.encoding, one.schema_version)
-                newest.setdefault(kind, one)
-        if newest:
-            found.append(Result(made, tuple(newest.values())))
+        counting = [
+            one
+            for one in entries.get(made.lineage_id, ())
+            if aside.counts(one.timestamp, made.function_hash, made.lineage_id)
+        ]
+        if counting:
+            found.append(result_of(made, counting))
     return found
+
+
+def result_of(made: Computation, entries: Iterable[Record]) -> Result:
+    """Return what a computation gave, from entries that count, newest first."""
+    newest: dict[object, Record] = {}
+    for one in entries:
+        kind = (one.output_num, one.content_hash, one.variable, one.encoding, one.schema_version)
+        newest.setdefault(kind, one)
+    return Result(made, tuple(newest.values()))
 
 
 def _entries(connection: Connection, state: State, lineage_ids: Sequence[str]) -> dict[str, list[Record]]:
@@ -157,25 +169,45 @@ def _entries(connection: Connection, state: State, lineage_ids: Sequence[str]) -
     if not lineage_ids:
         return {}
     condition = Condition()
-    condition.one_of("m.lineage_id", lineage_ids)
-    columns = ", ".join([COLUMNS, *(f"s.{quote(key.name)}" for key in state.keys)])
-    query = (
-        f"SELECT {columns} FROM _record_metadata m JOIN _schema s ON s.schema_id = m.schema_id "
-        f"JOIN _records r ON r.record_no = m.record_no WHERE {condition.text()} AND m.output_num IS NOT NULL"
-    )
+    condition.one_of("lineage_id", lineage_ids)
+    query = f"SELECT {', '.join(_LOGGED)} FROM _record_metadata WHERE {condition.text()} AND output_num IS NOT NULL"
     most = max(_FEW, 4 * len(lineage_ids))
     rows = connection.rows(f"{query} LIMIT {most + 1}", condition.parameters)
     if len(rows) > most:
         newest = (
-            "QUALIFY row_number() OVER (PARTITION BY m.lineage_id, m.output_num, m.content_hash, m.variable_name, "
-            "r.encoding, m.schema_version ORDER BY m.timestamp DESC, m.seq DESC) = 1"
+            " QUALIFY row_number() OVER (PARTITION BY lineage_id, output_num, content_hash, variable_name, "
+            "schema_version, record_no ORDER BY timestamp DESC, seq DESC) = 1"
         )
-        rows = connection.rows(f"{query} {newest}", condition.parameters)
+        rows = connection.rows(query + newest, condition.parameters)
+    # One after the other: a join takes longer to plan than all of them to run.
+    stored = _by_number(connection, "_records", "record_no", ("encoding", "nbytes"), {row[-1] for row in rows})
+    unknown = {row[-2] for row in rows} - state.memory.shown.keys()
+    keys = tuple(key.name for key in state.keys)
+    for number, texts in _by_number(connection, "_schema", "schema_id", keys, unknown).items():
+        state.show(number, texts)
+    entries = [_record(state, row, *stored[row[-1]]) for row in rows]
     found: dict[str, list[Record]] = {}
-    entries = [row_of(state, row).record for row in rows]
     for one in sorted(entries, key=lambda one: (one.timestamp, one.seq), reverse=True):
         found.setdefault(one.lineage_id or "", []).append(one)
     return found
+
+
+def _record(state: State, row: tuple[Any, ...], encoding: str, nbytes: int) -> Record:
+    place = state.memory.shown[row[-2]]
+    values: tuple[Any, ...] = (*row[:2], place, *row[2:5], encoding, nbytes, *row[5:-2])
+    return Record(*values)
+
+
+def _by_number(
+    connection: Connection, table: str, key: str, columns: Sequence[str], numbers: Collection[int]
+) -> dict[int, tuple[Any, ...]]:
+    if not numbers:
+        return {}
+    condition = Condition()
+    condition.one_of(key, sorted(numbers))
+    names = ", ".join([key, *map(quote, columns)])
+    rows = connection.rows(f"SELECT {names} FROM {table} WHERE {condition.text()}", condition.parameters)
+    return {row[0]: row[1:] for row in rows}
 
 
 def _executions(connection: Connection, lineage_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -191,7 +223,28 @@ def _executions(connection: Connection, lineage_ids: Sequence[str]) -> dict[str,
         condition.parameters,
     )
     wanted = set(lineage_ids)
-    return {lineage_id: (call_id, stamp) for lineage_id, call_id, stamp in rows if lineage_id in wanted}
+    newest = {lineage_id: (call_id, stamp) for lineage_id, call_id, stamp in rows if lineage_id in wanted}
+    lost = _written_over(connection, [call_id for call_id, _ in newest.values()])
+    return {lineage_id: found for lineage_id, found in newest.items() if found[0] not in lost}
+
+
+def _written_over(connection: Connection, call_ids: Sequence[str]) -> set[str]:
+    """Return those of these calls of which a file was written again by a later one of the same function."""
+    condition = Condition()
+    condition.one_of("call_id", call_ids)
+    written = (
+        "SELECT i.call_id, i.value_repr, k.lineage_id, k.timestamp, k.seq, c.function_name FROM _call_inputs i "
+        "JOIN _calls k USING (call_id) JOIN _computations c USING (lineage_id) "
+        "WHERE i.kind = 'file' AND i.content_hash IS NULL AND k.recalled_from IS NULL"
+    )
+    rows = connection.rows(
+        f"WITH written AS ({written}), own AS (SELECT * FROM written WHERE {condition.text()}) "
+        "SELECT DISTINCT own.call_id FROM own JOIN written w "
+        "ON w.function_name = own.function_name AND w.value_repr = own.value_repr "
+        "WHERE w.lineage_id <> own.lineage_id AND (w.timestamp, w.seq) > (own.timestamp, own.seq)",
+        condition.parameters,
+    )
+    return {call_id for (call_id,) in rows}
 
 
 # ------------------------------------------------------------------ use

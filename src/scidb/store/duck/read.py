@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scidb.store.columns import column_of
 from scidb.store.duck.filtering import where_it_holds
-from scidb.store.duck.flags import leave_out
+from scidb.store.duck.flags import leave_out, marked
 from scidb.store.duck.found import COLUMNS, LOGGED, Found, newest_of
 from scidb.store.duck.payloads import Payloads
 from scidb.store.duck.rows import natural_order, row_of, rows_of, versions_that_fit
@@ -27,7 +27,7 @@ from scidb.store.duck.types import fitting_text
 from scidb.store.model import Chunk, Entries, Latest, Match, Record, Records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import Row, State
@@ -49,6 +49,8 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
     """Return the entries that answer a question, in its order."""
     if query.match.exclude and not state.has_flags:
         query = replace(query, match=replace(query.match, exclude=False))
+    elif query.match.exclude and query.match.as_of is None:
+        marked(connection, state)  # is then remembered
     match = query.match
     if match.where is None and isinstance(query, Latest) and (known := _remembered(state, match)) is not None:
         return Found.of(known[: query.limit])
@@ -63,6 +65,11 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
         place.one_of("m.schema_id", holding)
     if isinstance(query, Latest) and (picked := _picked(connection, state, query, place)) is not None:
         return picked
+    if isinstance(query, Records) and query.match.record_ids is not None:
+        asked = entry_conditions(query.match)
+        few = Condition([*place.parts, *asked.parts], [*place.parameters, *asked.parameters])
+        if (newest := _newest_of_few(connection, state, few, lambda row: row.record.record_id)) is not None:
+            return Found.of(newest)
     return Found.of(rows_of(connection, state, _question(state, query, place, until)))
 
 
@@ -94,7 +101,7 @@ def _place(connection: Connection, state: State, match: Match) -> tuple[Conditio
 
 def _question(state: State, query: Latest | Records | Entries, place: Condition, until: Condition) -> Question:
     entry = entry_conditions(query.match)
-    leave_out(entry, query.match, query.match.as_of)
+    leave_out(entry, state, query.match, query.match.as_of)
     if isinstance(query, Latest):
         source, kept = latest(state.keys, place, until, pieces=state.has_pieces)
         place.add(entry.text(), *entry.parameters)
@@ -125,7 +132,9 @@ def _picked(connection: Connection, state: State, query: Latest, place: Conditio
     if state.has_pieces or _asks_entry(query.match):
         return None
     if query.match.schema:
-        few = _latest_of_few(connection, state, place)
+        few = _newest_of_few(
+            connection, state, place, lambda row: (row.record.variable, row.schema_id, row.record.version_keys)
+        )
         if few is not None:
             return Found.of(few[: query.limit])
     # Only what is asked of a location needs it here.
@@ -136,8 +145,10 @@ def _picked(connection: Connection, state: State, query: Latest, place: Conditio
     return None if logged.num_rows > _MANY else newest_of(connection, state, logged, query.limit)
 
 
-def _latest_of_few(connection: Connection, state: State, place: Condition) -> list[Row] | None:
-    """Pick the newest of few entries, since planning that in SQL takes longer than all the rest."""
+def _newest_of_few(
+    connection: Connection, state: State, place: Condition, of: Callable[[Row], object]
+) -> list[Row] | None:
+    """Pick the newest of few entries for each thing, since planning that in SQL takes longer than all the rest."""
     if "datetime" in {key.value_type for key in state.keys}:
         return None
     # A join as flat as this is planned in two thirds of the time that the one around a subquery takes.
@@ -150,9 +161,9 @@ def _latest_of_few(connection: Connection, state: State, place: Condition) -> li
     if len(found) > _FEW:
         return None
     rows = [row_of(state, row) for row in found]
-    newest: dict[tuple[str, int, str], Row] = {}
+    newest: dict[object, Row] = {}
     for row in sorted(rows, key=lambda row: (row.record.timestamp, row.record.seq)):
-        newest[row.record.variable, row.schema_id, row.record.version_keys] = row
+        newest[of(row)] = row
     names = [key.name for key in state.keys]
 
     def natural(row: Row) -> tuple[Any, ...]:

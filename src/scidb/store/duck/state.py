@@ -9,6 +9,7 @@ import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from scidb.store.duck.answers import Answers
 from scidb.store.duck.sql import check_keys, quote
 from scidb.store.duck.types import Shape, integer_type, key_value
 from scidb.store.model import SchemaKey
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scidb.store.duck.connection import Connection
-    from scidb.store.model import KeyType, KeyValue, Record, Result
+    from scidb.store.model import KeyType, KeyValue, Mark, Record, Result
 
-__all__ = ["Clockwork", "Layout", "Memory", "Row", "State", "Variable", "layout_table", "load"]
+__all__ = ["Clockwork", "Layout", "Marked", "Memory", "Row", "State", "Variable", "layout_table", "load"]
 
 _PLACES: Final = 200_000
 _GROUPS: Final = 50_000
@@ -92,6 +93,7 @@ class Memory:
     latest: dict[tuple[str, int], Mapping[str, Row]] = field(default_factory=dict)
     # lineage_id -> what the computation gave, as far as it counts; forgotten when that changes.
     results: dict[str, Result] = field(default_factory=dict)
+    answers: Answers = field(default_factory=Answers)
 
     def bound(self) -> None:
         """Begin anew where too much is remembered; what is asked for again is found again."""
@@ -103,6 +105,14 @@ class Memory:
     def without_results(self) -> Memory:
         """Return a memory that knows no results; who reads the old one still sees what counted then."""
         return replace(self, results={})
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Everything that rests on flags: the marks of each record, and the calls through which flags pass."""
+
+    by_record: Mapping[str, Sequence[Mark]]
+    calls: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -119,6 +129,7 @@ class State:
     renamed: Mapping[str, str] = field(default_factory=dict)  # former names -> what the variable is called now
     wide: Mapping[str, str] = field(default_factory=dict)  # keys with integers beyond BIGINT: how views show them
     levels: frozenset[frozenset[str]] = frozenset()  # which keys locations have together
+    marked: Marked | None = None  # what rests on flags; None: not known
     memory: Memory = field(default_factory=Memory)
 
     def draft(self) -> State:

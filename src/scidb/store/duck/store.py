@@ -73,7 +73,6 @@ T = TypeVar("T")
 
 # What answers each kind of question that is not about records.
 _FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]] = {
-    Locations: find_locations,
     Forms: lambda connection, _, query: find_forms(connection, query),
     Levels: find_levels,
     Changes: find_changes,
@@ -313,13 +312,30 @@ class DuckStore:
 
     def _find(self, query: Query[Any]) -> Sequence[object]:
         self._connection.check_usable()
-        if isinstance(query, Latest | Records | Entries):
+        if isinstance(query, Latest | Locations):
+            return self._answered(query)
+        if isinstance(query, Records | Entries):
             return list(self._found(query).records)
         if isinstance(query, Results):
             return self._results(query)
         if type(query) not in _FINDERS:
             raise UnsupportedOperationError(f"A DuckDB store cannot answer a {type(query).__name__}.")
         return _FINDERS[type(query)](self._connection, self._current(), query)
+
+    def _answered(self, query: Latest | Locations) -> Sequence[object]:
+        """Answer from memory a question that was asked before, when nothing was saved meanwhile."""
+        state = self._current()
+        known = state.memory.answers.get(query)
+        if known is not None:
+            return list(known)
+        if isinstance(query, Locations):
+            rows: Sequence[Any] = find_locations(self._connection, state, query)
+        else:
+            rows = list(self._found(query).records)
+        with self._publishing:
+            if self._state is state:
+                state.memory.answers.put(query, rows)
+        return rows
 
     def fetch(self, query: Query[Record]) -> Iterator[Chunk]:
         """Stream the records that answer the query with their payloads, in the query's order."""
@@ -399,6 +415,9 @@ def _remember(state: State, written: Written) -> None:
     memory.bound()
     for lineage_id in written.lineage_ids:
         memory.results.pop(lineage_id, None)
+    memory.results.update(written.results)
+    if written.rows:
+        memory.answers.clear()
     new = set()
     for texts, place in written.places.items():
         memory.places[texts] = place.schema_id

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from scidb.exceptions import ConflictError, NotFoundError, NotRegisteredError, SerializationError, did_you_mean
 from scidb.hashing.ids import chain_link
 from scidb.store.duck.events import apply_events
+from scidb.store.duck.flags import touches
 from scidb.store.duck.insert import insert_data, insert_missing, insert_rows
+from scidb.store.duck.memo import result_of
 from scidb.store.duck.places import find_places
 from scidb.store.duck.sql import Condition, literal, quote
 from scidb.store.duck.state import Layout, Row, layout_table
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.places import Place
     from scidb.store.duck.state import State
-    from scidb.store.model import Batch, Call, CallInput, Chunk, Edge
+    from scidb.store.model import Batch, Call, CallInput, Chunk, Computation, Edge, Result
 
 __all__ = ["Written", "write_batch"]
 
@@ -40,19 +42,30 @@ class Written:
     rows: Sequence[Row]
     places: Mapping[tuple[str | None, ...], Place]
     lineage_ids: frozenset[str] = frozenset()  # of the computations about which there is something new
+    results: Mapping[str, Result] = field(default_factory=dict)  # of those that are all new
 
 
 def write_batch(connection: Connection, draft: State, batch: Batch, stamp: str) -> Written:
     """Store a batch; `draft` moves along with what is stored."""
     draft.clockwork = replace(draft.clockwork, timestamp=stamp)
+    if draft.marked is not None and touches(batch, draft.marked):
+        draft.marked = None
     apply_events(connection, draft, batch.events, stamp)
     written = _log(connection, draft, batch.chunks, stamp) if batch.chunks else Written((), {})
-    if batch.calls:
-        _insert_calls(connection, batch.calls, stamp)
+    fresh = _insert_calls(connection, batch.calls, stamp) if batch.calls else []
     if batch.edges:
         _insert_edges(connection, batch.edges, stamp)
     made = [row.record.lineage_id for row in written.rows] + [call.computation.lineage_id for call in batch.calls]
-    return replace(written, lineage_ids=frozenset(filter(None, made)))
+    return replace(written, lineage_ids=frozenset(filter(None, made)), results=_results(fresh, written.rows))
+
+
+def _results(fresh: Sequence[Computation], rows: Sequence[Row]) -> dict[str, Result]:
+    """Return what computations gave of which nothing was known before, so that all there is of them is here."""
+    entries: dict[str, list[Record]] = {one.lineage_id: [] for one in fresh}
+    for row in reversed(rows):
+        if row.record.lineage_id in entries and row.record.output_num is not None:
+            entries[row.record.lineage_id].append(row.record)
+    return {one.lineage_id: result_of(one, found) for one in fresh if (found := entries[one.lineage_id])}
 
 
 # ------------------------------------------------------------------ records
@@ -250,8 +263,11 @@ def _deepen(connection: Connection, draft: State, entries: Iterable[tuple[Record
 # ------------------------------------------------------------------ calls and the pipeline
 
 
-def _insert_calls(connection: Connection, calls: Sequence[Call], stamp: str) -> None:
-    """Store calls and computations that are not there; the outputs of one call may be saved one by one."""
+def _insert_calls(connection: Connection, calls: Sequence[Call], stamp: str) -> list[Computation]:
+    """Store calls and computations that are not there, and return these computations.
+
+    The outputs of one call may be saved one by one.
+    """
     condition = Condition()
     condition.one_of("call_id", [call.call_id for call in calls])
     known = {
@@ -262,18 +278,20 @@ def _insert_calls(connection: Connection, calls: Sequence[Call], stamp: str) -> 
         if call.call_id not in known:
             fresh.setdefault(call.call_id, call)
     if not fresh:
-        return
+        return []
     insert_rows(connection, TABLES["_calls"], [_call_row(call, stamp, seq) for seq, call in enumerate(fresh.values())])
     inputs = [_input_row(call, position, one) for call in fresh.values() for position, one in enumerate(call.inputs)]
     insert_rows(connection, TABLES["_call_inputs"], inputs)
-    insert_missing(
+    computations = {call.computation.lineage_id: call.computation for call in reversed(fresh.values())}
+    new = insert_missing(
         connection,
         TABLES["_computations"],
         [
             (one.lineage_id, one.function_name, one.function_hash, one.inputs_hash, one.outputs, one.kind)
-            for one in (call.computation for call in fresh.values())
+            for one in computations.values()
         ],
     )
+    return [computations[lineage_id] for lineage_id in new]
 
 
 def _call_row(call: Call, stamp: str, seq: int) -> tuple[Any, ...]:

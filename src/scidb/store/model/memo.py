@@ -99,8 +99,8 @@ class MemoEntry:
 class Results(Query[Result]):
     """What these computations gave, in their order: one answer for each that gave something that counts.
 
-    A file that one computation generated is lost when another one of the same function with the same inputs ran
-    later: it has written over it.
+    A file that one computation generated is lost when another one of the same function ran later on the same inputs,
+    or has written a file of the same path: an input of kind ``file`` without content.
     """
 
     lineage_ids: tuple[str, ...]

@@ -168,6 +168,21 @@ class FlagCases(StoreCases):
         assert _resting(store) == {bad.record_id}
         assert _resting(store, Marks(as_of=last.timestamp)) == set()  # not flagged then
 
+    def test_what_is_made_later(self, store: Store) -> None:
+        """What is made from a flagged record later rests on the flag, too, saved or handed on; the rest does not."""
+        raw, other = save(store, "Force", 1.0, subject=1), save(store, "Force", 2.0, subject=2)
+        _flag(store, raw)
+        assert _resting(store) == {raw.record_id}
+        free = _made(store, 3.0, "c1", used(other), subject=2)
+        assert _resting(store) == {raw.record_id}
+        made = _made(store, 3.0, "c2", used(raw))
+        assert _resting(store) == {raw.record_id, made.record_id}
+        store.write(Batch(calls=(call("c3", used(made)),)))
+        assert _resting(store) == {raw.record_id, made.record_id}
+        last = _made(store, 4.0, "c4", CallInput("x", "computation", input_call_id="c3"), subject=3)
+        assert _resting(store) == {raw.record_id, made.record_id, last.record_id}
+        assert _kept(store, exclude=True) == {other.record_id, free.record_id}
+
     def test_a_circle_ends(self, store: Store) -> None:
         """A record that is made again from what was made of it ends the walk."""
         raw = save(store, "Emg", 0.0, subject=1)

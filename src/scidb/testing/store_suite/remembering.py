@@ -189,6 +189,22 @@ class MemoCases(StoreCases):
         _generated(store, replace(first, call_id="c3"))
         assert [one.computation.lineage_id for one in store.find(Results((lineage_id, "changed")))] == [lineage_id]
 
+    def test_generated_files_of_one_path(self, store: Store) -> None:
+        """A5: a later call of the same function that wrote the same path has written over it; other functions' not."""
+        path = CallInput("path", "file", value_repr="a.png")
+        other_path = CallInput("path", "file", value_repr="b.png")
+        read = CallInput("path", "file", content_hash="c", value_repr="a.png")
+        first = _generated(store, call("c1", _input(1), path))
+        _generated(store, call("c2", _input(2), other_path))
+        _generated(store, call("c3", _input(3), read))
+        _generated(store, call("c4", _input(4), path, function="g"))
+        wanted = Results((first.computation.lineage_id,))
+        assert [one.call_id for one in store.find(wanted)] == ["c1"]
+        _generated(store, call("c5", _input(5), path))
+        assert store.find(wanted) == []
+        _generated(store, replace(first, call_id="c6"))
+        assert [one.call_id for one in store.find(wanted)] == ["c6"]
+
     def test_entries_of_the_memo(self, store: Store) -> None:
         """An entry of the memo says when it was saved, what it takes, how often it was of use, and when last."""
         raw = save(store, "Force", 0.0, subject=1)

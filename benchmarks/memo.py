@@ -1,0 +1,68 @@
+"""The memo: hits against joblib.Memory, a finished run against its look-ups, a fingerprint against ``SELECT 1``.
+
+Each side runs in a fresh process. Needs joblib; what is compared with it is left out where there is none.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.harness import Comparison, measure
+from benchmarks.memo_child import COMBINATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["run"]
+
+
+def run(folder: Path, rounds: int) -> list[Comparison]:
+    """Measure S5, S5r, and the fingerprint."""
+    select = _child(folder, "select", "small")
+    found = [
+        _compare("warm fingerprint of a one-function thunk", "SELECT 1", 0.25, folder, "fingerprint", select, rounds),
+        _compare("a first hit, less the next one", "SELECT 1", 3.0, folder, "first", select, rounds),
+        _compare(
+            f"run {COMBINATIONS:,} finished combinations again, each", "SELECT 1", 0.15, folder, "run", select, rounds
+        ),
+    ]
+    if importlib.util.find_spec("joblib") is None:
+        return found
+    pairs = {
+        "small": ("hit, small arguments", 1.0),
+        "array": ("hit, an array of 10 MB as argument", 0.5),
+        "record": ("hit, a loaded variable of 10,000 samples as argument", 1 / 3),
+        "run": (f"run {COMBINATIONS:,} finished combinations again, each", 0.25),
+    }
+    for work, (title, promised) in pairs.items():
+        theirs = _child(folder, "joblib", work)
+        found.append(_compare(title, "joblib.Memory", promised, folder, work, theirs, rounds))
+    return found
+
+
+def _compare(
+    title: str,
+    limit: str,
+    promised: float,
+    folder: Path,
+    work: str,
+    theirs: Callable[[int], Callable[[], Any]],
+    rounds: int,
+) -> Comparison:
+    return measure(Comparison(title, limit, promised), _child(folder, "scidb", work), theirs, rounds)
+
+
+def _child(folder: Path, side: str, work: str) -> Callable[[int], Callable[[], Any]]:
+    """Return rounds in a process of their own, which tell the seconds of one piece of the work."""
+    per = COMBINATIONS if work == "run" else 1
+    command = [sys.executable, "-m", "benchmarks.memo_child", side, work, str(folder)]
+
+    def timed() -> float:
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
+        return float(told) / per
+
+    return lambda _number: timed
