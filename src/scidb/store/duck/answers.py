@@ -55,5 +55,7 @@ def _key(query: object) -> Hashable | None:
             parts = (match.schema, match.version, match.version_keys)
             # Whatever else a match may ask for, now or in time to come, is not remembered.
             if match == Match(match.variables, *parts):
-                return (match.variables, *(tuple(part.items()) for part in parts))
+                # One, 1.0 and True are equal, and no two of them are a value of one key.
+                kinds = tuple(tuple(map(type, values)) for values in match.schema.values())
+                return (match.variables, kinds, *(tuple(part.items()) for part in parts))
     return None
