@@ -170,7 +170,7 @@ def changed_reads(before: Fingerprint, after: Fingerprint) -> list[str]:
     >>> f = lambda x: seen.append(x)
     >>> before = fingerprint(f)
     >>> f(1)
-    >>> changed_reads(before, fingerprint(f))
+    >>> [name.partition(".")[0] for name in changed_reads(before, fingerprint(f))]
     ['seen']
 
     """
