@@ -77,12 +77,14 @@ def test_questions_that_differ_are_told_apart(store: DuckStore) -> None:
         Match(),
         Match(("Force",)),
         Match(schema={"subject": tuple(range(35))}),
+        Match(schema={"subject": tuple(map(float, range(35)))}),
+        Match(schema={"subject": (True, *range(2, 36))}),
         Match(version_keys={"Force": ("other",)}),
         Match(version={"gain": ("1",)}),
         Match(lineage_ids=("none",)),
     ]
     for _ in range(2):
-        assert [len(store.find(Latest(match))) for match in matches] == [40, 40, 35, 0, 0, 0]
+        assert [len(store.find(Latest(match))) for match in matches] == [40, 40, 35, 0, 34, 0, 0, 0]
     assert len(store.find(Latest(limit=33))) == 33
 
 

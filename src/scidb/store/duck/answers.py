@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scidb.store.model import Latest, Locations
+from scidb.store.model import Latest, Locations, Match
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -51,8 +51,11 @@ def _key(query: object) -> Hashable | None:
     match query:
         case Locations(keys=keys, as_of=None):
             return keys
-        case Latest(match=match, limit=None) if match.where is None and match.as_of is None:
+        case Latest(match=match, limit=None):
             parts = (match.schema, match.version, match.version_keys)
-            chosen = (match.record_ids, match.record_prefix, match.lineage_ids, match.call_ids)
-            return (match.variables, chosen, *(tuple(part.items()) for part in parts))
+            # Whatever else a match may ask for, now or in time to come, is not remembered.
+            if match == Match(match.variables, *parts):
+                # One, 1.0 and True are equal, and no two of them are a value of one key.
+                kinds = tuple(tuple(map(type, values)) for values in match.schema.values())
+                return (match.variables, kinds, *(tuple(part.items()) for part in parts))
     return None
