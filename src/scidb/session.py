@@ -13,6 +13,7 @@ from scidb import current
 from scidb.addressing import schema_keys_from
 from scidb.database import DatabaseManager
 from scidb.exceptions import DatabaseNotConfiguredError, SchemaKeyError
+from scidb.provenance.reproduction.process import check_may_open
 from scidb.store import open_store
 from scidb.store.model import Batch, KeyTyped
 
@@ -124,6 +125,7 @@ def open_database(
     ('subject',)
 
     """
+    check_may_open(target)
     keys = None if schema_keys is None else schema_keys_from(schema_keys)
     store = open_store(target, keys, lock_timeout=lock_timeout, read_only=read_only)
     try:

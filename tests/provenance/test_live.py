@@ -124,6 +124,21 @@ def test_nothing_is_imported(write: Write) -> None:
     assert "lab_code" not in sys.modules
 
 
+def test_a_file_that_had_another_name_is_found(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that was run under one module name, and is imported under another, has the recorded functions."""
+    text = "def f(x): return x\n"
+    recorded = of(write(text).f)
+    module = write(text)
+    monkeypatch.delitem(sys.modules, "lab_code")
+    monkeypatch.setitem(sys.modules, "lab_renamed", module)
+    module.__dict__["__name__"] = module.f.__module__ = "lab_renamed"
+
+    assert live_function(recorded.manifest) is module.f
+    now = fingerprint_now(recorded.manifest)
+    assert now is not None
+    assert now.hash == recorded.hash
+
+
 def test_a_function_that_is_gone_is_not_found(write: Write) -> None:
     """A name that the module no longer has, or that is no function any more, leads nowhere."""
     manifest = of(write("def f(x): return x\n").f).manifest

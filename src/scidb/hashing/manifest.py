@@ -118,7 +118,7 @@ class Manifest:
             for unit in self.units
         ]
         texts = [self.version, self.python, *self.warnings, *(word for unit in words for word in unit)]
-        for names in (self.values, self.libs, self.policies):
+        for names in (self.values, self.literals, self.libs, self.policies):
             texts += [word for item in names.items() for word in item]
         if not all(isinstance(word, str) for word in texts) or not isinstance(self.declared, str | None):
             raise TypeError("something else stands where a text is expected")

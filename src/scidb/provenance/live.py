@@ -171,7 +171,7 @@ class _Recorded:
             if unit is None:
                 return None
             if unit["module"]:
-                return unit["module"], unit["name"]
+                return _present_name(unit["module"], unit["file"]), unit["name"]
             if unit["how"] == "version":
                 return _split(unit["name"])
             token = next((target for _, target in unit["refs"] if target.startswith(("unit:", "lib:"))), "")
@@ -196,6 +196,15 @@ class _Recorded:
         owner = self._named(refs["__self__"]) if unit["name"] == "method" else None
         function = self._named(refs["__func__"]) if isinstance(owner, type) else None
         return MethodType(function, owner) if callable(function) else None
+
+
+def _present_name(module: str, file: str) -> str:
+    """Return the name under which a module is imported; its file may have had another when it was recorded."""
+    if not _modules(module) and file:
+        for name, loaded in list(sys.modules.items()):
+            if inspect.getattr_static(loaded, "__file__", None) == file:
+                return import_name(name)
+    return module
 
 
 def _split(dotted: str) -> tuple[str, str] | None:

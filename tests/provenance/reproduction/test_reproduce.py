@@ -319,7 +319,7 @@ def test_a_damaged_description_of_code_is_said(
     (one,) = db.reproduce(scaled.Scaled.load_one(subject=1)).records
 
     assert one.outcome == "not reproduced"
-    assert "there is no unit:7" in one.reason
+    assert "'unit:7'" in one.reason
 
 
 def test_a_constant_that_is_not_stored_is_named(work: Any, db: DatabaseManager) -> None:
@@ -567,6 +567,21 @@ def test_a_file_that_was_edited_after_its_import_is_not_what_ran(lab: Lab, scale
     (one,) = db.reproduce(record).records
 
     assert (one.outcome, one.code) == ("equal", "this session")
+
+
+def test_a_module_that_opens_a_database_is_not_waited_for(lab: Lab, db: DatabaseManager) -> None:
+    """The functions of a script that opens its database at the top come from this session; no lock is waited for."""
+    path = str(lab.folder / "own.duckdb")
+    work = lab.write(f"{LAB}    from scidb import open as open_it\n    own = open_it({path!r}, ['subject'])\n")
+    work.Raw.save(np.arange(3.0), subject=1)
+    for_each(work.scale, {"samples": work.Raw, "gain": 2.0}, [work.Scaled], subject=[], progress=False)
+    started = time.monotonic()
+
+    (one,) = db.reproduce(work.Scaled.load_one()).records
+    work.own.close()
+
+    assert (one.outcome, one.code) == ("equal", "this session")
+    assert time.monotonic() - started < 10
 
 
 def test_a_value_that_the_code_reads_and_that_is_not_stored_is_named(lab: Lab, db: DatabaseManager) -> None:

@@ -12,13 +12,30 @@ from typing import Final
 
 from scidb.exceptions import PipelineError
 
-__all__ = ["INSIDE", "run_child"]
+__all__ = ["INSIDE", "check_may_open", "run_child"]
 
 INSIDE: Final = "SCIDB_REPRODUCING"
 """Set in the fresh process, so that code that asks for a reproduction does not start another."""
 
 _CHILD: Final = "scidb.provenance.reproduction.child"
 _TAIL: Final = 2_000
+
+
+def check_may_open(target: object) -> None:
+    """Refuse to open a database in the fresh process: there it is not the one that a function was given then.
+
+    Raises
+    ------
+    PipelineError
+        At once, where the asking process may hold the file.
+
+    """
+    if os.environ.get(INSIDE) and str(target) != "memory:":
+        raise PipelineError(
+            f"This code runs because a record is being reproduced, and opens the database {str(target)!r}. A function "
+            "that is reproduced gets all that it needs as arguments; open databases under: "
+            'if __name__ == "__main__":'
+        )
 
 
 def run_child(folder: Path, timeout: float | None) -> str:
