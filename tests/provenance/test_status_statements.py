@@ -77,8 +77,9 @@ def test_as_many_for_few_as_for_many(tmp_path: Path, monkeypatch: pytest.MonkeyP
             stale = len(statements(monkeypatch, db.status))
             counts.append((green, stale, len(statements(monkeypatch, lambda: db.status(Level2)))))
 
-    assert counts[0] == counts[1]
-    assert max(counts[0]) <= 15
+    few, many = counts
+    assert all(more <= less for less, more in zip(few, many, strict=True)), counts  # large answers are remembered
+    assert max(few) <= 15
 
 
 def test_no_more_for_another_level(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

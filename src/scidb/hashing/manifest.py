@@ -112,7 +112,7 @@ class Manifest:
         references: list[tuple[Any, Any]] = [*self.roots, *(found for unit in self.units for found in unit.refs)]
         for label, token in references:
             if not isinstance(label, str) or (is_unit(token) and token not in numbers):
-                raise ValueError(f"{label!r} refers to {token!r}")
+                raise ValueError(f"{label!r} refers to {token!r}; there is no {token}")
         words = [
             (unit.kind, unit.name, unit.digest, unit.module, unit.file, unit.how, unit.source_sha)
             for unit in self.units
