@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scidb.store.duck import DuckStore
+from scidb.testing.store_suite.filtering import FilteringCases, FilterRefusalCases
+from scidb.testing.store_suite.flagging import FlagCases
+from scidb.testing.store_suite.keying import KeyCases
+from scidb.testing.store_suite.matching import MatchingCases, OrderCases
+from scidb.testing.store_suite.saving import SavingCases
 from scidb.testing.stores import StoreTests
 
 if TYPE_CHECKING:
@@ -18,7 +23,9 @@ if TYPE_CHECKING:
     from scidb.store.protocol import Store
 
 
-class TestDuckStore(StoreTests):
+class OnDisk:
+    """A store in a file."""
+
     def make_store(self, schema_keys: Sequence[SchemaKey], tmp_path: Path) -> Store:
         return DuckStore.open(tmp_path / "study.duckdb", schema_keys)
 
@@ -33,8 +40,22 @@ class TestDuckStore(StoreTests):
         return DuckStore.open(path)
 
 
-class TestDuckStoreWithManyEntries(TestDuckStore):
-    """The newest of many entries are picked in SQL; here few count as many."""
+class TestDuckStore(OnDisk, StoreTests):
+    pass
+
+
+class TestDuckStoreWithManyEntries(
+    OnDisk,
+    SavingCases,
+    MatchingCases,
+    OrderCases,
+    FilteringCases,
+    FilterRefusalCases,
+    KeyCases,
+    RenamingCases,
+    FlagCases,
+):
+    """The newest of many entries are picked in SQL; here few count as many, for all that asks for the latest."""
 
     @pytest.fixture(autouse=True)
     def few_are_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
