@@ -52,7 +52,6 @@ class TestDuckStoreWithManyEntries(
     FilteringCases,
     FilterRefusalCases,
     KeyCases,
-    RenamingCases,
     FlagCases,
 ):
     """The newest of many entries are picked in SQL; here few count as many, for all that asks for the latest."""
