@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scidb.store.duck import DuckStore
-from scidb.testing.store_suite.filtering import FilteringCases, FilterRefusalCases
 from scidb.testing.store_suite.flagging import FlagCases
-from scidb.testing.store_suite.keying import KeyCases
 from scidb.testing.store_suite.matching import MatchingCases, OrderCases
 from scidb.testing.store_suite.saving import SavingCases
 from scidb.testing.stores import StoreTests
@@ -44,16 +42,7 @@ class TestDuckStore(OnDisk, StoreTests):
     pass
 
 
-class TestDuckStoreWithManyEntries(
-    OnDisk,
-    SavingCases,
-    MatchingCases,
-    OrderCases,
-    FilteringCases,
-    FilterRefusalCases,
-    KeyCases,
-    FlagCases,
-):
+class TestDuckStoreWithManyEntries(OnDisk, SavingCases, MatchingCases, OrderCases, FlagCases):
     """The newest of many entries are picked in SQL; here few count as many, for all that asks for the latest."""
 
     @pytest.fixture(autouse=True)
