@@ -74,7 +74,7 @@ class Core:
         self._store = store
         self._lineage_mode = lineage_mode
         self._memo = Memo(store)
-        self._types = {info.name: info for info in store.types()}
+        self._types_seen: dict[str, TypeInfo] | None = None  # counting the log is for those who ask, not for opening
         self._environments: dict[str | None, EnvironmentSeen] = {}  # by the repository of the code
         self._noted_environments: set[str] = set()
         self._recorded_calls: set[str] = set()
@@ -170,9 +170,19 @@ class Core:
 
     def _known(self, name: str) -> TypeInfo | None:
         """Return what the database knows of a variable, which another handle may have registered or renamed."""
-        if name not in self._types:
-            self._types = {info.name: info for info in self._store.types()}
-        return self._types.get(name)
+        if self._types_seen is None or name not in self._types_seen:
+            self._types_seen = self._all_types()
+        return self._types_seen.get(name)
+
+    @property
+    def _types(self) -> dict[str, TypeInfo]:
+        """Every variable that was known when one was last looked for in vain."""
+        if self._types_seen is None:
+            self._types_seen = self._all_types()
+        return self._types_seen
+
+    def _all_types(self) -> dict[str, TypeInfo]:
+        return {info.name: info for info in self._store.types()}
 
     def _register(self, declared: Iterable[TypeInfo]) -> None:
         """Make the database know these types as they are declared now."""
