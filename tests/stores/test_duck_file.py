@@ -151,6 +151,15 @@ def test_view_has_a_new_key(store: DuckStore, path: Path) -> None:
     assert _plain(path, 'SELECT subject, "value", value_2 FROM StepLength') == [(1, None, 1.0)]
 
 
+def test_zero_beside_negative_zeros_keeps_its_sign(store: DuckStore, path: Path) -> None:
+    """0.0 among values of -0.0, with which a checkpoint merges it, does not become one (V8)."""
+    rows = [[-0.0] * 3000 + [0.0] * 3000, [-0.0, 0.0], [-0.0] * 20 + [0.0]]
+    _save(store, dict(enumerate(rows)), pa.list_(pa.float64()))
+    store.close()
+    with closing(DuckStore.open(path)) as reopened:
+        assert repr(_values(reopened)) == repr(rows)
+
+
 def test_negative_zero_survives_compression(store: DuckStore, path: Path) -> None:
     """-0.0 stays apart from 0.0 after a checkpoint, which merges equal numbers (V8)."""
     column = [[0.0, -0.0] * 3000, [-0.0] * 2000 + [0.0], [0.0, None]]

@@ -151,12 +151,16 @@ class Payloads:
 
 
 def _with_signs(values: list[pa.Array], columns: Sequence[Column]) -> list[pa.Array]:
-    """Give zeros back the sign that a column of their own remembers."""
+    """Give zeros back the sign that a column of their own remembers; that of the stored one may be a neighbour's."""
     marks = iter(values[len(columns) :])
     return [
-        pc.if_else(next(marks), pa.scalar(-0.0, column.type), column) if spec.zeros else column
-        for column, spec in zip(values, columns, strict=False)
+        _signed(column, next(marks)) if spec.zeros else column for column, spec in zip(values, columns, strict=False)
     ]
+
+
+def _signed(column: pa.Array, is_negative: pa.Array) -> pa.Array:
+    zero, negative = (pa.scalar(value, column.type) for value in (0.0, -0.0))
+    return pc.if_else(is_negative, negative, pc.if_else(pc.equal(column, zero), zero, column))
 
 
 def _in_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
