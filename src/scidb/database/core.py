@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import getpass
 import inspect
-import itertools
 import json
 import os
 import re
@@ -21,7 +20,6 @@ from scidb.addressing import (
     read_address,
     write_address,
 )
-from scidb.database.environment import describe_environment, repository_of
 from scidb.exceptions import (
     NotRegisteredError,
     PipelineError,
@@ -37,7 +35,7 @@ from scidb.memo import Memo
 from scidb.records import class_named, instant
 from scidb.registry import known_classes
 from scidb.store.labels import listed, looks_like_an_instant
-from scidb.store.model import Entries, EnvironmentSeen, Latest, Locations, Match, Records, Tags, TypeInfo
+from scidb.store.model import Entries, Latest, Locations, Match, Tags, TypeInfo
 from scidb.store.names import check_not_renamed
 from scidb.variable import BaseVariable
 from scidb.variable.units import same_units, units_text
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
 
     from scidb.addressing import Address
     from scidb.filters import Filter
-    from scidb.hashing.fingerprint import Fingerprint
     from scidb.store.model import Record, SchemaKey, StoreInfo
     from scidb.store.protocol import Store
     from scidb.variable.units import Units
@@ -57,10 +54,6 @@ __all__ = ["Core", "LineageMode", "VariableLike"]
 LineageMode: TypeAlias = Literal["strict", "ephemeral"]
 VariableLike: TypeAlias = type[BaseVariable] | str
 LINEAGE_MODES: Final = ("strict", "ephemeral")
-# The databases that this process has opened: with a single one, no record can be of another.
-_opened: Final[set[str]] = set()
-_stores: Final = itertools.count()
-_KNOWN: Final = 100_000
 # The names in a text such as Fixed(Emg, side='left'), but neither keywords nor what is quoted.
 _VARIABLE: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?P<name>\b[^\W\d]\w*\b)(?!=)""")
 
@@ -75,13 +68,6 @@ class Core:
         self._lineage_mode = lineage_mode
         self._memo = Memo(store)
         self._types_seen: dict[str, TypeInfo] | None = None  # counting the log is for those who ask, not for opening
-        self._environments: dict[str | None, EnvironmentSeen] = {}  # by the repository of the code
-        self._noted_environments: set[str] = set()
-        self._recorded_calls: set[str] = set()
-        self._here: set[str] = set()  # records that are known to be in this database
-        self._elsewhere: set[str] = set()  # and those that are not
-        target = store.describe().target
-        _opened.add(f"memory:{next(_stores)}" if target == "memory:" else target)
         self._begun: set[str] = set()  # runs of for_each that are under way
 
     # -------------------------------------------------------------- what the database is
@@ -118,28 +104,6 @@ class Core:
     @property
     def _user(self) -> str:
         return self._info.user_id or os.environ.get("SCIDB_USER_ID") or _login()
-
-    def _environment_of(self, code: Fingerprint) -> str:
-        """Return the id of the environment in which some code runs now; the first write that names it describes it."""
-        repository = repository_of(code.manifest)
-        known = self._environments.get(repository)
-        if known is None:
-            description = describe_environment(repository)
-            known = self._environments[repository] = EnvironmentSeen(ids.environment_id(description), description)
-        return known.environment_id
-
-    def _not_here(self, record_ids: Iterable[str]) -> set[str]:
-        """Return those of these records that another database of this process has, and this one has not."""
-        if len(_opened) == 1:
-            return set()
-        asked = set(record_ids) - self._here
-        found = {one.record_id for one in self._store.find(Records(Match(record_ids=tuple(asked))))} if asked else set()
-        if len(self._here) > _KNOWN:
-            self._here.clear()
-        self._here |= found
-        self._elsewhere -= found
-        self._elsewhere |= asked - found
-        return asked - found
 
     # -------------------------------------------------------------- variable types
 

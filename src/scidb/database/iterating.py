@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from scidb.addressing import Address, infer_key_type
 from scidb.database.memoising import Memoising
-from scidb.database.saving import Pending, source_seen
+from scidb.database.recording import source_seen
+from scidb.database.saving import Pending
 from scidb.exceptions import UnitError, UnsupportedValueError
 from scidb.foreach.protocols import Rejected
 from scidb.hashing import ids

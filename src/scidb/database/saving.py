@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from scidb.database.core import Core
-from scidb.exceptions import SciDBError, UnhashableValueError, UnsavedIntermediateError, UnsupportedValueError
+from scidb.database.recording import Recording, source_seen
+from scidb.exceptions import SciDBError, UnhashableValueError, UnsupportedValueError
 from scidb.hashing import ids
 from scidb.hashing.inputs import preview
 from scidb.memo import hits_of
@@ -17,28 +16,21 @@ from scidb.records import encode_stored
 from scidb.store.model import (
     Batch,
     Call,
-    CallInput,
     Chunk,
-    Computation,
     Edge,
     KeyTyped,
     Record,
-    SourceSeen,
-    TraceQuery,
 )
 from scidb.thunk import ThunkOutput
-from scidb.thunk.lineage import chain, unsaved
 from scidb.variable import BaseVariable
 from scidb.variable.units import check_own_units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from scidb.addressing import Address
     from scidb.database.core import VariableLike
-    from scidb.hashing.fingerprint import Fingerprint
     from scidb.store.model import Event, TypeInfo
-    from scidb.thunk import PipelineThunk
 
 __all__ = ["Pending", "Saving", "Target"]
 
@@ -70,7 +62,7 @@ class Pending:
     source: ThunkOutput | BaseVariable | None = None  # told afterwards where it was saved
 
 
-class Saving(Core):
+class Saving(Recording):
     """save, save_many and their kin: one road into the store."""
 
     def save(
@@ -160,16 +152,6 @@ class Saving(Core):
         self._check_lineage(output)
         return output.unchanged_value()
 
-    def _check_lineage(self, output: ThunkOutput) -> None:
-        """Refuse a result that strict lineage has something against."""
-        name = output.pipeline_thunk.thunk.name
-        if self._lineage_mode == "strict" and (paths := unsaved(output)):
-            raise UnsavedIntermediateError(
-                f"The result of {name}() depends on variables that were never saved: {'; '.join(paths)}. Save them "
-                "first, or open the database with lineage_mode='ephemeral'.",
-                paths=paths,
-            )
-
     # -------------------------------------------------------------- lineage alone
 
     def _save_generated(
@@ -231,44 +213,6 @@ class Saving(Core):
         self._write((), calls=calls, edges=edges, events=tuple(map(source_seen, fingerprints)))
         self._recorded_calls.update(call.call_id for call in calls)
 
-    def _call_of(self, call: PipelineThunk) -> Call:
-        declared = call.thunk.declared
-        outputs = ["unpack", call.n_returned] if declared == "unpack" else declared
-        kind = "generated" if call.thunk.generates_file else "value"
-        return Call(
-            call_id=call.call_id,
-            computation=Computation(
-                call.lineage_id,
-                call.fingerprint.name,
-                call.fingerprint.hash,
-                call.inputs_hash,
-                json.dumps(outputs),
-                kind=kind if call.uncacheable is None else "uncacheable",
-            ),
-            inputs=(*call.written, *self._origins_of(call)),
-            user_id=self._user,
-            environment_id=self._environment_of(call.fingerprint),
-            seconds=call.seconds,
-            recalled_from=call.recalled_from,
-        )
-
-    def _origins_of(self, call: PipelineThunk) -> Iterator[CallInput]:
-        """Yield what the inputs of a call came from.
-
-        A variable may have been renamed since it was loaded; one that was never saved here is named by its content.
-        """
-        renamed = self._info.renamed
-        for identity in call.input_identities.values():
-            for origin in identity.origins:
-                if origin.kind != "record":
-                    yield origin
-                    continue
-                name = origin.type_name or "?"
-                record_id = origin.record_id
-                if record_id is None or record_id in self._elsewhere:
-                    record_id = ids.ephemeral_id(name, origin.content_hash)
-                yield replace(origin, type_name=renamed.get(name, name), record_id=record_id)
-
     # -------------------------------------------------------------- many values, one write
 
     def _save(self, pending: Sequence[Pending]) -> list[Record]:
@@ -285,55 +229,6 @@ class Saving(Core):
             if isinstance(item.source, BaseVariable) and item.source.type_name == record.variable:
                 item.source.came_from(record)
         return records
-
-    def _lineage_of(
-        self, made: Iterable[tuple[str, ThunkOutput]]
-    ) -> tuple[tuple[Call, ...], list[Fingerprint], tuple[Edge, ...]]:
-        """Return the calls to record, upstream first, their code, and the pipeline edges that are new."""
-        calls: dict[str, PipelineThunk] = {}
-        edges: dict[Edge, None] = {}
-        chains = [(name, output, list(chain(output))) for name, output in made]
-        self._check_records(call for _, _, behind in chains for call in behind)
-        for name, output, behind in chains:
-            for call in behind:
-                calls.setdefault(call.call_id, call)
-                target = name if call is output.pipeline_thunk else f"{call.thunk.name}()"
-                code = call.fingerprint
-                sources = map(_edge_source, self._origins_of(call))
-                edges.update(dict.fromkeys(Edge(source, target, code.name, code.hash) for source in sources))
-        new = [call for call in calls.values() if call.call_id not in self._recorded_calls]
-        fingerprints = {call.fingerprint.hash: call.fingerprint for call in new}
-        return tuple(map(self._call_of, new)), list(fingerprints.values()), self._changed_edges(edges)
-
-    def _check_records(self, calls: Iterable[PipelineThunk]) -> None:
-        """Refuse, in strict mode, inputs that were saved in another database alone."""
-        named = {
-            origin.record_id: f"{call.thunk.name}() -> {origin.name}"
-            for call in calls
-            for identity in call.input_identities.values()
-            for origin in identity.origins
-            if origin.kind == "record" and origin.record_id is not None
-        }
-        paths = [named[record_id] for record_id in sorted(self._not_here(named))]
-        if paths and self._lineage_mode == "strict":
-            raise UnsavedIntermediateError(
-                f"The result depends on variables that were saved in another database, not in {self.target}: "
-                f"{'; '.join(paths)}. Save them here first, or open the database with lineage_mode='ephemeral'.",
-                paths=paths,
-            )
-
-    def _changed_edges(self, edges: Iterable[Edge]) -> tuple[Edge, ...]:
-        """Return the edge sets that differ from the current ones."""
-        sets: dict[tuple[str, str], set[Edge]] = defaultdict(set)
-        # One arrow each: of two codes of one function in a single save, the later one counts.
-        for edge in {(edge.source, edge.target, edge.function_name): edge for edge in edges}.values():
-            sets[edge.target, edge.function_name].add(edge)
-        if not sets:
-            return ()
-        known: dict[tuple[str, str], set[Edge]] = defaultdict(set)
-        for edge in self._store.trace(TraceQuery(edges=True)).edges:
-            known[edge.target, edge.function_name].add(replace(edge, timestamp=""))
-        return tuple(edge for key, found in sets.items() if known.get(key) != found for edge in found)
 
     def _write(
         self,
@@ -421,22 +316,9 @@ def _pair(number: int, item: Any) -> tuple[Any, Mapping[str, Any]]:
     )
 
 
-def source_seen(found: Fingerprint) -> SourceSeen:
-    """Return the event that keeps the code behind a fingerprint."""
-    return SourceSeen(found.hash, found.name, found.manifest, found.sources)
-
-
 def _output_behind(source: ThunkOutput | BaseVariable | None) -> ThunkOutput | None:
     inner = source.data if isinstance(source, BaseVariable) else source
     return inner if isinstance(inner, ThunkOutput) else None
-
-
-def _edge_source(origin: CallInput) -> str:
-    if origin.kind == "record":
-        return origin.type_name or "?"
-    if origin.kind == "computation":
-        return f"{origin.type_name}()"
-    return origin.value_repr or ""
 
 
 def _with_index(value: Any, index: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from scidb.records import place
 
@@ -31,19 +31,7 @@ State: TypeAlias = Literal[
     "saved by hand",
     "up to date",
 ]
-STATES: Final[tuple[State, ...]] = (
-    "failed",
-    "missing",
-    "code changed",
-    "input changed",
-    "library changed",
-    "invalidated",
-    "code not checked",
-    "not reproducible",
-    "accepted",
-    "saved by hand",
-    "up to date",
-)
+STATES: Final[tuple[State, ...]] = get_args(State)
 """Every state; of several that hold at once, the first one is shown."""
 
 GREEN: Final[frozenset[State]] = frozenset({"accepted", "saved by hand", "up to date"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -24,6 +23,7 @@ from scidb.store.duck.occurring import find_forms, find_levels, find_locations
 from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_texts
 from scidb.store.duck.read import chunks, find_rows, is_one_place
+from scidb.store.duck.registered import add_type, find_types, update_type
 from scidb.store.duck.state import Variable
 from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
@@ -204,56 +204,21 @@ class DuckStore:
         def register(draft: State) -> Written:
             check_not_renamed(info.name, draft.renamed)
             check_new_name(info.name, {*draft.variables, *draft.renamed})
-            self._upsert(info, is_new=info.name not in draft.variables)
+            if info.name in draft.variables:
+                update_type(self._connection, info)
+            else:
+                created.append(add_type(self._connection, info, self._read_clock().strftime(_STAMP)))
             draft.variables.setdefault(info.name, Variable(info.name))
             return Written((), {})
 
+        created: list[TypeInfo] = []
         self._change(register)
-        return self._types(info.name)[0]
-
-    def _upsert(self, info: TypeInfo, *, is_new: bool) -> None:
-        units = None if info.units is None else json.dumps(info.units, ensure_ascii=False, default=dict)
-        display = json.dumps(info.display, ensure_ascii=False, default=dict) if info.display else None
-        if is_new:
-            stamp = self._read_clock().strftime(_STAMP)
-            self._connection.execute(
-                "INSERT INTO _registered_types VALUES (?, ?, ?, ?, ?)",
-                [info.name, states.layout_table(info.name, 1), info.schema_version, stamp, info.name],
-            )
-            self._connection.execute(
-                "INSERT INTO _variables VALUES (?, NULL, '', ?, ?, ?, ?)",
-                [info.name, stamp, info.description, units, display],
-            )
-            return
-        self._connection.execute(
-            "UPDATE _registered_types SET schema_version = ? WHERE type_name = ?",
-            [info.schema_version, info.name],
-        )
-        self._connection.execute(
-            "UPDATE _variables SET description = ?, units = ?, display = ? WHERE variable_name = ?",
-            [info.description, units, display, info.name],
-        )
+        # Of a new one everything is known, and to count what it has takes longer than to write it.
+        return created[0] if created else find_types(self._connection, info.name)[0]
 
     def types(self) -> list[TypeInfo]:
         """Return every registered type by name, with counts and last change."""
-        return self._types(None)
-
-    def _types(self, name: str | None) -> list[TypeInfo]:
-        where, parameters = ("", []) if name is None else ("WHERE variable_name = ?", [name])
-        rows = self._connection.rows(
-            "SELECT v.variable_name, t.schema_version, v.description, v.units, v.display, t.identity_name, "
-            "v.schema_level, v.dtype, v.created_at, coalesce(g.groups, []), coalesce(r.records, 0), "
-            f"coalesce(c.entries, 0), c.last_change FROM (SELECT * FROM _variables {where}) v "
-            "JOIN _registered_types t ON t.type_name = v.variable_name "
-            "LEFT JOIN (SELECT variable_name, list(group_name ORDER BY group_name) AS groups FROM _variable_groups "
-            "GROUP BY ALL) g USING (variable_name) "
-            # Asked on opening: to count what is distinct in the log would take longer than all the rest of it.
-            f"LEFT JOIN (SELECT variable_name, count(*) AS records FROM _records {where} GROUP BY ALL) r "
-            "USING (variable_name) LEFT JOIN (SELECT variable_name, count(*) AS entries, max(timestamp) AS last_change "
-            f"FROM _record_metadata {where} GROUP BY ALL) c USING (variable_name) ORDER BY v.variable_name",
-            parameters * 3,
-        )
-        return [_type_info(*row) for row in rows]
+        return find_types(self._connection)
 
     # -------------------------------------------------------------- writing
 
@@ -386,18 +351,6 @@ class DuckStore:
     def close(self) -> None:
         """Release the file; closing twice does nothing."""
         self._connection.close()
-
-
-def _type_info(
-    name: str, schema_version: int, description: str, units: str | None, display: str | None, identity_name: str,
-    level: str | None, dtype: str, created_at: str, groups: Sequence[str], records: int, entries: int,
-    last_change: str | None,
-) -> TypeInfo:  # fmt: skip
-    return TypeInfo(
-        name, schema_version, description, None if units is None else json.loads(units),
-        {} if display is None else json.loads(display), identity_name, level, dtype, created_at, tuple(groups),
-        records, entries, last_change,
-    )  # fmt: skip
 
 
 # ------------------------------------------------------------------ remembering

@@ -1,0 +1,187 @@
+"""What led to a result, as it is recorded: calls with their inputs, code, environment and pipeline edges."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from scidb.database.core import Core
+from scidb.database.environment import describe_environment, repository_of
+from scidb.exceptions import UnsavedIntermediateError
+from scidb.hashing import ids
+from scidb.store.model import (
+    Call,
+    CallInput,
+    Computation,
+    Edge,
+    EnvironmentSeen,
+    Match,
+    Records,
+    SourceSeen,
+    TraceQuery,
+)
+from scidb.thunk.lineage import chain, unsaved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from scidb.database.core import LineageMode
+    from scidb.hashing.fingerprint import Fingerprint
+    from scidb.store.protocol import Store
+    from scidb.thunk import PipelineThunk, ThunkOutput
+
+__all__ = ["Recording", "source_seen"]
+
+# The databases that this process has opened: with a single one, no record can be of another.
+_opened: Final[set[str]] = set()
+_stores: Final = itertools.count()
+_KNOWN: Final = 100_000
+
+
+class Recording(Core):
+    """What the facade records of calls, and refuses of them."""
+
+    def __init__(self, store: Store, *, lineage_mode: LineageMode = "strict") -> None:
+        super().__init__(store, lineage_mode=lineage_mode)
+        self._environments: dict[str | None, EnvironmentSeen] = {}  # by the repository of the code
+        self._noted_environments: set[str] = set()
+        self._recorded_calls: set[str] = set()
+        self._here: set[str] = set()  # records that are known to be in this database
+        self._elsewhere: set[str] = set()  # and those that are not
+        target = store.describe().target
+        _opened.add(f"memory:{next(_stores)}" if target == "memory:" else target)
+
+    def _check_lineage(self, output: ThunkOutput) -> None:
+        """Refuse a result that strict lineage has something against."""
+        name = output.pipeline_thunk.thunk.name
+        if self._lineage_mode == "strict" and (paths := unsaved(output)):
+            raise UnsavedIntermediateError(
+                f"The result of {name}() depends on variables that were never saved: {'; '.join(paths)}. Save them "
+                "first, or open the database with lineage_mode='ephemeral'.",
+                paths=paths,
+            )
+
+    def _lineage_of(
+        self, made: Iterable[tuple[str, ThunkOutput]]
+    ) -> tuple[tuple[Call, ...], list[Fingerprint], tuple[Edge, ...]]:
+        """Return the calls to record, upstream first, their code, and the pipeline edges that are new."""
+        calls: dict[str, PipelineThunk] = {}
+        edges: dict[Edge, None] = {}
+        chains = [(name, output, list(chain(output))) for name, output in made]
+        self._check_records(call for _, _, behind in chains for call in behind)
+        for name, output, behind in chains:
+            for call in behind:
+                calls.setdefault(call.call_id, call)
+                target = name if call is output.pipeline_thunk else f"{call.thunk.name}()"
+                code = call.fingerprint
+                sources = map(_edge_source, self._origins_of(call))
+                edges.update(dict.fromkeys(Edge(source, target, code.name, code.hash) for source in sources))
+        new = [call for call in calls.values() if call.call_id not in self._recorded_calls]
+        fingerprints = {call.fingerprint.hash: call.fingerprint for call in new}
+        return tuple(map(self._call_of, new)), list(fingerprints.values()), self._changed_edges(edges)
+
+    def _check_records(self, calls: Iterable[PipelineThunk]) -> None:
+        """Refuse, in strict mode, inputs that were saved in another database alone."""
+        named = {
+            origin.record_id: f"{call.thunk.name}() -> {origin.name}"
+            for call in calls
+            for identity in call.input_identities.values()
+            for origin in identity.origins
+            if origin.kind == "record" and origin.record_id is not None
+        }
+        paths = [named[record_id] for record_id in sorted(self._not_here(named))]
+        if paths and self._lineage_mode == "strict":
+            raise UnsavedIntermediateError(
+                f"The result depends on variables that were saved in another database, not in {self.target}: "
+                f"{'; '.join(paths)}. Save them here first, or open the database with lineage_mode='ephemeral'.",
+                paths=paths,
+            )
+
+    def _changed_edges(self, edges: Iterable[Edge]) -> tuple[Edge, ...]:
+        """Return the edge sets that differ from the current ones."""
+        sets: dict[tuple[str, str], set[Edge]] = defaultdict(set)
+        # One arrow each: of two codes of one function in a single save, the later one counts.
+        for edge in {(edge.source, edge.target, edge.function_name): edge for edge in edges}.values():
+            sets[edge.target, edge.function_name].add(edge)
+        if not sets:
+            return ()
+        known: dict[tuple[str, str], set[Edge]] = defaultdict(set)
+        for edge in self._store.trace(TraceQuery(edges=True)).edges:
+            known[edge.target, edge.function_name].add(replace(edge, timestamp=""))
+        return tuple(edge for key, found in sets.items() if known.get(key) != found for edge in found)
+
+    def _call_of(self, call: PipelineThunk) -> Call:
+        declared = call.thunk.declared
+        outputs = ["unpack", call.n_returned] if declared == "unpack" else declared
+        kind = "generated" if call.thunk.generates_file else "value"
+        return Call(
+            call_id=call.call_id,
+            computation=Computation(
+                call.lineage_id,
+                call.fingerprint.name,
+                call.fingerprint.hash,
+                call.inputs_hash,
+                json.dumps(outputs),
+                kind=kind if call.uncacheable is None else "uncacheable",
+            ),
+            inputs=(*call.written, *self._origins_of(call)),
+            user_id=self._user,
+            environment_id=self._environment_of(call.fingerprint),
+            seconds=call.seconds,
+            recalled_from=call.recalled_from,
+        )
+
+    def _origins_of(self, call: PipelineThunk) -> Iterator[CallInput]:
+        """Yield what the inputs of a call came from.
+
+        A variable may have been renamed since it was loaded; one that was never saved here is named by its content.
+        """
+        renamed = self._info.renamed
+        for identity in call.input_identities.values():
+            for origin in identity.origins:
+                if origin.kind != "record":
+                    yield origin
+                    continue
+                name = origin.type_name or "?"
+                record_id = origin.record_id
+                if record_id is None or record_id in self._elsewhere:
+                    record_id = ids.ephemeral_id(name, origin.content_hash)
+                yield replace(origin, type_name=renamed.get(name, name), record_id=record_id)
+
+    def _environment_of(self, code: Fingerprint) -> str:
+        """Return the id of the environment in which some code runs now; the first write that names it describes it."""
+        repository = repository_of(code.manifest)
+        known = self._environments.get(repository)
+        if known is None:
+            description = describe_environment(repository)
+            known = self._environments[repository] = EnvironmentSeen(ids.environment_id(description), description)
+        return known.environment_id
+
+    def _not_here(self, record_ids: Iterable[str]) -> set[str]:
+        """Return those of these records that another database of this process has, and this one has not."""
+        if len(_opened) == 1:
+            return set()
+        asked = set(record_ids) - self._here
+        found = {one.record_id for one in self._store.find(Records(Match(record_ids=tuple(asked))))} if asked else set()
+        if len(self._here) > _KNOWN:
+            self._here.clear()
+        self._here |= found
+        self._elsewhere -= found
+        self._elsewhere |= asked - found
+        return asked - found
+
+
+def source_seen(found: Fingerprint) -> SourceSeen:
+    """Return the event that keeps the code behind a fingerprint."""
+    return SourceSeen(found.hash, found.name, found.manifest, found.sources)
+
+
+def _edge_source(origin: CallInput) -> str:
+    if origin.kind == "record":
+        return origin.type_name or "?"
+    if origin.kind == "computation":
+        return f"{origin.type_name}()"
+    return origin.value_repr or ""
