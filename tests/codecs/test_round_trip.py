@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scidb.codecs import decode, encode
-from scidb.hashing.encode import canonical_hash
+from scidb.hashing.canonical.encode import canonical_hash
 from scidb.testing import strategies
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from scidb.hashing.changes import differences
-from scidb.hashing.fingerprint import Fingerprint, fingerprint
+from scidb.hashing.code.changes import differences
+from scidb.hashing.code.fingerprint import Fingerprint, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 import xarray as xr
 
-from scidb.hashing.budget import BUDGET, nbytes_of, too_large
+from scidb.hashing.code.budget import BUDGET, nbytes_of, too_large
 
 NUMBERS = np.zeros(1_000_000)
 

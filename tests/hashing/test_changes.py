@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scidb.exceptions import SciDBError
-from scidb.hashing.astdiff import edits, parse_unit
-from scidb.hashing.astdump import Decorator, UnitNode, dump
-from scidb.hashing.changes import CodeChange, differences, source_diffs
-from scidb.hashing.fingerprint import Fingerprint, fingerprint
-from scidb.hashing.manifest import Manifest
+from scidb.hashing.code.astdiff import edits, parse_unit
+from scidb.hashing.code.astdump import Decorator, UnitNode, dump
+from scidb.hashing.code.changes import CodeChange, differences, source_diffs
+from scidb.hashing.code.fingerprint import Fingerprint, fingerprint
+from scidb.hashing.code.manifest import Manifest
 from scidb.store.model import Source
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ import json, sys
 from pathlib import Path
 import scidb
 from scidb import BaseVariable, for_each
-from scidb.hashing.manifest import Manifest
+from scidb.hashing.code.manifest import Manifest
 from scidb.store.model import Sources
 import study
 

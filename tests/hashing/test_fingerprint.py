@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from scidb.hashing.changes import differences
-from scidb.hashing.encode import canonical_hash
-from scidb.hashing.fingerprint import Fingerprint, fingerprint, snapshot
+from scidb.hashing.canonical.encode import canonical_hash
+from scidb.hashing.code.changes import differences
+from scidb.hashing.code.fingerprint import Fingerprint, fingerprint, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,7 +184,7 @@ def test_a_notebook_cell_counts_by_its_source() -> None:
 
 def test_scidb_counts_as_a_library(study: Study) -> None:
     """What SciDB does is no code of the user."""
-    text = "from scidb.hashing.encode import canonical_hash as h\ndef f(x): return h(x)"
+    text = "from scidb.hashing.canonical.encode import canonical_hash as h\ndef f(x): return h(x)"
     made = fingerprint(study.load(text).f)
 
     assert units(made)[0]["refs"] == [["h", "lib:scidb.canonical_hash"]]
@@ -475,7 +475,7 @@ def test_units_are_forgotten_with_their_code() -> None:
         exec(f"def f(x): return {number}", namespace)
         fingerprint(namespace["f"])
 
-    from scidb.hashing import units as module
+    from scidb.hashing.code import units as module
 
     define(-1)
     gc.collect()

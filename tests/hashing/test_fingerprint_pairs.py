@@ -15,8 +15,8 @@ from tests.hashing import code_changes
 from tests.hashing.code_changes import Seen, cases, look
 
 import scidb
-from scidb.hashing.changes import differences
-from scidb.hashing.fingerprint import fingerprint
+from scidb.hashing.code.changes import differences
+from scidb.hashing.code.fingerprint import fingerprint
 from scidb.thunk import PipelineThunk, Thunk
 
 if TYPE_CHECKING:

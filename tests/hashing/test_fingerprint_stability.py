@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import scidb.hashing
-from scidb.hashing.fingerprint import fingerprint
+from scidb.hashing.code.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from tests.hashing.conftest import Study
@@ -160,7 +160,7 @@ def test_a_fresh_process_with_another_hash_seed_agrees(study: Study) -> None:
     """M9: neither the process nor PYTHONHASHSEED counts, also for functions in a set."""
     text = "def a(): return 1\ndef b(): return 2\nS = {a, b, 'x', 'y', 'z'}\ndef f(x): return [s for s in S]"
     here = fingerprint(study.load(text).f)
-    program = "import m\nfrom scidb.hashing.fingerprint import fingerprint\nprint(fingerprint(m.f).hash)"
+    program = "import m\nfrom scidb.hashing.code.fingerprint import fingerprint\nprint(fingerprint(m.f).hash)"
     source = str(Path(scidb.hashing.__file__).parents[2])
 
     for seed in ("1", "2"):
@@ -173,7 +173,7 @@ def test_a_fresh_process_with_another_hash_seed_agrees(study: Study) -> None:
 def test_a_script_and_its_import_agree(study: Study) -> None:
     """M5: a function of ``__main__`` is the one that others import."""
     text = (
-        "from scidb.hashing.fingerprint import fingerprint\n"
+        "from scidb.hashing.code.fingerprint import fingerprint\n"
         "class C:\n    def g(self): return 1\n"
         "c = C()\n"
         "def f(x): return c.g()\n"

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from scidb.exceptions import UnhashableValueError
-from scidb.hashing.fingerprint import fingerprint, identify_code
+from scidb.hashing.code.fingerprint import fingerprint, identify_code
 from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:

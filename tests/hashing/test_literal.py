@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scidb.hashing.encode import canonical_hash
+from scidb.hashing.canonical.encode import canonical_hash
 from scidb.hashing.inputs import identify_constant, preview
 from scidb.hashing.literal import LONGEST, literal_text, literal_value
 

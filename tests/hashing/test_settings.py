@@ -14,8 +14,8 @@ import pytest
 from scidb import BaseVariable, for_each, thunk
 from scidb.exceptions import SciDBWarning, SettingsError
 from scidb.hashing import configure
-from scidb.hashing.changes import differences
-from scidb.hashing.fingerprint import Fingerprint, fingerprint, identify_code
+from scidb.hashing.code.changes import differences
+from scidb.hashing.code.fingerprint import Fingerprint, fingerprint, identify_code
 from scidb.hashing.settings import fingerprint_settings
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from tests.provenance.conftest import Force, Mean, Peak, Smooth
 import scidb
 from scidb import for_each, thunk
 from scidb.exceptions import NotFoundError, SciDBError
+from scidb.hashing.code.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +107,7 @@ def test_a_chain_in_the_memo(study: DatabaseManager, project: Project) -> None:
     codes = ["GAIN * x * 0.2", "x * 0.2 * GAIN", "0.2 * x * GAIN"]
     hashes = []
     for old, new in zip(codes, [*codes[1:], codes[0]], strict=True):
-        hashes.append(scidb.hashing.fingerprint.fingerprint(project.module.smooth).hash)
+        hashes.append(fingerprint(project.module.smooth).hash)
         project.edit(old, new)
     project.edit(codes[0], codes[2])
     steps = [(hashes[1], hashes[2]), (hashes[0], hashes[1]), (hashes[2], hashes[0])]

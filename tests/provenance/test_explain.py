@@ -12,8 +12,8 @@ from tests.provenance.conftest import Force, Mean, Peak, Smooth
 
 from scidb import DatabaseManager
 from scidb.exceptions import NotFoundError
-from scidb.hashing.fingerprint import fingerprint
-from scidb.hashing.seen import note_seen
+from scidb.hashing.code.fingerprint import fingerprint
+from scidb.hashing.code.seen import note_seen
 from scidb.store.memory import MemoryStore
 from scidb.store.model import Batch, Call, Computation, SourceSeen, TypeInfo
 from scidb.testing.store_suite.samples import KEYS, record, scalars

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from scidb import BaseVariable, Thunk, for_each, thunk
-from scidb.hashing.fingerprint import Fingerprint, fingerprint
-from scidb.hashing.seen import note_seen, seen_as
+from scidb.hashing.code.fingerprint import Fingerprint, fingerprint
+from scidb.hashing.code.seen import note_seen, seen_as
 from scidb.provenance.live import fingerprint_now, live_function
 
 if TYPE_CHECKING:
@@ -327,7 +327,7 @@ def test_the_running_program_has_the_name_of_its_file(tmp_path: Path) -> None:
     script = tmp_path / "analysis.py"
     script.write_text(
         dedent("""
-        from scidb.hashing.fingerprint import fingerprint
+        from scidb.hashing.code.fingerprint import fingerprint
         from scidb.provenance.live import live_function
 
         def f(x):

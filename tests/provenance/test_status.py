@@ -557,12 +557,12 @@ def test_a_library_version_that_is_only_recorded(
     """Without a policy, another version of a library leaves a result up to date, with a remark."""
     versions = {"numpy": "2.1.3"}
     monkeypatch.setattr("scidb.hashing.origin._version", lambda name: versions.get(name, "1.0"))
-    monkeypatch.setattr("scidb.hashing.fingerprint._made", {})
+    monkeypatch.setattr("scidb.hashing.code.fingerprint._made", {})
     project.write("import numpy as np\n\n\ndef peak(x):\n    return float(np.max(x))\n")
     db.save(Smooth, [1.0, 2.0], subject=1)
     for_each(project.module.peak, {"x": Smooth}, [Peak], subject=[], db=db, progress=False)
     versions["numpy"] = "3.0"
-    monkeypatch.setattr("scidb.hashing.fingerprint._made", {})
+    monkeypatch.setattr("scidb.hashing.code.fingerprint._made", {})
 
     made = at(db, Peak, subject=1)
     assert made.state == "up to date"

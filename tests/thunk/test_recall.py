@@ -285,7 +285,7 @@ def test_a_function_that_changes_what_it_reads_says_so_once() -> None:
 
 def test_a_large_global_is_said_once_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever reads so much that every call is slow is told what it is, once; a change in it is still noticed."""
-    monkeypatch.setattr("scidb.hashing.budget.BUDGET", 1000)
+    monkeypatch.setattr("scidb.hashing.code.budget.BUDGET", 1000)
     table, factor = np.zeros(1_000_000), 2
 
     @thunk

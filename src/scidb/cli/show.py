@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scidb.database import DatabaseManager
-    from scidb.hashing.listing import SourceCode
+    from scidb.hashing.code.listing import SourceCode
     from scidb.store.model import Record
 
 __all__ = ["show"]

@@ -17,8 +17,8 @@ from scidb.codecs.contents import Compared, Contents, StoredColumn, items
 from scidb.codecs.primitive import cells, lists
 from scidb.codecs.tagged import path_text
 from scidb.exceptions import SerializationError, UnsupportedValueError
-from scidb.hashing.encode import Refusal
-from scidb.hashing.encode_polars import SIMPLE, as_arrow, dtype_form, storable
+from scidb.hashing.canonical.encode import Refusal
+from scidb.hashing.canonical.polars import SIMPLE, as_arrow, dtype_form, storable
 from scidb.store.names import unique_columns
 
 if TYPE_CHECKING:

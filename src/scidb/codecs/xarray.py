@@ -21,8 +21,8 @@ from scidb.codecs.base import Codec, Parameters, canonical_json, decode, encode
 from scidb.codecs.primitive import cells, lists
 from scidb.codecs.tagged import from_json, inside, path_text, to_json
 from scidb.exceptions import SerializationError, UnsupportedValueError
-from scidb.hashing.encode import Refusal
-from scidb.hashing.encode_xarray import contents, index_groups
+from scidb.hashing.canonical.encode import Refusal
+from scidb.hashing.canonical.xarray import contents, index_groups
 from scidb.store.names import unique_columns
 
 if TYPE_CHECKING:

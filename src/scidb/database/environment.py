@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from scidb.hashing.manifest import Manifest
+from scidb.hashing.code.manifest import Manifest
 
 __all__ = ["describe_environment", "repository_of"]
 

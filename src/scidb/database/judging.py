@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scidb.database.reproducing import Reproducing
 from scidb.exceptions import SciDBError
-from scidb.hashing.fingerprint import fingerprint
+from scidb.hashing.code.fingerprint import fingerprint
 from scidb.provenance import explanation_of, outdated_code, status_of
 from scidb.provenance import verify as verify_results
 from scidb.store.model import Acceptances, Accepted, Batch

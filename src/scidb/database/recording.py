@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from scidb.database.core import LineageMode
-    from scidb.hashing.fingerprint import Fingerprint
+    from scidb.hashing.code.fingerprint import Fingerprint
     from scidb.store.protocol import Store
     from scidb.thunk import PipelineThunk, ThunkOutput
 

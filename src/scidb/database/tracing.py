@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scidb.database.finding import RecordLike
-    from scidb.hashing.listing import SourceCode
+    from scidb.hashing.code.listing import SourceCode
     from scidb.provenance import LineageGraph
     from scidb.store.model import Failure, Run
 

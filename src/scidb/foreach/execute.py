@@ -32,17 +32,17 @@ from scidb.foreach.protocols import RunInfo
 from scidb.foreach.report import ForEachReport, log_outcome
 from scidb.foreach.run import Execution
 from scidb.hashing import ids
-from scidb.hashing.changes import changed_reads
-from scidb.hashing.fingerprint import fingerprint
+from scidb.hashing.code.changes import changed_reads
+from scidb.hashing.code.fingerprint import fingerprint
+from scidb.hashing.code.seen import note_seen
 from scidb.hashing.inputs import preview
-from scidb.hashing.seen import note_seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from scidb.foreach.config import Parameters
     from scidb.foreach.protocols import Loadable, Recorder
-    from scidb.hashing.fingerprint import Fingerprint
+    from scidb.hashing.code.fingerprint import Fingerprint
 
 __all__ = ["for_each"]
 

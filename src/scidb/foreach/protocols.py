@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scidb.filters import Filter
-    from scidb.hashing.fingerprint import Fingerprint
+    from scidb.hashing.code.fingerprint import Fingerprint
     from scidb.hashing.inputs import CallInput, Input
 
 __all__ = ["Done", "Entry", "Known", "Loadable", "Problem", "Recorder", "Rejected", "RunInfo", "ThunkLike", "Totals"]

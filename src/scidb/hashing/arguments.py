@@ -8,8 +8,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import UnhashableValueError
-from scidb.hashing.encode import canonical_hash
-from scidb.hashing.fingerprint import identify_code
+from scidb.hashing.canonical.encode import canonical_hash
+from scidb.hashing.code.fingerprint import identify_code
 from scidb.hashing.ids import code_form, content_hash, value_form
 from scidb.hashing.inputs import CallInput, Input, identify_constant, identify_input
 from scidb.hashing.inside import without_plain

@@ -13,8 +13,8 @@ import uuid
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from scidb.hashing.cbor import array, head, integer, text
-from scidb.hashing.encode import VERSION, canonical_hash, hash_of, preimage
+from scidb.hashing.canonical.cbor import array, head, integer, text
+from scidb.hashing.canonical.encode import VERSION, canonical_hash, hash_of, preimage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

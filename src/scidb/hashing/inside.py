@@ -10,8 +10,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from scidb.hashing.code.members import is_user_class
 from scidb.hashing.inputs import PLAIN, is_tracked
-from scidb.hashing.members import is_user_class
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from scidb.exceptions import SchemaKeyError, UnhashableValueError
-from scidb.hashing.fingerprint import identify_code
+from scidb.hashing.code.fingerprint import identify_code
 from scidb.hashing.ids import canonical_json, content_hash
 from scidb.hashing.inputs import preview
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from scidb.exceptions import SciDBError, UnhashableValueError
 from scidb.hashing.arguments import Parameters
-from scidb.hashing.changes import differences, source_diffs
-from scidb.hashing.manifest import Manifest
+from scidb.hashing.code.changes import differences, source_diffs
+from scidb.hashing.code.manifest import Manifest
 from scidb.provenance.live import fingerprint_now, live_function
 from scidb.store.acceptances import vouched
 from scidb.thunk import Thunk
@@ -18,8 +18,8 @@ from scidb.thunk import Thunk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from scidb.hashing.changes import CodeChange, SourceDiff
-    from scidb.hashing.fingerprint import Fingerprint
+    from scidb.hashing.code.changes import CodeChange, SourceDiff
+    from scidb.hashing.code.fingerprint import Fingerprint
     from scidb.store.model import Acceptance, Computation, Source
 
 __all__ = ["CodeNow", "Codes"]

@@ -12,17 +12,17 @@ from dataclasses import asdict
 from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from scidb.hashing.fingerprint import fingerprint
-from scidb.hashing.graph import innermost
-from scidb.hashing.manifest import Manifest
+from scidb.hashing.code.fingerprint import fingerprint
+from scidb.hashing.code.graph import innermost
+from scidb.hashing.code.manifest import Manifest
+from scidb.hashing.code.seen import seen_as
 from scidb.hashing.origin import import_name, library_name
-from scidb.hashing.seen import seen_as
 from scidb.thunk import Thunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from scidb.hashing.fingerprint import Fingerprint
+    from scidb.hashing.code.fingerprint import Fingerprint
 
 __all__ = ["fingerprint_now", "live_function"]
 
@@ -50,7 +50,7 @@ def live_function(manifest: str) -> Callable[..., Any] | None:
     Examples
     --------
     >>> from statistics import fmean
-    >>> from scidb.hashing.fingerprint import fingerprint
+    >>> from scidb.hashing.code.fingerprint import fingerprint
     >>> live_function(fingerprint(fmean).manifest) is fmean
     True
 
@@ -67,7 +67,7 @@ def fingerprint_now(manifest: str) -> Fingerprint | None:
     Examples
     --------
     >>> from statistics import fmean
-    >>> from scidb.hashing.fingerprint import fingerprint
+    >>> from scidb.hashing.code.fingerprint import fingerprint
     >>> recorded = fingerprint(fmean)
     >>> fingerprint_now(recorded.manifest).hash == recorded.hash
     True

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from scidb.hashing.changes import CodeChange, SourceDiff
+    from scidb.hashing.code.changes import CodeChange, SourceDiff
 
 __all__ = ["GREEN", "STATES", "Reason", "ReasonKind", "RecordStatus", "RollUp", "State", "Status"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-from scidb.hashing.listing import SourceCode, read_code
-from scidb.hashing.manifest import Manifest
+from scidb.hashing.code.listing import SourceCode, read_code
+from scidb.hashing.code.manifest import Manifest
 from scidb.provenance.graph import LineageGraph, Link, Node
 from scidb.records import place, version_keys_of
 from scidb.store.model import Entries, Environments, Marks, Match, Sources, TraceQuery

@@ -24,13 +24,13 @@ from scidb.exceptions import (
     UnsupportedValueError,
 )
 from scidb.hashing.arguments import Parameters
-from scidb.hashing.changes import changed_reads
-from scidb.hashing.fingerprint import fingerprint as fingerprint_of
-from scidb.hashing.fingerprint import snapshot
+from scidb.hashing.code.changes import changed_reads
+from scidb.hashing.code.fingerprint import fingerprint as fingerprint_of
+from scidb.hashing.code.fingerprint import snapshot
+from scidb.hashing.code.seen import note_seen
 from scidb.hashing.ids import GENERATED
 from scidb.hashing.inputs import preview
 from scidb.hashing.paths import file_states, written_since
-from scidb.hashing.seen import note_seen
 from scidb.hashing.settings import checked_options
 from scidb.thunk.binding import resolve, without_history
 from scidb.thunk.cache import recall
@@ -39,7 +39,7 @@ from scidb.thunk.call import PipelineThunk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from scidb.hashing.fingerprint import Fingerprint
+    from scidb.hashing.code.fingerprint import Fingerprint
 
 __all__ = ["Thunk", "thunk"]
 

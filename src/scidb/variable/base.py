@@ -21,7 +21,7 @@ from scidb.variable.migration import is_migrated, restoring_code
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from scidb.hashing.listing import SourceCode
+    from scidb.hashing.code.listing import SourceCode
     from scidb.store.model import KeyValue, Record
     from scidb.variable.units import Units
 

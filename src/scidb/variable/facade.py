@@ -8,7 +8,7 @@ from scidb.current import current
 from scidb.exceptions import DatabaseNotConfiguredError
 
 if TYPE_CHECKING:
-    from scidb.hashing.listing import SourceCode
+    from scidb.hashing.code.listing import SourceCode
     from scidb.store.model import TypeInfo
 
 __all__ = ["Database", "database_or_current"]

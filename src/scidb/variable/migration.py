@@ -11,7 +11,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import MigrationError, SciDBWarning
-from scidb.hashing.fingerprint import fingerprint
+from scidb.hashing.code.fingerprint import fingerprint
 from scidb.hashing.inputs import preview
 from scidb.store.columns import column_of
 

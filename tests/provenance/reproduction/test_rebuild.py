@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scidb.hashing.fingerprint import fingerprint
+from scidb.hashing.code.fingerprint import fingerprint
 from scidb.provenance.reproduction.calls import CannotRunError
 from scidb.provenance.reproduction.exchange import Code
 from scidb.provenance.reproduction.rebuild import rebuilt

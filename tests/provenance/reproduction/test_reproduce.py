@@ -21,8 +21,8 @@ import pytest
 from scidb import Fixed, PathInput, for_each
 from scidb.database import reproducing
 from scidb.exceptions import NotFoundError, PipelineError, SciDBError
-from scidb.hashing import seen
-from scidb.hashing.manifest import Manifest
+from scidb.hashing.code import seen
+from scidb.hashing.code.manifest import Manifest
 from scidb.provenance.reproduction.process import INSIDE
 
 if TYPE_CHECKING:

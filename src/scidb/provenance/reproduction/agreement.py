@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import numpy as np
 
 from scidb.exceptions import SciDBError, UnhashableValueError
-from scidb.hashing.encode import canonical_hash
+from scidb.hashing.canonical.encode import canonical_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

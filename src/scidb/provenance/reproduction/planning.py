@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import NotFoundError, SciDBError
-from scidb.hashing.graph import innermost
-from scidb.hashing.manifest import Manifest
-from scidb.hashing.seen import is_of_library, was_seen
+from scidb.hashing.code.graph import innermost
+from scidb.hashing.code.manifest import Manifest
+from scidb.hashing.code.seen import is_of_library, was_seen
 from scidb.hashing.settings import fingerprint_settings
 from scidb.provenance.live import fingerprint_now, live_function
 from scidb.provenance.reproduction.exchange import Code, Order, Step, numbered, write_chunk
@@ -23,7 +23,7 @@ from scidb.variable import BaseVariable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from scidb.hashing.fingerprint import Fingerprint
+    from scidb.hashing.code.fingerprint import Fingerprint
     from scidb.store.model import Call, CallInput, Chunk, Record, Source, Trace
     from scidb.store.protocol import Store
 

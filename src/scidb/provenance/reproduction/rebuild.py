@@ -18,12 +18,12 @@ import sys
 from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from scidb.hashing.encode import canonical_hash
-from scidb.hashing.fingerprint import fingerprint
+from scidb.hashing.canonical.encode import canonical_hash
+from scidb.hashing.code.fingerprint import fingerprint
+from scidb.hashing.code.manifest import SOURCE, Manifest, is_unit
+from scidb.hashing.code.members import functions_of
+from scidb.hashing.code.source import text_digest
 from scidb.hashing.literal import literal_value
-from scidb.hashing.manifest import SOURCE, Manifest, is_unit
-from scidb.hashing.members import functions_of
-from scidb.hashing.source import text_digest
 from scidb.provenance.reproduction.calls import CannotRunError
 from scidb.provenance.reproduction.libraries import USUAL, library
 from scidb.provenance.reproduction.texts import ModuleText, bare_class, bare_function, names_in
@@ -32,7 +32,7 @@ from scidb.thunk import Thunk, thunk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from scidb.hashing.manifest import UnitEntry
+    from scidb.hashing.code.manifest import UnitEntry
     from scidb.provenance.reproduction.exchange import Code
 
 __all__ = ["rebuilt"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import SciDBError
-from scidb.hashing.manifest import Manifest
+from scidb.hashing.code.manifest import Manifest
 from scidb.provenance.reproduction.agreement import ColumnAgreement, agreement, worst
 from scidb.provenance.reproduction.exchange import Ended, Journal, read_chunk, write_order
 from scidb.provenance.reproduction.planning import order_for, plan_for

@@ -6,14 +6,14 @@ import ast
 import copy
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from scidb.hashing.astdump import Decorator, dump
-from scidb.hashing.encode import canonical_hash
+from scidb.hashing.canonical.encode import canonical_hash
+from scidb.hashing.code.astdump import Decorator, dump
 from scidb.provenance.reproduction.calls import CannotRunError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from scidb.hashing.manifest import UnitEntry
+    from scidb.hashing.code.manifest import UnitEntry
 
 __all__ = ["ModuleText", "bare_class", "bare_function", "names_in"]
 

@@ -14,7 +14,7 @@ from scidb.hashing.origin import is_library_code, is_library_module
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scidb.hashing.units import Unit
+    from scidb.hashing.code.units import Unit
 
 __all__ = ["class_members", "functions_of", "instance_state", "is_user_class", "is_variable_class"]
 

@@ -1,6 +1,6 @@
 """What users say identifies the instances of classes that they cannot edit.
 
-Knows no kind of value; `scidb.hashing.encode_classes` asks it.
+Knows no kind of value; `scidb.hashing.canonical.classes` asks it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from scidb.exceptions import UnhashableValueError
-from scidb.hashing.encode import has_writer
+from scidb.hashing.canonical.encode import has_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 import pandas as pd
 
-from scidb.hashing.cbor import NULL, array, binary, head, integer, payload, text, typed
-from scidb.hashing.encode import Refusal, encode, encode_items, in_brackets
-from scidb.hashing.encode_numpy import encode_dtype, encode_strings, numeric_payload, numeric_runs
-from scidb.hashing.encode_stdlib import encode_zone
+from scidb.hashing.canonical.cbor import NULL, array, binary, head, integer, payload, text, typed
+from scidb.hashing.canonical.encode import Refusal, encode, encode_items, in_brackets
+from scidb.hashing.canonical.numpy import encode_dtype, encode_strings, numeric_payload, numeric_runs
+from scidb.hashing.canonical.stdlib import encode_zone
 
 if TYPE_CHECKING:
-    from scidb.hashing.encode import Active, Writer
+    from scidb.hashing.canonical.encode import Active, Writer
 
 __all__ = ["WRITERS"]
 
@@ -145,7 +145,7 @@ def _text(column: Column) -> bytes:
         return _strings(column.array.to_numpy(dtype=object, na_value=None).tolist())
     import pyarrow as pa
 
-    from scidb.hashing.encode_arrow import arrow_strings
+    from scidb.hashing.canonical.arrow import arrow_strings
 
     return arrow_strings(pa.array(column.array))
 
@@ -154,7 +154,7 @@ def _strings(items: list[Any]) -> bytes:
     """Encode texts, None and NaN being missing ones; through Arrow, which is faster, if it can hold them."""
     import pyarrow as pa
 
-    from scidb.hashing.encode_arrow import arrow_strings
+    from scidb.hashing.canonical.arrow import arrow_strings
 
     try:
         whole = pa.array(items, pa.large_string(), from_pandas=True)
@@ -166,7 +166,7 @@ def _strings(items: list[Any]) -> bytes:
 def _arrow(column: Column) -> bytes:
     import pyarrow as pa
 
-    from scidb.hashing.encode_arrow import encode_arrow
+    from scidb.hashing.canonical.arrow import encode_arrow
 
     return encode_arrow(pa.array(column.array))
 

@@ -12,7 +12,7 @@ from collections import defaultdict
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
 
-from scidb.hashing.graph import innermost
+from scidb.hashing.code.graph import innermost
 from scidb.hashing.origin import import_name, is_library_module, library_name
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from scidb.hashing.astdump import Decorator, constant_text, counting, counting_of_class, dump_part, merged_texts
-from scidb.hashing.reads import dotted
+from scidb.hashing.code.astdump import Decorator, constant_text, counting, counting_of_class, dump_part, merged_texts
+from scidb.hashing.code.reads import dotted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scidb.hashing.astdump import UnitNode
+    from scidb.hashing.code.astdump import UnitNode
 
 __all__ = ["Edit", "EditKind", "edits", "parse_unit"]
 

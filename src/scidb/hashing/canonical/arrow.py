@@ -22,12 +22,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scidb.hashing.cbor import NULL, array, integer, payload, text, typed
-from scidb.hashing.encode import Refusal
-from scidb.hashing.encode_numpy import numeric_payload
+from scidb.hashing.canonical.cbor import NULL, array, integer, payload, text, typed
+from scidb.hashing.canonical.encode import Refusal
+from scidb.hashing.canonical.numpy import numeric_payload
 
 if TYPE_CHECKING:
-    from scidb.hashing.encode import Active, Writer
+    from scidb.hashing.canonical.encode import Active, Writer
 
 __all__ = ["WRITERS", "arrow_strings", "encode_arrow", "encode_column"]
 

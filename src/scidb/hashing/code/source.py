@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from scidb.hashing.encode import canonical_hash
+from scidb.hashing.canonical.encode import canonical_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scidb.hashing.astdump import FunctionNode, UnitNode
+    from scidb.hashing.code.astdump import FunctionNode, UnitNode
 
 __all__ = ["Located", "bytecode_digest", "class_nodes", "locate", "remember", "text_digest"]
 

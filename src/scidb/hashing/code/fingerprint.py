@@ -12,13 +12,15 @@ from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import UnhashableValueError
-from scidb.hashing.budget import too_large
-from scidb.hashing.encode import canonical_hash
-from scidb.hashing.graph import Graph, Node, innermost
-from scidb.hashing.holders import LruCache
+from scidb.hashing.canonical.encode import canonical_hash
+from scidb.hashing.code.budget import too_large
+from scidb.hashing.code.graph import Graph, Node, innermost
+from scidb.hashing.code.holders import LruCache
+from scidb.hashing.code.manifest import Manifest, UnitEntry
+from scidb.hashing.code.members import is_variable_class
+from scidb.hashing.code.source import remember
+from scidb.hashing.code.units import python_tag
 from scidb.hashing.inputs import longer_literal, preview
-from scidb.hashing.manifest import Manifest, UnitEntry
-from scidb.hashing.members import is_variable_class
 from scidb.hashing.origin import (
     import_name,
     is_library_code,
@@ -29,8 +31,6 @@ from scidb.hashing.origin import (
     versions_of,
     versions_that_count,
 )
-from scidb.hashing.source import remember
-from scidb.hashing.units import python_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

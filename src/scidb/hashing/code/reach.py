@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from scidb.hashing.origin import is_library_module
 
 if TYPE_CHECKING:
-    from scidb.hashing.reads import Read
+    from scidb.hashing.code.reads import Read
 
 __all__ = ["MISSING", "Reached", "cell_content", "reach"]
 

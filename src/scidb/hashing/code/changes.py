@@ -9,14 +9,14 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
 
-from scidb.hashing.astdiff import EditKind
-from scidb.hashing.manifest import SOURCE, Manifest
-from scidb.hashing.pairing import Difference, Pairing
+from scidb.hashing.code.astdiff import EditKind
+from scidb.hashing.code.manifest import SOURCE, Manifest
+from scidb.hashing.code.pairing import Difference, Pairing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scidb.hashing.fingerprint import Fingerprint
+    from scidb.hashing.code.fingerprint import Fingerprint
 
 __all__ = ["ChangeKind", "CodeChange", "Recorded", "SourceDiff", "changed_reads", "differences", "source_diffs"]
 
@@ -114,7 +114,7 @@ def differences(old: Recorded, new: Recorded) -> tuple[CodeChange, ...]:
 
     Examples
     --------
-    >>> from scidb.hashing.fingerprint import fingerprint
+    >>> from scidb.hashing.code.fingerprint import fingerprint
     >>> def made(k):
     ...     return fingerprint(lambda x: x + k)
     >>> [str(change) for change in differences(made(1), made(2))]
@@ -147,7 +147,7 @@ def source_diffs(old: Recorded, new: Recorded) -> tuple[SourceDiff, ...]:
 
     Examples
     --------
-    >>> from scidb.hashing.fingerprint import fingerprint
+    >>> from scidb.hashing.code.fingerprint import fingerprint
     >>> before, after = fingerprint(lambda x: x + 1), fingerprint(lambda x: x + 2)
     >>> [(diff.before, diff.after) for diff in source_diffs(before, after)]
     [('lambda x: x + 1', 'lambda x: x + 2')]
@@ -165,7 +165,7 @@ def changed_reads(before: Fingerprint, after: Fingerprint) -> list[str]:
 
     Examples
     --------
-    >>> from scidb.hashing.fingerprint import fingerprint
+    >>> from scidb.hashing.code.fingerprint import fingerprint
     >>> seen = []
     >>> f = lambda x: seen.append(x)
     >>> before = fingerprint(f)

@@ -21,8 +21,20 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
-from scidb.hashing.cbor import CHUNK, NULL, array, binary, chunked, digests, head, integer, payload, text, typed
-from scidb.hashing.encode import Active, Refusal, Writer, encode, encode_items
+from scidb.hashing.canonical.cbor import (
+    CHUNK,
+    NULL,
+    array,
+    binary,
+    chunked,
+    digests,
+    head,
+    integer,
+    payload,
+    text,
+    typed,
+)
+from scidb.hashing.canonical.encode import Active, Refusal, Writer, encode, encode_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,11 +1,11 @@
 """The canonical hash: one digest for one value, in every process, on every Python, numpy and pandas.
 
-A value is encoded as deterministic CBOR (`scidb.hashing.cbor`), and the digest is taken of the version
+A value is encoded as deterministic CBOR (`scidb.hashing.canonical.cbor`), and the digest is taken of the version
 string, a zero byte and the encoding. Changing a rule means a new version string, never a silent change:
 users' ids depend on every byte.
 
 This module holds the dispatch, and the kinds of values that Python has without an import. Other kinds are
-written by siblings (``encode_numpy`` and so on), imported when the first value of their library appears.
+written by siblings (``canonical.numpy`` and so on), imported when the first value of their library appears.
 
 Decisions
 ---------
@@ -24,7 +24,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from scidb.exceptions import UnhashableValueError
-from scidb.hashing.cbor import NULL, array, head, integer, mapping, payload, real, text, typed
+from scidb.hashing.canonical.cbor import NULL, array, head, integer, mapping, payload, real, text, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -212,12 +212,14 @@ def _slice(value: slice, active: Active) -> bytes:
 
 
 _FAMILIES: Final = {
-    "numpy": "scidb.hashing.encode_numpy",
-    "pandas": "scidb.hashing.encode_pandas",
-    "polars": "scidb.hashing.encode_polars",
-    "pyarrow": "scidb.hashing.encode_arrow",
-    "xarray": "scidb.hashing.encode_xarray",
-    **dict.fromkeys(("datetime", "decimal", "fractions", "pathlib", "uuid", "zoneinfo"), "scidb.hashing.encode_stdlib"),
+    "numpy": "scidb.hashing.canonical.numpy",
+    "pandas": "scidb.hashing.canonical.pandas",
+    "polars": "scidb.hashing.canonical.polars",
+    "pyarrow": "scidb.hashing.canonical.arrow",
+    "xarray": "scidb.hashing.canonical.xarray",
+    **dict.fromkeys(
+        ("datetime", "decimal", "fractions", "pathlib", "uuid", "zoneinfo"), "scidb.hashing.canonical.stdlib"
+    ),
 }
 """Which module writes the types of which library."""
 
@@ -236,7 +238,7 @@ class _Writers(dict[type, Writer]):
         if self.knows(kind):
             return self[kind]
         # Writers of users' classes are found anew each time: to keep them would keep the classes alive.
-        from scidb.hashing.encode_classes import class_writer
+        from scidb.hashing.canonical.classes import class_writer
 
         return class_writer(kind)
 

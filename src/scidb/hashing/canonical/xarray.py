@@ -21,13 +21,13 @@ import numpy as np
 import xarray as xr
 from pandas.api.extensions import ExtensionArray
 
-from scidb.hashing.cbor import NULL, array, mapping, text, typed
-from scidb.hashing.encode import Refusal, encode, encode_items, in_brackets
+from scidb.hashing.canonical.cbor import NULL, array, mapping, text, typed
+from scidb.hashing.canonical.encode import Refusal, encode, encode_items, in_brackets
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-    from scidb.hashing.encode import Active, Writer
+    from scidb.hashing.canonical.encode import Active, Writer
 
 __all__ = ["WRITERS", "contents", "index_groups", "tuples_of"]
 

@@ -11,13 +11,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from scidb.hashing.astdiff import edits, parse_unit
-from scidb.hashing.manifest import SOURCE, is_unit
+from scidb.hashing.code.astdiff import edits, parse_unit
+from scidb.hashing.code.manifest import SOURCE, is_unit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from scidb.hashing.manifest import Manifest, Reference, UnitEntry
+    from scidb.hashing.code.manifest import Manifest, Reference, UnitEntry
 
 __all__ = ["Difference", "Pairing"]
 

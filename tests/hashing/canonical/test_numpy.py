@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from scidb.hashing import canonical_hash
-from scidb.hashing.cbor import CHUNK
-from scidb.hashing.encode import preimage
+from scidb.hashing.canonical.cbor import CHUNK
+from scidb.hashing.canonical.encode import preimage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
-from scidb.hashing.astdump import Decorator, UnitNode, dump
-from scidb.hashing.encode import canonical_hash
-from scidb.hashing.members import functions_of, is_made_of_fields
+from scidb.hashing.canonical.encode import canonical_hash
+from scidb.hashing.code.astdump import Decorator, UnitNode, dump
+from scidb.hashing.code.members import functions_of, is_made_of_fields
+from scidb.hashing.code.reads import Read, dotted, reads_of, reads_of_expression
+from scidb.hashing.code.source import Located, bytecode_digest, class_nodes, locate, text_digest
 from scidb.hashing.origin import is_own, module_file
-from scidb.hashing.reads import Read, dotted, reads_of, reads_of_expression
-from scidb.hashing.source import Located, bytecode_digest, class_nodes, locate, text_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -6,12 +6,12 @@ import html
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from scidb.hashing.manifest import Manifest
+from scidb.hashing.code.manifest import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from scidb.hashing.manifest import UnitEntry
+    from scidb.hashing.code.manifest import UnitEntry
 
 __all__ = ["CodeUnit", "SourceCode", "read_code"]
 

@@ -50,7 +50,7 @@ class Manifest:
 
     Examples
     --------
-    >>> from scidb.hashing.fingerprint import fingerprint
+    >>> from scidb.hashing.code.fingerprint import fingerprint
     >>> K = 1
     >>> made = Manifest.read(fingerprint(lambda x: x + K, version="2").manifest)
     >>> made.declared, [unit.kind for unit in made.units]

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from scidb.hashing.cbor import NULL, binary, integer, text, typed
-from scidb.hashing.encode import Refusal
+from scidb.hashing.canonical.cbor import NULL, binary, integer, text, typed
+from scidb.hashing.canonical.encode import Refusal
 
 if TYPE_CHECKING:
-    from scidb.hashing.encode import Active, Writer
+    from scidb.hashing.canonical.encode import Active, Writer
 
 __all__ = ["WRITERS", "encode_zone"]
 

@@ -10,9 +10,9 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 from scidb.exceptions import UnhashableValueError
-from scidb.hashing.encode import canonical_hash
+from scidb.hashing.canonical.encode import canonical_hash
+from scidb.hashing.code.members import is_user_class
 from scidb.hashing.inside import own_classes
-from scidb.hashing.members import is_user_class
 from scidb.hashing.origin import is_library_code, is_transparent, type_name
 
 __all__ = ["CONTAINERS", "LEAVES", "LruCache", "holds_code", "is_plain", "pairs", "rank", "wrapped_functions"]

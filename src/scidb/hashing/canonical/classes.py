@@ -23,15 +23,15 @@ from enum import Enum, Flag
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from scidb.hashing.cbor import NULL, array, mapping, text, typed
-from scidb.hashing.encode import Refusal, encode_items, encode_pairs
+from scidb.hashing.canonical.cbor import NULL, array, mapping, text, typed
+from scidb.hashing.canonical.encode import Refusal, encode_items, encode_pairs
+from scidb.hashing.canonical.registered import function_name, registered_function
 from scidb.hashing.origin import import_name
-from scidb.hashing.registered import function_name, registered_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scidb.hashing.encode import Active, Writer
+    from scidb.hashing.canonical.encode import Active, Writer
 
 __all__ = ["class_id", "class_writer"]
 

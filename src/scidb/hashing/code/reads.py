@@ -10,13 +10,13 @@ import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from scidb.hashing.steps import run
+from scidb.hashing.code.steps import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from scidb.hashing.astdump import FunctionNode
-    from scidb.hashing.steps import Steps
+    from scidb.hashing.code.astdump import FunctionNode
+    from scidb.hashing.code.steps import Steps
 
 __all__ = ["Read", "dotted", "reads_of", "reads_of_expression"]
 

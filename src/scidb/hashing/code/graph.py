@@ -20,10 +20,12 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from scidb.exceptions import UnhashableValueError, did_you_mean
-from scidb.hashing.encode import canonical_hash
-from scidb.hashing.holders import CONTAINERS, LEAVES, holds_code, is_plain, pairs, rank, wrapped_functions
+from scidb.hashing.canonical.encode import canonical_hash
+from scidb.hashing.code.holders import CONTAINERS, LEAVES, holds_code, is_plain, pairs, rank, wrapped_functions
+from scidb.hashing.code.members import class_members, instance_state, is_user_class, is_variable_class
+from scidb.hashing.code.reach import MISSING, cell_content, reach
+from scidb.hashing.code.units import Unit, class_unit, function_unit
 from scidb.hashing.inside import own_classes
-from scidb.hashing.members import class_members, instance_state, is_user_class, is_variable_class
 from scidb.hashing.origin import (
     import_name,
     is_compiled_function,
@@ -34,11 +36,9 @@ from scidb.hashing.origin import (
     library_name,
     type_name,
 )
-from scidb.hashing.reach import MISSING, cell_content, reach
-from scidb.hashing.units import Unit, class_unit, function_unit
 
 if TYPE_CHECKING:
-    from scidb.hashing.manifest import Reference
+    from scidb.hashing.code.manifest import Reference
 
 __all__ = ["Graph", "Node", "innermost"]
 

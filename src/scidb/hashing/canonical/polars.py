@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
 
-from scidb.hashing.cbor import array, integer, text, typed
-from scidb.hashing.encode import Refusal, encode, in_brackets
-from scidb.hashing.encode_arrow import encode_column
+from scidb.hashing.canonical.arrow import encode_column
+from scidb.hashing.canonical.cbor import array, integer, text, typed
+from scidb.hashing.canonical.encode import Refusal, encode, in_brackets
 
 if TYPE_CHECKING:
-    from scidb.hashing.encode import Active, Writer
+    from scidb.hashing.canonical.encode import Active, Writer
 
 __all__ = ["SIMPLE", "WRITERS", "as_arrow", "dtype_form", "storable"]
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from scidb.hashing.steps import texts
+from scidb.hashing.code.steps import texts
 
 if TYPE_CHECKING:
-    from scidb.hashing.steps import Steps
+    from scidb.hashing.code.steps import Steps
 
 __all__ = [
     "DUMP_VERSION",

@@ -1,0 +1,1 @@
+"""The canonical hash: one digest for one value, in every process, on every Python, numpy and pandas."""
