@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from scidb.exceptions import PipelineError, SciDBError, UnsupportedValueError
+from scidb.exceptions import PipelineError, SciDBError
+from scidb.foreach.arguments import Arguments
 from scidb.foreach.protocols import Done, Problem, Totals
 from scidb.foreach.report import FailedCombination, Progress
 from scidb.foreach.state import warn_of_lookup
@@ -49,7 +49,8 @@ class Execution:
         if on_error not in ("continue", "raise"):
             raise PipelineError(f"on_error={on_error!r}: use 'continue' or 'raise'.")
         self._recorder, self._parameters, self._run_info, self._report = recorder, parameters, run, report
-        self._metadata_keys, self._save, self._reuse, self._on_error = metadata_keys, save, reuse, on_error
+        self._save, self._reuse, self._on_error = save, reuse, on_error
+        self._given = Arguments(recorder, parameters, metadata_keys)
         self._done: list[tuple[Task, Done]] = []
         self._problems: list[Problem] = []
         self._last_flush = time.monotonic()
@@ -197,7 +198,7 @@ class Execution:
         started = time.perf_counter()
         try:
             before = file_states(self._parameters.constants) if self._parameters.generates_file else {}
-            result = self._parameters.function(**self._arguments(task, values, uses))
+            result = self._parameters.function(**self._given.of(task, values, uses))
             # A function may return one buffer again and again; what is saved later must be what it returned now.
             made = self._outputs(result)
             if not self._parameters.generates_file:
@@ -229,24 +230,6 @@ class Execution:
         origins = {name: file.found.origins for name, file in written.items() if isinstance(file.found, Input)}
         kept = tuple(origin for origin in task.origins if origin.name not in origins)
         task.origins = (*kept, *(origin for own in origins.values() for origin in own))
-
-    def _arguments(self, task: Task, values: Mapping[str, Any], uses: Mapping[str, int]) -> dict[str, Any]:
-        arguments: dict[str, Any] = {}
-        for name, value in self._parameters.constants.items():
-            arguments[name] = _own_copy(value)
-        for spec in self._parameters.variables:
-            entries = task.entries[spec.name]
-            # A function may change what it is given; the next combination must not see that.
-            given = [
-                copy.deepcopy(values[e.record_id]) if uses[e.record_id] > 1 else values[e.record_id] for e in entries
-            ]
-            if spec.as_table:
-                arguments[spec.name] = self._recorder.table(spec.variable, entries, given)
-            else:
-                arguments[spec.name] = given if spec.name in task.together else given[0]
-        arguments.update((name, file.path) for name, file in task.files.items())
-        arguments.update({key: task.combination[key] for key in self._metadata_keys})
-        return arguments
 
     # -------------------------------------------------------------- what became of a task
 
@@ -285,14 +268,6 @@ class Execution:
             for item in rejected:
                 task, result = done[item.position]
                 self._fail(task, item.error, result.seconds or 0.0)
-
-
-def _own_copy(constant: Any) -> Any:
-    """Return a copy, so that one combination cannot change a constant for the next; a lock or the like is shared."""
-    try:
-        return snapshot(constant)
-    except UnsupportedValueError:
-        return constant
 
 
 def _windows(tasks: Sequence[Task]) -> Iterator[list[Task]]:
