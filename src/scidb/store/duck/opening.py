@@ -67,10 +67,13 @@ def create(path: Path, schema_keys: Sequence[SchemaKey] | None) -> None:
 
 def check_format(connection: Connection) -> None:
     """Refuse a file of another program, or of a later SciDB."""
-    tables = connection.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = '_format' AND NOT internal")
-    if not tables:
-        raise _not_ours(connection.path, "is a DuckDB file without the tables of SciDB")
-    [(version, creator)] = connection.rows("SELECT format_version, creator FROM _format")
+    try:
+        # Listing the tables would fill DuckDB's catalog, which takes as long as half of opening.
+        [(version, creator)] = connection.rows("SELECT format_version, creator FROM _format")
+    except StorageError as error:
+        if isinstance(error.__cause__, duckdb.CatalogException | duckdb.BinderException):
+            raise _not_ours(connection.path, "is a DuckDB file without the tables of SciDB") from error
+        raise
     if version != FORMAT_VERSION:
         # No release has made an older format yet, so there is none to migrate from.
         older = "It is older than the first release of SciDB: make it anew, or read it with plain DuckDB."

@@ -168,14 +168,19 @@ def load_keys(connection: Connection) -> tuple[SchemaKey, ...]:
     return tuple(SchemaKey(name, kind(value_type)) for name, value_type in rows)
 
 
-def load(connection: Connection) -> State:
-    """Read what every write and most questions need."""
-    variables, renamed = _load_variables(connection)
+def _load_layouts(connection: Connection) -> list[tuple[str, str]]:
+    """Read which tables hold values, in the order in which they were made, and what each describes."""
     tables = connection.rows(
         "SELECT table_name, comment FROM duckdb_tables() WHERE NOT internal AND NOT starts_with(table_name, '_') "
         "AND comment IS NOT NULL"
     )
-    for table, comment in sorted(tables, key=lambda row: (len(row[0]), row[0])):
+    return sorted(tables, key=lambda row: (len(row[0]), row[0]))
+
+
+def load(connection: Connection) -> State:
+    """Read what every write and most questions need."""
+    variables, renamed = _load_variables(connection)
+    for table, comment in _load_layouts(connection) if variables else ():
         name = variable_of(table)
         variables[name] = variables[name].with_layout(Layout(table, Shape.from_json(comment)))
     [(stamp,)] = connection.rows(_STAMPS)
