@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import shutil
@@ -29,6 +30,17 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # They choose what is tested, not how the product behaves.
 _FOR_TESTS = {"SCIDB_GAIT", "SCIDB_OTHER_PYTHON"}
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported and collected out of garbage collection, of which it would be most of the work."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Let the libraries clean up at the end."""
+    gc.unfreeze()
 
 
 @runtime_checkable
