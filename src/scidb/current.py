@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["as_current", "current", "default", "set_default"]
+__all__ = ["as_current", "current", "default", "forget", "set_default"]
 
 _override: ContextVar[object | None] = ContextVar("scidb_current_database", default=None)
 
@@ -41,6 +41,12 @@ def default() -> object | None:
 def set_default(database: object | None) -> None:
     """Make `database` the process-wide default, or forget the default with None."""
     _default.value = database
+
+
+def forget() -> None:
+    """Forget default and override: a process that was forked must not use the database of its parent."""
+    _default.value = None
+    _override.set(None)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from scidb.exceptions import (
     PipelineError,
     UncacheableWarning,
 )
+from scidb.executors import pool_for
 from scidb.filters import Filter, Operand, checked_filter
 from scidb.foreach.combos import combinations_of
 from scidb.foreach.config import (
@@ -26,19 +27,21 @@ from scidb.foreach.config import (
     is_variable,
     pipeline_source,
 )
+from scidb.foreach.crew import check_travels
 from scidb.foreach.inputs import Fixed
 from scidb.foreach.plan import plan_tasks
 from scidb.foreach.protocols import RunInfo
 from scidb.foreach.report import ForEachReport, log_outcome
 from scidb.foreach.run import Execution
+from scidb.foreach.work import code_of, fingerprint_of
 from scidb.hashing import ids
 from scidb.hashing.code.changes import changed_reads
-from scidb.hashing.code.fingerprint import fingerprint
 from scidb.hashing.code.seen import note_seen
 from scidb.hashing.inputs import preview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Executor
 
     from scidb.foreach.config import Parameters
     from scidb.foreach.protocols import Loadable, Recorder
@@ -63,6 +66,9 @@ def for_each(
     progress: bool | None = None,
     where: Filter | None = None,
     exclude: bool | str | Iterable[str] = (),
+    executor: Executor | None = None,
+    n_jobs: int | None = None,
+    prefer: Literal["processes", "threads"] = "processes",
     **metadata_iterables: Any,
 ) -> ForEachReport:
     """Call a function for every combination of key values and save what it returns.
@@ -107,6 +113,13 @@ def for_each(
         It makes no variant: where it changes what the function receives, the result is computed anew.
     progress
         Show a progress bar; None shows it on a terminal when the work takes longer than a second.
+    executor
+        Where the calls run: any ``concurrent.futures.Executor``, such as a pool of processes or of threads,
+        ``client.get_executor(pure=False)`` of dask.distributed, or `scidb.executors.ray`. This process alone reads and
+        writes the database; workers are given plain values and return plain values.
+    n_jobs, prefer
+        How many calls run at a time on this machine, in processes or with ``prefer="threads"`` in threads: 1, the
+        default, is one after the other in this process, -1 as many as there are cores, -2 all but one.
     **metadata_iterables
         Per schema key the values to visit: a list, one value, or ``[]`` for all that exist.
 
@@ -119,6 +132,8 @@ def for_each(
     ------
     PipelineError
         When the call cannot be run as written; nothing has run then.
+    UnsupportedOperationError
+        When ``n_jobs`` needs a library that is not installed.
     AmbiguousVersionError
         When an input matches several variants of a value.
     FilterError
@@ -147,6 +162,7 @@ def for_each(
     if not callable(fn):
         raise PipelineError(f"for_each takes a function first, got {fn!r}.")
     recorder = _recorder(db)
+    pool = pool_for(executor, n_jobs, prefer)
     thunk = as_thunk(fn)
     generates_file = thunk is not None and thunk.generates_file
     variables = _outputs(outputs, may_be_none=generates_file)
@@ -188,11 +204,14 @@ def for_each(
     report.left_out = len(combinations) - len(tasks)
     if not dry_run:
         report.run_id = run.run_id
-        Execution(recorder, parameters, run, report, metadata_keys, save=save, reuse=reuse, on_error=on_error).run(
-            tasks, progress
-        )
+        code = code_of(fn, parameters, run)
+        if pool is not None:
+            check_travels(pool, code, parameters.constants)
+        Execution(
+            recorder, parameters, run, report, metadata_keys, code, pool, save=save, reuse=reuse, on_error=on_error
+        ).run(tasks, progress)
         if report.completed:
-            _warn_of_changed_reads(fn, function, _code_of(fn, parameters))
+            _warn_of_changed_reads(fn, function, fingerprint_of(fn, parameters.classes))
     report.seconds = time.monotonic() - started
     log_outcome(report)
     return report
@@ -222,15 +241,10 @@ def _inputs(inputs: Any, recorder: Recorder) -> dict[str, Any]:
     return {name: spec.converted(recorder) if isinstance(spec, Fixed) else spec for name, spec in inputs.items()}
 
 
-def _code_of(fn: Callable[..., Any], parameters: Parameters) -> Fingerprint:
-    thunk = as_thunk(fn)
-    return fingerprint(fn, includes=parameters.classes) if thunk is None else thunk.fingerprint(parameters.classes)
-
-
 def _identify(fn: Callable[..., Any], parameters: Parameters) -> tuple[Fingerprint, Parameters]:
     """Identify the code, and say what keeps its calls from being recognised."""
     note_seen(fn)
-    found, thunk = _code_of(fn, parameters), as_thunk(fn)
+    found, thunk = fingerprint_of(fn, parameters.classes), as_thunk(fn)
     if found.remarks:
         warnings.warn(f"{function_name(fn)}(): {' '.join(found.remarks)}", IgnoreWarning, stacklevel=3)
     if thunk is None:

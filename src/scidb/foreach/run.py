@@ -1,38 +1,42 @@
-"""One run: tasks in windows, results in batches, everything done saved whatever happens."""
+"""One run: what has to be computed is computed, here or by workers, and everything done is saved whatever happens."""
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, Literal
+import logging
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import PipelineError, SciDBError
 from scidb.foreach.arguments import Arguments
-from scidb.foreach.protocols import Done, Problem, Totals
-from scidb.foreach.report import FailedCombination, Progress
+from scidb.foreach.crew import Call, Crew
+from scidb.foreach.protocols import Totals
+from scidb.foreach.report import Progress
+from scidb.foreach.results import Results
 from scidb.foreach.state import warn_of_lookup
-from scidb.foreach.values import as_outputs, said_by, size_of, snapshot, traceback_of
+from scidb.foreach.values import size_of
+from scidb.foreach.work import call
 from scidb.hashing.inputs import Input
-from scidb.hashing.paths import file_states, written_since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from scidb.executors import Pool
     from scidb.foreach.config import Parameters
     from scidb.foreach.plan import Task
     from scidb.foreach.protocols import Known, Recorder, RunInfo
     from scidb.foreach.report import ForEachReport
+    from scidb.foreach.work import Code, Failure, Outcome
 
 __all__ = ["Execution"]
 
+logger = logging.getLogger("scidb.foreach")
+
 _WINDOW_TASKS: Final = 256
 _WINDOW_BYTES: Final = 256 << 20
-_BATCH_RESULTS: Final = 500
-_BATCH_SECONDS: Final = 2.0
 
 
 class Execution:
-    """One run: tasks in windows, results in batches, everything done saved whatever happens."""
+    """One run: tasks in windows, calls here or in a pool, results in batches."""
 
     def __init__(
         self,
@@ -41,6 +45,8 @@ class Execution:
         run: RunInfo,
         report: ForEachReport,
         metadata_keys: Sequence[str],
+        code: Code,
+        pool: Pool | None = None,
         *,
         save: bool,
         reuse: bool,
@@ -49,14 +55,16 @@ class Execution:
         if on_error not in ("continue", "raise"):
             raise PipelineError(f"on_error={on_error!r}: use 'continue' or 'raise'.")
         self._recorder, self._parameters, self._run_info, self._report = recorder, parameters, run, report
+        self._code, self._pool = code, pool
         self._save, self._reuse, self._on_error = save, reuse, on_error
         self._given = Arguments(recorder, parameters, metadata_keys)
-        self._done: list[tuple[Task, Done]] = []
-        self._problems: list[Problem] = []
-        self._last_flush = time.monotonic()
-        self._waiting_bytes = 0
+        self._results = Results(recorder, run, report, save=save)
         self._twins: Counter[str] = Counter()
         self._shared: dict[str, tuple[Any, ...]] = {}
+        # Equal combinations: the first one is computed, the others wait, and are computed if it fails.
+        self._under_way: set[str] = set()
+        self._waiting: defaultdict[str, list[Task]] = defaultdict(list)
+        self._again: list[Task] = []
 
     def run(self, tasks: Sequence[Task], progress: bool | None) -> None:
         """Run what has to be run. A run that ends, ends in the database too."""
@@ -72,36 +80,66 @@ class Execution:
         except KeyboardInterrupt as error:
             error.report = self._report  # type: ignore[attr-defined]  # promised by the documentation
             raise
-        if self._must_stop:
-            raise self._report.failures[0].error
+        finally:
+            self._sort_failures()
+        if self._must_stop() and self._results.first_error is not None:
+            raise self._results.first_error
         if not self._save:
-            made = {id(task): done.values for task, done in self._done}
-            self._report.values = [made.get(id(task)) for task in tasks]
+            self._report.values = self._results.values_of(tasks)
 
     def _run_all(self, todo: Sequence[Task], progress: bool | None) -> None:
-        interrupted = True
+        interrupted, broken = True, ""
         try:
-            try:
-                with Progress(self._report.function_name, len(todo), shown=progress) as bar:
-                    for window in _windows(todo):
-                        self._run_window(window, bar)
-                        if self._must_stop:
-                            break
-            finally:
-                try:
-                    self._flush()
-                except KeyboardInterrupt:  # in the middle of writing: what is done is written all the same
-                    self._flush()
-                    raise
-            interrupted = self._must_stop
+            with self._results, Progress(self._report.function_name, len(todo), shown=progress) as bar:
+                if self._pool is None:
+                    self._run_here(todo, bar)
+                else:
+                    broken = self._run_in(self._pool, todo, bar)
+            interrupted = self._must_stop() or bool(broken)
         finally:
-            for task, _ in self._done if self._save else ():
-                task.report.state, task.report.reason = "not_run", "its result could not be saved"
             self._end(interrupted=interrupted)
 
-    @property
+    def _run_here(self, todo: Sequence[Task], bar: Progress) -> None:
+        for one in self._calls(todo, bar):
+            self._settle(one.task, call(self._code, one.arguments), bar)
+            if self._must_stop():
+                return
+
+    def _run_in(self, pool: Pool, todo: Sequence[Task], bar: Progress) -> str:
+        """Let workers make the calls; return why they took no more, if so."""
+        crew = Crew(pool, self._code, len(todo))
+        try:
+            while todo and not self._must_stop():
+                for one, outcome in crew.outcomes(self._calls(todo, bar)):
+                    self._settle(one.task, outcome, bar)
+                    if self._must_stop():
+                        break
+                todo, self._again = ([] if crew.broken else self._again), []
+        finally:
+            for one, outcome in crew.stop():
+                self._settle(one.task, outcome, bar)
+        if crew.broken:
+            self._note_broken(crew.broken)
+        return crew.broken
+
+    def _note_broken(self, reason: str) -> None:
+        left = [item for item in self._report.combinations if item.state == "not_run"]
+        for item in left:
+            item.reason = reason
+        logger.warning(
+            "%s(): %s. What came back is saved; %d combinations were not run, which the next run does.",
+            self._report.function_name,
+            reason,
+            len(left),
+        )
+
     def _must_stop(self) -> bool:
         return self._on_error == "raise" and bool(self._report.failures)
+
+    def _sort_failures(self) -> None:
+        """Put failures in the order of combinations: they came in the order of completion."""
+        place = {id(item.combination): number for number, item in enumerate(self._report.combinations)}
+        self._report.failures.sort(key=lambda failure: place[id(failure.combination)])
 
     def _end(self, *, interrupted: bool) -> None:
         report = self._report
@@ -112,40 +150,114 @@ class Execution:
         )
         self._recorder.end_run(self._run_info, totals)
 
-    # -------------------------------------------------------------- one window
+    # -------------------------------------------------------------- what has to be called
 
-    def _run_window(self, window: Sequence[Task], bar: Progress) -> None:
-        values = self._load(window)
-        uses = Counter(e.record_id for task in window for entries in task.entries.values() for e in entries)
-        for task in window:
-            if task.problem is not None:
-                self._fail(task, task.problem, 0.0)
-            elif task.known is not None:
-                self._recall(task, task.known, values)
-            elif task.lineage_id in self._shared:
-                made = self._shared[task.lineage_id]
-                self._accept(task, made, None)
-            else:
-                self._compute(task, values, uses)
-            self._forget_twin(task)
-            bar.advance()
-            if self._flush_is_due():
-                self._flush()
-            if self._must_stop:
-                return
+    def _calls(self, todo: Sequence[Task], bar: Progress) -> Iterator[Call]:
+        """Yield the calls that have to be made, and settle on the way what needs none.
 
-    def _forget_twin(self, task: Task) -> None:
+        The inputs of a window are loaded when its first call is wanted.
+        """
+        constants = size_of(list(self._parameters.constants.values()))
+        for window in _windows(todo):
+            values = self._load(window)
+            uses = Counter(e.record_id for task in window for entries in task.entries.values() for e in entries)
+            for task in window:
+                if self._needs_call(task, values, bar):
+                    try:
+                        arguments = self._given.of(task, values, uses)
+                    except Exception as error:  # noqa: BLE001 - copying a value may run the user's own methods
+                        self._results.fail(task, error, 0.0)
+                        self._advance(bar)
+                    else:
+                        yield Call(task, arguments, constants + _size(task))
+                if self._must_stop():
+                    return
+
+    def _needs_call(self, task: Task, values: Mapping[str, Any], bar: Progress) -> bool:
+        """Say whether a combination has to be computed; settle it if not, unless an equal one is under way."""
+        lineage_id = task.lineage_id
+        if task.problem is not None:
+            self._results.fail(task, task.problem, 0.0)
+        elif task.known is not None:
+            self._recall(task, task.known, values)
+        elif lineage_id in self._shared:
+            self._results.accept(task, self._shared[lineage_id], None)
+            self._forget_twin(lineage_id)
+        elif lineage_id in self._under_way:
+            self._waiting[lineage_id].append(task)
+            return False
+        else:
+            if self._twins[lineage_id] > 1:
+                self._under_way.add(lineage_id)
+            return True
+        self._advance(bar)
+        return False
+
+    def _settle(self, task: Task, outcome: Outcome, bar: Progress) -> None:
+        """Note what became of a call, for its combination and for equal ones that wait for it."""
+        lineage_id = task.lineage_id
+        self._under_way.discard(lineage_id)
+        waiting = self._waiting.pop(lineage_id, [])
+        if outcome.failure is not None:
+            self._fail(task, outcome.failure, outcome.seconds)
+            self._again += waiting
+        elif (problem := self._changed_file(task)) is not None:
+            self._results.fail(task, problem, outcome.seconds)
+            self._again += waiting
+        else:
+            task.origins = (*outcome.written, *task.origins)
+            self._note_written(task)
+            self._results.accept(task, outcome.values, outcome.seconds)
+            for twin in waiting:
+                self._results.accept(twin, outcome.values, None)
+                self._forget_twin(lineage_id)
+                self._advance(bar)
+            if self._twins[lineage_id] > 1:
+                self._shared[lineage_id] = outcome.values
+        self._forget_twin(lineage_id)
+        self._advance(bar)
+
+    def _advance(self, bar: Progress) -> None:
+        bar.advance()
+        self._results.flush_if_due()
+
+    def _forget_twin(self, lineage_id: str) -> None:
         """Let go of a shared result when the last of the equal combinations has it."""
-        self._twins[task.lineage_id] -= 1
-        if self._twins[task.lineage_id] <= 0:
-            self._shared.pop(task.lineage_id, None)
+        self._twins[lineage_id] -= 1
+        if self._twins[lineage_id] <= 0:
+            self._shared.pop(lineage_id, None)
 
-    def _flush_is_due(self) -> bool:
-        return (
-            len(self._done) >= _BATCH_RESULTS
-            or self._waiting_bytes >= _WINDOW_BYTES
-            or time.monotonic() - self._last_flush >= _BATCH_SECONDS
-        )
+    def _fail(self, task: Task, failure: Failure, seconds: float) -> None:
+        error = failure.error
+        if error is None:
+            error = PipelineError(f"{failure.kind}: {failure.message} (an exception that cannot be sent to here)")
+        self._results.fail(task, error, seconds, failure.message, failure.traceback)
+
+    def _changed_file(self, task: Task) -> Exception | None:
+        """Return why a result cannot be kept: it may be of another content of a file than the one identified."""
+        if self._parameters.generates_file:
+            return None
+        try:
+            for name, file in task.files.items():
+                file.check_unchanged(name)
+        except (PipelineError, OSError) as error:
+            return error
+        return None
+
+    def _note_written(self, task: Task) -> None:
+        """Identify a call by what it has written, which nobody could know before: by path, not by content."""
+        if task.written is None:
+            return
+        written = {name: file for name, file in task.files.items() if file.is_written()}
+        for name, file in written.items():
+            file.expect(name)
+        task.inputs = task.written.inputs(written, task.files)
+        task.lineage_id = task.written.computations.lineage_id(task.inputs)
+        origins = {name: file.found.origins for name, file in written.items() if isinstance(file.found, Input)}
+        kept = tuple(origin for origin in task.origins if origin.name not in origins)
+        task.origins = (*kept, *(origin for own in origins.values() for origin in own))
+
+    # -------------------------------------------------------------- loading
 
     def _load(self, window: Sequence[Task]) -> dict[str, Any]:
         values = self._load_known(window)
@@ -180,94 +292,11 @@ class Execution:
         )
 
     def _recall(self, task: Task, known: Known, values: Mapping[str, Any]) -> None:
-        call = known.call_id
-        if not self._stands_here(task, known):
-            self._accept(task, tuple(values[entry.record_id] for entry in known.records), None, recalled_from=call)
-            return
-        done = Done(
-            task.combination,
-            task.lineage_id,
-            task.inputs_hash,
-            task.origins,
-            entries=known.records,
-            recalled_from=call,
-        )
-        self._finish(task, done, "recalled")
-
-    def _compute(self, task: Task, values: Mapping[str, Any], uses: Mapping[str, int]) -> None:
-        started = time.perf_counter()
-        try:
-            before = file_states(self._parameters.constants) if self._parameters.generates_file else {}
-            result = self._parameters.function(**self._given.of(task, values, uses))
-            # A function may return one buffer again and again; what is saved later must be what it returned now.
-            made = self._outputs(result)
-            if not self._parameters.generates_file:
-                for name, file in task.files.items():
-                    file.check_unchanged(name)
-        except Exception as error:  # noqa: BLE001 - whatever the user's function raises fails one combination
-            self._fail(task, error, time.perf_counter() - started)
-            return
-        task.origins = (*written_since(before), *task.origins)
-        self._note_written(task)
-        self._accept(task, made, time.perf_counter() - started)
-        if self._twins[task.lineage_id] > 1:
-            self._shared[task.lineage_id] = made
-
-    def _outputs(self, result: Any) -> tuple[Any, ...]:
-        if self._parameters.generates_file:
-            return ()
-        return tuple(map(snapshot, as_outputs(result, self._run_info, self._report.function_name)))
-
-    def _note_written(self, task: Task) -> None:
-        """Identify a call by what it has written, which nobody could know before: by path, not by content."""
-        if task.written is None:
-            return
-        written = {name: file for name, file in task.files.items() if file.is_written()}
-        for name, file in written.items():
-            file.expect(name)
-        task.inputs = task.written.inputs(written, task.files)
-        task.lineage_id = task.written.computations.lineage_id(task.inputs)
-        origins = {name: file.found.origins for name, file in written.items() if isinstance(file.found, Input)}
-        kept = tuple(origin for origin in task.origins if origin.name not in origins)
-        task.origins = (*kept, *(origin for own in origins.values() for origin in own))
-
-    # -------------------------------------------------------------- what became of a task
-
-    def _accept(
-        self, task: Task, values: tuple[Any, ...], seconds: float | None, recalled_from: str | None = None
-    ) -> None:
-        done = Done(
-            task.combination,
-            task.lineage_id,
-            task.inputs_hash,
-            task.origins,
-            values=values,
-            seconds=seconds,
-            recalled_from=recalled_from,
-        )
-        self._finish(task, done, "completed" if seconds is not None else "recalled")
-
-    def _finish(self, task: Task, done: Done, state: Literal["completed", "recalled"]) -> None:
-        task.report.state, task.report.seconds = state, done.seconds
-        self._done.append((task, done))
-        self._waiting_bytes += sum(map(size_of, done.values))
-
-    def _fail(self, task: Task, error: Exception, seconds: float) -> None:
-        message, trace = said_by(error), traceback_of(error)
-        task.report.state, task.report.seconds = "failed", seconds
-        task.report.reason = f"{type(error).__name__}: {message}"
-        self._report.failures.append(FailedCombination(task.combination, error, trace))
-        self._problems.append(Problem(task.combination, error, message, trace, seconds, task.lineage_id or None))
-
-    def _flush(self) -> None:
-        """Save what is done so far, in one transaction; what cannot be stored becomes a failure of its own."""
-        self._last_flush = time.monotonic()
-        while self._save and (self._done or self._problems):
-            rejected = self._recorder.record(self._run_info, [item for _, item in self._done], self._problems)
-            done, self._done, self._problems, self._waiting_bytes = self._done, [], [], 0
-            for item in rejected:
-                task, result = done[item.position]
-                self._fail(task, item.error, result.seconds or 0.0)
+        if self._stands_here(task, known):
+            self._results.log_again(task, known)
+        else:
+            made = tuple(values[entry.record_id] for entry in known.records)
+            self._results.accept(task, made, None, recalled_from=known.call_id)
 
 
 def _windows(tasks: Sequence[Task]) -> Iterator[list[Task]]:
@@ -275,7 +304,7 @@ def _windows(tasks: Sequence[Task]) -> Iterator[list[Task]]:
     window: list[Task] = []
     size = 0
     for task in tasks:
-        need = sum(entry.nbytes for entries in task.entries.values() for entry in entries)
+        need = _size(task)
         if window and (len(window) >= _WINDOW_TASKS or size + need > _WINDOW_BYTES):
             yield window
             window, size = [], 0
@@ -283,3 +312,7 @@ def _windows(tasks: Sequence[Task]) -> Iterator[list[Task]]:
         size += need
     if window:
         yield window
+
+
+def _size(task: Task) -> int:
+    return sum(entry.nbytes for entries in task.entries.values() for entry in entries)

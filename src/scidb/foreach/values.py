@@ -13,7 +13,7 @@ from scidb.exceptions import OutputCountError, UnsupportedValueError
 from scidb.hashing.inputs import is_tracked, preview
 
 if TYPE_CHECKING:
-    from scidb.foreach.protocols import RunInfo
+    from collections.abc import Sequence
 
 __all__ = ["as_outputs", "said_by", "size_of", "snapshot", "traceback_of"]
 
@@ -68,23 +68,22 @@ def size_of(value: Any) -> int:
     return int(getattr(value, "nbytes", 0)) or sys.getsizeof(value)
 
 
-def as_outputs(result: Any, run: RunInfo, name: str) -> tuple[Any, ...]:
-    """Turn what the function returned into one value per output."""
+def as_outputs(result: Any, outputs: Sequence[str], declared: int | str, name: str) -> tuple[Any, ...]:
+    """Turn what the function returned into one value per output, which are given by name."""
     if is_tracked(result):
         result = result.data
-    expected = len(run.outputs)
+    expected = len(outputs)
     if result is None:
         raise OutputCountError(
             f"{name}() returned None, where {expected} output{'s' if expected > 1 else ''} "
-            f"({', '.join(output.__name__ for output in run.outputs)}) {'were' if expected > 1 else 'was'} expected. "
+            f"({', '.join(outputs)}) {'were' if expected > 1 else 'was'} expected. "
             "Is a return statement missing?"
         )
-    if expected == 1 and run.declared_outputs != "unpack":
+    if expected == 1 and declared != "unpack":
         return (result,)
     if not isinstance(result, tuple | list) or len(result) != expected:
         got = f"{len(result)} values" if isinstance(result, tuple | list) else f"one {type(result).__name__}"
         raise OutputCountError(
-            f"{name}() returned {got}, where a tuple of {expected} was expected, one for each of "
-            f"{', '.join(output.__name__ for output in run.outputs)}."
+            f"{name}() returned {got}, where a tuple of {expected} was expected, one for each of {', '.join(outputs)}."
         )
     return tuple(item.data if is_tracked(item) else item for item in result)

@@ -18,7 +18,15 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 from scidb.exceptions import SciDBWarning, SettingsError, did_you_mean
 from scidb.settings import SETTINGS_FILE, read_settings
 
-__all__ = ["FingerprintSettings", "Policy", "checked_options", "configure", "fingerprint_settings", "normalized"]
+__all__ = [
+    "FingerprintSettings",
+    "Policy",
+    "checked_options",
+    "configure",
+    "fingerprint_settings",
+    "normalized",
+    "take_over",
+]
 
 Policy: TypeAlias = Literal["major", "minor", "exact"]
 """How much of a library's version counts."""
@@ -90,6 +98,12 @@ def configure(
         found = replace(found, libraries=_libraries(libraries, "libraries"))
     _settings = found
     return found
+
+
+def take_over(settings: FingerprintSettings) -> None:
+    """Let the decisions of another process hold in this one, which works for it."""
+    global _settings  # noqa: PLW0603  (its one home)
+    _settings = settings
 
 
 def checked_options(version: object, includes: Any, ignore: Any) -> tuple[tuple[Any, ...], tuple[str, ...]]:
