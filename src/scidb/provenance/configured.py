@@ -14,7 +14,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from scidb.exceptions import AmbiguousVersionError, PipelineError
-from scidb.foreach.inputs import MatchIndex, PathInput
+from scidb.foreach.matching import MatchIndex
+from scidb.foreach.paths import PathInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
