@@ -32,14 +32,16 @@ class Result(BaseVariable):
     """What is computed."""
 
 
-@pytest.fixture(autouse=True)
-def _tables(db: scidb.DatabaseManager) -> None:
+@pytest.fixture
+def tables(db: scidb.DatabaseManager) -> scidb.DatabaseManager:
     """Save a table for each of two trials of two people."""
-    for subject in (1, 2):
-        for trial in (1, 2):
-            table = pd.DataFrame({"knee": [subject, trial], "hip": [0.5, 1.5], 3: ["a", "b"]})
-            Gait.save(table, subject=subject, trial=trial)
-            Plain.save(10 * subject + trial, subject=subject, trial=trial)
+    places = [{"subject": subject, "trial": trial} for subject in (1, 2) for trial in (1, 2)]
+    Gait.save_many([(pd.DataFrame({"knee": list(at.values()), "hip": [0.5, 1.5], 3: ["a", "b"]}), at) for at in places])
+    Plain.save_many([(10 * at["subject"] + at["trial"], at) for at in places])
+    return db
+
+
+in_memory = pytest.mark.parametrize("target", ["memory:"])  # what the store has no part in
 
 
 def _seen(value: Any) -> Any:
@@ -57,7 +59,7 @@ def _received(spec: Any, **options: Any) -> Any:
     return [values[0] for values in report.values if values]
 
 
-def test_one_column_is_a_series_and_several_are_a_table() -> None:
+def test_one_column_is_a_series_and_several_are_a_table(tables: scidb.DatabaseManager) -> None:
     """The function gets the column, or the columns in the order that was asked for."""
     at = {"subject": 1, "trial": [1, 2]}
     assert _received(Gait["knee"], **at) == [["series", "knee", [1, 1]], ["series", "knee", [1, 2]]]
@@ -66,7 +68,7 @@ def test_one_column_is_a_series_and_several_are_a_table() -> None:
     assert _received(Gait[3], **at)[0] == ["series", 3, ["a", "b"]]
 
 
-def test_columns_of_every_kind_of_table() -> None:
+def test_columns_of_every_kind_of_table(db: scidb.DatabaseManager) -> None:
     """A column comes as the table's own library has it."""
     array = np.array([(1, 2.0), (3, 4.0)], dtype=[("a", "i4"), ("b", "f8")])
     assert selected(array, Events["b"]).tolist() == [2.0, 4.0]
@@ -83,7 +85,8 @@ def test_columns_of_every_kind_of_table() -> None:
     assert Result.load_one(subject=1, trial=1).data == 6.0
 
 
-def test_several_matches_are_a_list_of_columns() -> None:
+@in_memory
+def test_several_matches_are_a_list_of_columns(tables: scidb.DatabaseManager) -> None:
     """Aggregation gives the column of each match; as_table puts them into the column of the variable."""
     assert _received(Gait["knee"], subject=2) == [[["series", "knee", [2, 1]], ["series", "knee", [2, 2]]]]
 
@@ -94,7 +97,8 @@ def test_several_matches_are_a_list_of_columns() -> None:
     assert report.values == [([["subject", "trial", "Gait"], [[2, 1], [2, 2]]],)]
 
 
-def test_fixed_columns() -> None:
+@in_memory
+def test_fixed_columns(tables: scidb.DatabaseManager) -> None:
     """Fixed takes columns, and keeps them."""
     assert _received(Fixed(Gait["knee"], trial="2"), subject=[]) == [
         ["series", "knee", [1, 2]],
@@ -105,7 +109,8 @@ def test_fixed_columns() -> None:
     assert _received(nested) == [["series", "knee", [1, 2]]]
 
 
-def test_a_function_cannot_spoil_the_next_combination() -> None:
+@in_memory
+def test_a_function_cannot_spoil_the_next_combination(tables: scidb.DatabaseManager) -> None:
     """What a function changes in its column, no other combination sees."""
 
     def spoil(column: pd.Series[Any], plain: int) -> float:
@@ -116,7 +121,7 @@ def test_a_function_cannot_spoil_the_next_combination() -> None:
     assert [item.data for item in Result.load_all()] == [101.0] * 4
 
 
-def test_columns_are_part_of_identity() -> None:
+def test_columns_are_part_of_identity(tables: scidb.DatabaseManager) -> None:
     """Another column is another computation and another variant; the same one is up to date."""
 
     def run(spec: Any) -> tuple[int, int, int]:
@@ -134,28 +139,21 @@ def test_columns_are_part_of_identity() -> None:
     assert run(Gait["knee"]) == (0, 1, 3)
 
 
-def test_a_change_in_another_column_computes_again() -> None:
+@in_memory
+def test_a_change_in_another_column_computes_again(tables: scidb.DatabaseManager) -> None:
     """Columns are identified by the table that they are in, so that nothing is loaded to find what is up to date."""
     for_each(_seen, {"value": Gait["knee"]}, [Result], subject=1, trial=1)
     Gait.save(Gait.load_one(subject=1, trial=1).data.assign(hip=0.0), subject=1, trial=1)
     assert for_each(_seen, {"value": Gait["knee"]}, [Result], subject=1, trial=1).completed == 1
 
 
-def test_lineage_names_the_record() -> None:
+def test_lineage_names_the_record(tables: scidb.DatabaseManager) -> None:
     """A result of a column goes back to the record of the table, and its edge to the variable."""
     for_each(_seen, {"value": Gait["knee"]}, [Result], subject=1, trial=1)
-    database = scidb_current()
-    made = database.get_provenance(Result, subject=1, trial=1)
+    made = tables.get_provenance(Result, subject=1, trial=1)
     assert made is not None
     assert [item["type"] for item in made["inputs"]] == ["Gait"]
-    assert {edge["source"] for edge in database.get_pipeline_structure()} == {"Gait"}
-
-
-def scidb_current() -> Any:
-    """Return the database of the test."""
-    from scidb.current import current
-
-    return current()
+    assert {edge["source"] for edge in tables.get_pipeline_structure()} == {"Gait"}
 
 
 @pytest.mark.parametrize(
@@ -167,15 +165,16 @@ def scidb_current() -> Any:
         (Plain["knee"], "no columns that have names"),
     ],
 )
-def test_missing_columns_are_refused_before_anything_runs(spec: Any, message: str) -> None:
+def test_missing_columns_are_refused_before_anything_runs(
+    tables: scidb.DatabaseManager, spec: Any, message: str
+) -> None:
     """A column that no value has is an error before the run."""
-    database = scidb_current()
     with pytest.raises(exceptions.PipelineError, match=message):
         for_each(_seen, {"value": spec}, [Result], subject=[], trial=[])
-    assert database.runs() == []
+    assert tables.runs() == []
 
 
-def test_a_column_that_some_values_lack_fails_these_alone() -> None:
+def test_a_column_that_some_values_lack_fails_these_alone(tables: scidb.DatabaseManager) -> None:
     """R2: a combination whose table lacks the column fails, is not run, and says which columns there are."""
     Gait.save(pd.DataFrame({"hip": [1.0]}), subject=2, trial=1)
     plan = for_each(_seen, {"value": Gait["knee"]}, [Result], subject=[], trial=[], dry_run=True)
@@ -186,7 +185,8 @@ def test_a_column_that_some_values_lack_fails_these_alone() -> None:
     assert "no column 'knee'; the columns are 'hip'" in str(report.failures[0].error)
 
 
-def test_columns_that_only_the_value_tells() -> None:
+@in_memory
+def test_columns_that_only_the_value_tells(db: scidb.DatabaseManager) -> None:
     """A column of what from_db makes is looked for when it is loaded; there, the missing one fails its combination."""
     for subject in (1, 2):
         Wrapped.save(subject, subject=subject)
@@ -217,7 +217,8 @@ def test_columns_of_one_name_are_refused() -> None:
         selected(pd.DataFrame([[1, 2]], columns=["a", "a"]), Gait["a"])
 
 
-def test_no_parts_of_whole_variables() -> None:
+@in_memory
+def test_no_parts_of_whole_variables(tables: scidb.DatabaseManager) -> None:
     """A thunk that receives variables whole gets no columns of them."""
 
     @thunk(unwrap=False)

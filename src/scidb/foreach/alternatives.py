@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scidb.foreach.plan import Task
     from scidb.foreach.protocols import Recorder, RunInfo
 
-__all__ = ["Choice", "Planned", "add_report", "choices_of", "common_report", "refuse_equal", "use_results"]
+__all__ = ["Choice", "Planned", "add_report", "choices_of", "common_report", "leave", "refuse_equal", "use_results"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,13 @@ def add_report(report: ForEachReport, one: Planned) -> None:
         return
     report.failures += [replace(failure, alternative=one.choice.chosen) for failure in one.report.failures]
     report.values += one.report.values
+
+
+def leave(planned: Iterable[Planned]) -> None:
+    """Note of configurations that were to run that they will not, because the run stops before them."""
+    for task in (task for one in planned for task in one.tasks):
+        if task.report.state in ("completed", "recalled"):
+            task.report.state = "not_run"
 
 
 def use_results(recorder: Recorder, one: Planned, done: Iterable[Planned]) -> None:

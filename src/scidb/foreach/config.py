@@ -35,12 +35,8 @@ class VariableInput:
     variable: Loadable
     fixed: Mapping[str, Any]
     as_table: bool
-    columns: ColumnSelection | None = None  # what the function gets of each value
-
-    @property
-    def label(self) -> str:
-        """How a person writes it, apart from fixed keys."""
-        return self.columns.to_key() if self.columns else self.variable.__name__
+    columns: ColumnSelection | None  # what the function gets of each value
+    label: str  # as it is written, for people
 
     @property
     def column_name(self) -> str | int:
@@ -305,7 +301,7 @@ def _variable_inputs(inputs: Mapping[str, Any], tables: Collection[str]) -> Iter
 
 
 def _variable_input(name: str, parameter: str, spec: Fixed, as_table: bool) -> VariableInput:
-    return VariableInput(name, parameter, spec.source, spec.metadata, as_table, spec.columns)
+    return VariableInput(name, parameter, spec.source, spec.metadata, as_table, spec.columns, spec.to_key())
 
 
 def _part_name(parameter: str, number: int, inputs: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from scidb.exceptions import (
     UncacheableWarning,
 )
 from scidb.filters import ColumnSelection, Filter, Operand, checked_filter
-from scidb.foreach.alternatives import Planned, add_report, choices_of, common_report, refuse_equal, use_results
+from scidb.foreach.alternatives import Planned, add_report, choices_of, common_report, leave, refuse_equal, use_results
 from scidb.foreach.combos import combinations_of
 from scidb.foreach.config import (
     ForEachConfig,
@@ -180,13 +180,16 @@ def for_each(
         execution = Execution(
             recorder, one.parameters, one.run, one.report, metadata_keys, save=save, reuse=reuse, on_error=on_error
         )
+        to_begin = planned[number + 1 :]
         try:
             execution.run(one.tasks, progress)
+            to_begin = []
         except KeyboardInterrupt as error:
             error.report = report  # type: ignore[attr-defined]  # promised by the documentation
             raise
         finally:
             add_report(report, one)
+            leave(to_begin)
         if one.report.completed:
             _warn_of_changed_reads(fn, one.run.function, _code_of(fn, one.parameters))
     report.seconds = time.monotonic() - started
