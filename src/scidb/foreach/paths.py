@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import logging
 import re
 import string
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import PipelineError, did_you_mean
 from scidb.hashing.ids import file_form
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["PathInput", "file_input", "file_state"]
+
+
+logger = logging.getLogger("scidb.foreach")
+
+_KINDS: Final = {"d": int, "f": float, "e": float, "g": float}
+"""What a format writes, by its last letter."""
 
 
 class PathInput:
@@ -40,10 +48,15 @@ class PathInput:
     """
 
     def __init__(self, template: str, root_folder: str | Path | None = None) -> None:
-        self.template = template
+        if not template or not isinstance(template, str):
+            raise PipelineError(f"PathInput takes a path template such as '{{subject}}.csv', got {template!r}.")
+        if not isinstance(root_folder, str | PathLike | None):
+            raise PipelineError(f"PathInput(..., root_folder={root_folder!r}): give the path of a folder.")
+        # So that a path is written in one way: without "./" and the like.
+        self.template = PurePosixPath(template).as_posix()
         self.root_folder = Path() if root_folder is None else Path(root_folder)
         try:
-            self._parts = list(string.Formatter().parse(template))
+            self._parts = list(string.Formatter().parse(self.template))
         except ValueError as error:
             raise PipelineError(f"PathInput({template!r}) is no path template: {error}.") from error
         if Path(template).is_absolute():
@@ -51,7 +64,9 @@ class PathInput:
                 f"PathInput({template!r}) is an absolute path, which would tie results to this computer. Split it: "
                 "PathInput('{subject}.csv', root_folder='/data')."
             )
-        if any(name is not None and not name.isidentifier() for _, name, _, _ in self._parts):
+        if any(
+            name is not None and (not name.isidentifier() or "{" in (spec or "")) for _, name, spec, _ in self._parts
+        ):
             raise PipelineError(f"PathInput({template!r}): a placeholder is the name of a schema key, as {{subject}}.")
 
     @property
@@ -68,7 +83,7 @@ class PathInput:
                 f"PathInput({self.template!r}) needs the key {error.args[0]!r}: add it to the keys of for_each."
                 + did_you_mean(error.args[0], combination),
             ) from None
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise PipelineError(f"PathInput({self.template!r}) does not fit {dict(combination)}: {error}.") from error
 
     def resolve(self, combination: Mapping[str, Any]) -> Path:
@@ -78,23 +93,66 @@ class PathInput:
     def discover(self) -> list[dict[str, Any]]:
         """Return the keys of every file that fits the template, in order of path.
 
-        Values are texts, or numbers where the template says so (``{trial:02d}``).
+        Values are texts, or numbers where the template says so (``{trial:02d}``). Each combination of keys has one
+        file: the one that the template names for it, so ``{trial:02d}`` finds ``01.csv`` and passes over ``1.csv``.
+        Hidden files, whose names begin with a dot, are passed over unless the template has the dot. A file whose name
+        can be read in several ways is left out, and a warning names it.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("S1_01.csv", "S1_02.csv", "notes.txt", "._S1_01.csv"):
+        ...         Path(folder, name).touch()
+        ...     PathInput("{subject}_{trial:02d}.csv", root_folder=folder).discover()
+        [{'subject': 'S1', 'trial': 1}, {'subject': 'S1', 'trial': 2}]
+
         """
+        shortest, longest = self._pattern("+?"), self._pattern("+")
+        wildcard = "".join(glob.escape(text) + ("*" if name is not None else "") for text, name, _, _ in self._parts)
+        found, ambiguous = [], []
+        for path in sorted(self.root_folder.glob(wildcard)):
+            relative = path.relative_to(self.root_folder).as_posix()
+            match, other = shortest.fullmatch(relative), longest.fullmatch(relative)
+            if match is None or other is None or not path.is_file():
+                continue
+            keys = self._values(match)
+            if keys is None or self.relative(keys) != relative:
+                continue
+            if match.groupdict() == other.groupdict():
+                found.append(keys)
+            else:
+                ambiguous.append(f"{relative} ({match.groupdict()} or {other.groupdict()})")
+        if ambiguous:
+            logger.warning(
+                "%r: %d files can be read in several ways, and are left out. Say more in the template, such as "
+                "{trial:02d} for a number. First: %s",
+                self,
+                len(ambiguous),
+                ambiguous[0],
+            )
+        return found
+
+    def _pattern(self, repeated: str) -> re.Pattern[str]:
         pattern, seen = "", set()
-        for text, name, _, _ in self._parts:
+        for text, name, spec, _ in self._parts:
             pattern += re.escape(text)
             if name is not None:
-                pattern += f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+?)"
+                # A key of a name that begins with it finds no hidden files.
+                dot = r"(?!\.)" if not pattern or pattern.endswith("/") else ""
+                sign = "[-0-9]" if spec and spec[-1] == "d" else "[^/]"
+                pattern += f"(?P={name})" if name in seen else f"{dot}(?P<{name}>{sign}{repeated})"
                 seen.add(name)
-        wildcard = "".join(glob.escape(text) + ("*" if name is not None else "") for text, name, _, _ in self._parts)
-        numeric = {name for _, name, spec, _ in self._parts if name and spec and spec.endswith("d")}
-        found = []
-        for path in sorted(self.root_folder.glob(wildcard)):
-            if match := re.fullmatch(pattern, path.relative_to(self.root_folder).as_posix()):
-                keys = match.groupdict()
-                if all(keys[name].isdecimal() for name in numeric):
-                    found.append({name: int(text) if name in numeric else text for name, text in keys.items()})
-        return found
+        return re.compile(pattern)
+
+    def _values(self, match: re.Match[str]) -> dict[str, Any] | None:
+        """Return the values of the keys, numbers where the template writes numbers; None if they are none."""
+        kinds = {name: _KINDS.get((spec or "s")[-1], str) for _, name, spec, _ in self._parts if name is not None}
+        try:
+            return {name: kinds[name](text) for name, text in match.groupdict().items()}
+        except ValueError:
+            return None
 
     def to_key(self) -> str:
         """Return the text that enters the version keys: the template, without the root folder."""
