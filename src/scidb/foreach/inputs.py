@@ -210,7 +210,7 @@ class EachOf:
     ...     _ = Force.save(2.0, subject=1, db=db)
     ...     inputs = {"force": Force, "gain": EachOf(10, 100)}
     ...     report = for_each(lambda force, gain: force * gain, inputs, [Scaled], subject=[], db=db)
-    ...     [(value.version_keys["gain"], value.data) for value in Scaled.load_all(db=db)]
+    ...     sorted((value.version_keys["gain"], value.data) for value in Scaled.load_all(db=db))
     [(10, 20.0), (100, 200.0)]
     >>> report.to_pandas()[["subject", "gain", "state"]].values.tolist()
     [[1, 10, 'completed'], [1, 100, 'completed']]
