@@ -4,7 +4,7 @@ from scidb._version import __version__
 from scidb.database import DatabaseManager
 from scidb.exceptions import *  # noqa: F403 - every error is also reachable as scidb.X
 from scidb.filters import ColumnSelection, raw_sql, schema_key
-from scidb.foreach import Fixed, ForEachConfig, ForEachReport, PathInput, for_each
+from scidb.foreach import EachOf, Fixed, ForEachConfig, ForEachReport, Merge, PathInput, for_each
 from scidb.hashing import canonical_hash
 from scidb.hashing.version_keys import any_of
 from scidb.session import configure_database, get_database, open_database
@@ -17,9 +17,11 @@ __all__ = [
     "BaseVariable",
     "ColumnSelection",
     "DatabaseManager",
+    "EachOf",
     "Fixed",
     "ForEachConfig",
     "ForEachReport",
+    "Merge",
     "OutputThunk",
     "PathInput",
     "PipelineThunk",

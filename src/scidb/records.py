@@ -36,6 +36,7 @@ __all__ = [
     "instances",
     "instant",
     "is_recallable",
+    "labels_of",
     "place",
     "records_table",
     "telling_configuration",
@@ -93,6 +94,17 @@ def values_of(chunk: Chunk, cls: type[BaseVariable]) -> list[Any]:
 def contents_of(encoding: str) -> codecs.Contents:
     """Return what filters can compare in the values of a record: of what ``to_db`` made, its table."""
     return codecs.contents(_unmark_custom(encoding)[0])
+
+
+def labels_of(record: Record, cls: type[BaseVariable]) -> tuple[object, ...] | None:
+    """Return the labels of the columns that a value will have when loaded; None where only the value can tell.
+
+    A column without a label has None: that of a single value, an array or a Series.
+    """
+    if cls.has_custom_storage() or record.schema_version != cls.schema_version:
+        return None
+    contents = contents_of(record.encoding)
+    return None if contents.form == "other" else tuple(column.label for column in contents.columns)
 
 
 def is_recallable(record: Record) -> bool:

@@ -15,7 +15,7 @@ from scidb.foreach.protocols import Rejected
 from scidb.hashing import ids
 from scidb.hashing.version_keys import version_value
 from scidb.memo import Sought
-from scidb.records import instances, records_table, values_of
+from scidb.records import instances, labels_of, records_table, values_of
 from scidb.store.model import (
     Call,
     Computation,
@@ -90,6 +90,18 @@ class Iterating(Memoising):
             cls = cast("type[BaseVariable]", wanted[chunk.records[0].record_id])
             loaded = values_of(chunk, cls) if unwrap else instances(chunk, cls)
             found.update(zip((record.record_id for record in chunk.records), loaded, strict=True))
+        return found
+
+    def column_labels(self, variable: Loadable, entries: Sequence[Entry]) -> Mapping[str, tuple[object, ...] | None]:
+        """Return the labels of the columns of values, by record id, without loading them; None where nobody knows."""
+        cls = cast("type[BaseVariable]", variable)
+        known: dict[tuple[str, int], tuple[object, ...] | None] = {}
+        found = {}
+        for record in cast("Sequence[Record]", entries):
+            stored = record.encoding, record.schema_version
+            if stored not in known:
+                known[stored] = labels_of(record, cls)
+            found[record.record_id] = known[stored]
         return found
 
     def table(self, variable: Loadable, entries: Sequence[Entry], values: Sequence[Any]) -> pd.DataFrame:

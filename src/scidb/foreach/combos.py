@@ -11,7 +11,7 @@ from scidb.exceptions import SchemaKeyError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from scidb.foreach.inputs import PathInput
+    from scidb.foreach.paths import PathInput
     from scidb.foreach.protocols import Recorder
 
 __all__ = ["combinations_of"]

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from scidb.exceptions import PipelineError, UnhashableValueError, did_you_mean
-from scidb.foreach.inputs import Fixed, PathInput
+from scidb.filters import ColumnSelection
+from scidb.foreach.inputs import EachOf, Fixed, Merge
+from scidb.foreach.paths import PathInput
 from scidb.foreach.protocols import Loadable, ThunkLike
 from scidb.hashing.arguments import Parameters as Binding
 from scidb.hashing.ids import GENERATED, content_hash
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from scidb.filters import Filter
+    from scidb.foreach.protocols import Entry
     from scidb.hashing.inputs import Input
 
 __all__ = ["ForEachConfig", "Parameters", "VariableInput", "bind_parameters"]
@@ -25,12 +28,26 @@ __all__ = ["ForEachConfig", "Parameters", "VariableInput", "bind_parameters"]
 
 @dataclass(frozen=True, slots=True)
 class VariableInput:
-    """One input that is loaded from the database."""
+    """One input that is loaded from the database, or one part of a `Merge`."""
 
-    name: str
+    name: str  # under which a combination keeps its entries: that of the parameter, or of a part of what it gets
+    parameter: str
     variable: Loadable
     fixed: Mapping[str, Any]
     as_table: bool
+    columns: ColumnSelection | None  # what the function gets of each value
+    label: str  # as it is written, for people
+
+    @property
+    def column_name(self) -> str | int:
+        """What a column of a merged table is called, where the value does not say it."""
+        return self.columns.columns[0] if self.columns and self.columns.is_single else self.variable.__name__
+
+    def place_of(self, entry: Entry) -> dict[str, Any]:
+        """Return by which keys an entry goes with those of other inputs: not by what is fixed."""
+        if self.parameter == self.name:
+            return dict(entry.schema)
+        return {key: value for key, value in entry.schema.items() if key not in self.fixed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +58,7 @@ class Parameters:
     unwrap: bool
     declared_outputs: int | str
     variables: tuple[VariableInput, ...]
+    merges: Mapping[str, tuple[VariableInput, ...]]  # the parts of each parameter that gets a merged table
     paths: Mapping[str, PathInput]
     constants: Mapping[str, Any]
     fixed_inputs: Mapping[str, Input]  # of constants, and of the defaults of parameters that are not given
@@ -51,6 +69,12 @@ class Parameters:
     def generates_file(self) -> bool:
         """Whether the function writes a file, of which only lineage is stored."""
         return self.declared_outputs == GENERATED
+
+    @property
+    def loaded(self) -> dict[str, tuple[VariableInput, ...]]:
+        """What is loaded for each parameter: one variable, or the parts of a merged table."""
+        alone = {spec.name: (spec,) for spec in self.variables if spec.parameter not in self.merges}
+        return {spec.parameter: alone.get(spec.parameter) or self.merges[spec.parameter] for spec in self.variables}
 
 
 class ForEachConfig:
@@ -99,6 +123,9 @@ class ForEachConfig:
         return keys
 
     def _inputs(self) -> str:
+        several = next((spec for spec in self.inputs.values() if isinstance(spec, EachOf)), None)
+        if several is not None:
+            raise PipelineError(f"{several!r} stands for several configurations, each with version keys of its own.")
         texts = {name: _source_key(spec) for name, spec in sorted(self.inputs.items()) if _is_loaded(spec)}
         return json.dumps(texts, sort_keys=True, ensure_ascii=False)
 
@@ -113,7 +140,7 @@ def function_name(function: Callable[..., Any]) -> str:
 
 
 def _is_loaded(spec: object) -> bool:
-    return isinstance(spec, Fixed | PathInput) or is_variable(spec)
+    return isinstance(spec, Fixed | Merge | ColumnSelection | PathInput) or is_variable(spec)
 
 
 def as_thunk(function: object) -> ThunkLike | None:
@@ -130,14 +157,20 @@ def _source_key(spec: Any) -> str:
     return str(spec.to_key()) if hasattr(spec, "to_key") else str(spec.__name__)
 
 
-def pipeline_source(spec: Any) -> str:
-    """Return how an input appears as the source of a pipeline edge."""
-    if isinstance(spec, Fixed):
-        return spec.source.__name__
+def pipeline_sources(spec: Any) -> tuple[str, ...]:
+    """Return how an input appears as the source of pipeline edges."""
+    if isinstance(spec, EachOf):
+        return tuple(source for one in spec.alternatives for source in pipeline_sources(one))
+    if isinstance(spec, Merge):
+        return tuple(part.source.__name__ for part in spec.parts)
+    if isinstance(spec, Fixed | ColumnSelection):
+        return (spec.source.__name__,)
     if isinstance(spec, PathInput):
-        return spec.template
-    if is_variable(spec):
-        return str(spec.__name__)
+        return (spec.template,)
+    return (spec.__name__,) if is_variable(spec) else (_constant_source(spec),)
+
+
+def _constant_source(spec: Any) -> str:
     try:
         text = json.dumps(spec, ensure_ascii=False)
     except (TypeError, ValueError):
@@ -189,6 +222,8 @@ def bind_parameters(
     fixed_inputs, uncacheable = _identify(binding, known)
     variables = tuple(_variable_inputs(inputs, _table_names(as_table, inputs)))
     unwrap = thunk.unwrap if thunk is not None else True
+    if not unwrap:
+        _check_whole(function_name(fn), inputs)
     whole = () if unwrap else [spec.variable for spec in variables]
     declared: int | str = thunk.n_outputs if thunk is not None else n_outputs
     if generates_file:
@@ -200,6 +235,11 @@ def bind_parameters(
         unwrap=unwrap,
         declared_outputs=declared,
         variables=variables,
+        merges={
+            name: tuple(part for part in variables if part.parameter == name)
+            for name, spec in inputs.items()
+            if isinstance(spec, Merge)
+        },
         paths={name: spec for name, spec in inputs.items() if isinstance(spec, PathInput)},
         constants=constants,
         fixed_inputs=fixed_inputs,
@@ -253,7 +293,29 @@ def _table_names(as_table: bool | Sequence[str] | None, inputs: Mapping[str, Any
 
 def _variable_inputs(inputs: Mapping[str, Any], tables: Collection[str]) -> Iterable[VariableInput]:
     for name, spec in inputs.items():
-        if isinstance(spec, Fixed):
-            yield VariableInput(name, spec.source, spec.metadata, name in tables)
-        elif is_variable(spec):
-            yield VariableInput(name, spec, {}, name in tables)
+        if isinstance(spec, Merge):
+            for number, part in enumerate(spec.parts):
+                yield _variable_input(_part_name(name, number, inputs), name, part, name in tables)
+        elif _is_loaded(spec) and not isinstance(spec, PathInput):
+            yield _variable_input(name, name, spec if isinstance(spec, Fixed) else Fixed(spec), name in tables)
+
+
+def _variable_input(name: str, parameter: str, spec: Fixed, as_table: bool) -> VariableInput:
+    return VariableInput(name, parameter, spec.source, spec.metadata, as_table, spec.columns, spec.to_key())
+
+
+def _part_name(parameter: str, number: int, inputs: Mapping[str, Any]) -> str:
+    """Return a name that no parameter has; with ``**kwargs``, anything may be called anything."""
+    name = f"{parameter}[{number}]"
+    while name in inputs:
+        name += "'"
+    return name
+
+
+def _check_whole(name: str, inputs: Mapping[str, Any]) -> None:
+    for parameter, spec in inputs.items():
+        if isinstance(spec, Merge | ColumnSelection) or (isinstance(spec, Fixed) and spec.columns):
+            raise PipelineError(
+                f"{name}() receives variables whole (unwrap=False), and {spec!r} for {parameter!r} is a part of one, "
+                "or made of several. Give it the variables, or let it unwrap them."
+            )

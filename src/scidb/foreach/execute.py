@@ -17,7 +17,8 @@ from scidb.exceptions import (
     UncacheableWarning,
 )
 from scidb.executors import pool_for
-from scidb.filters import Filter, Operand, checked_filter
+from scidb.filters import ColumnSelection, Filter, Operand, checked_filter
+from scidb.foreach.alternatives import Planned, add_report, choices_of, common_report, leave, refuse_equal, use_results
 from scidb.foreach.combos import combinations_of
 from scidb.foreach.config import (
     ForEachConfig,
@@ -25,10 +26,11 @@ from scidb.foreach.config import (
     bind_parameters,
     function_name,
     is_variable,
-    pipeline_source,
+    pipeline_sources,
 )
 from scidb.foreach.crew import check_travels
-from scidb.foreach.inputs import Fixed
+from scidb.foreach.inputs import EachOf, Fixed, Merge
+from scidb.foreach.paths import PathInput
 from scidb.foreach.plan import plan_tasks
 from scidb.foreach.protocols import RunInfo
 from scidb.foreach.report import ForEachReport, log_outcome
@@ -40,9 +42,10 @@ from scidb.hashing.code.seen import note_seen
 from scidb.hashing.inputs import preview
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from concurrent.futures import Executor
 
+    from scidb.foreach.alternatives import Choice
     from scidb.foreach.config import Parameters
     from scidb.foreach.protocols import Loadable, Recorder
     from scidb.hashing.code.fingerprint import Fingerprint
@@ -81,7 +84,8 @@ def for_each(
     fn
         A function or a thunk. It receives its inputs by name.
     inputs
-        Per parameter of the function a variable class, ``Fixed(...)``, ``PathInput(...)`` or a constant.
+        Per parameter of the function a variable class, a column or several of one (``V["col"]``), ``Fixed(...)``,
+        ``Merge(...)``, ``PathInput(...)``, a constant, or ``EachOf(...)`` alternatives of these.
         An input with finer keys than the combination gives the list of all its values there; one with
         coarser keys is used for every combination below it. Constants become version keys.
     outputs
@@ -95,7 +99,8 @@ def for_each(
         Also pass the key values of the combination to the function, by name. None means True for a thunk with
         ``generates_file=True``, which needs them to name its file, and False for everything else.
     as_table
-        Give variable inputs (True: all; or those named) as a DataFrame of keys and values.
+        Give variable inputs (True: all; or those named) as a DataFrame of keys and values; a ``Merge`` as one of
+        keys and columns.
     db
         The database; the current one if left out.
     skip_computed, force
@@ -167,54 +172,104 @@ def for_each(
     generates_file = thunk is not None and thunk.generates_file
     variables = _outputs(outputs, may_be_none=generates_file)
     inputs = _inputs(inputs, recorder)
-    combinations = combinations_of(
-        recorder, metadata_iterables, [spec for spec in inputs.values() if hasattr(spec, "discover")]
-    )
+    given = [one for spec in inputs.values() for one in (spec.alternatives if isinstance(spec, EachOf) else (spec,))]
+    paths = [spec for spec in given if isinstance(spec, PathInput)]
+    combinations = combinations_of(recorder, metadata_iterables, paths)
     is_passed = generates_file if pass_metadata is None else pass_metadata
     metadata_keys = tuple(metadata_iterables) if is_passed else ()
-    parameters = bind_parameters(fn, inputs, len(variables), as_table, metadata_keys)
+    all_of = {key for key, values in metadata_iterables.items() if isinstance(values, Sized) and not len(values)}
+    reuse = save and skip_computed and not force
+    planned = [
+        _plan(
+            recorder, fn, choice, variables, combinations,
+            sources=_sources(inputs), pass_metadata=pass_metadata, as_table=as_table, metadata_keys=metadata_keys,
+            all_of=all_of, reuse=reuse, where=where, exclude=recorder.excluded(exclude), dry_run=dry_run,
+        )
+        for choice in choices_of(inputs)
+    ]  # fmt: skip
+    refuse_equal(planned)
+    report = common_report(planned)
+    codes = [code_of(fn, one.parameters, one.run) for one in planned]
+    if pool is not None and not dry_run:
+        for one, code in zip(planned, codes, strict=True):
+            check_travels(pool, code, one.parameters.constants)
+    for number, one in enumerate(planned if not dry_run else ()):
+        if reuse:
+            use_results(recorder, one, planned[:number])
+        one.report.run_id = one.run.run_id
+        execution = Execution(
+            recorder, one.parameters, one.run, one.report, metadata_keys, codes[number], pool,
+            save=save, reuse=reuse, on_error=on_error,
+        )  # fmt: skip
+        to_begin = planned[number + 1 :]
+        try:
+            execution.run(one.tasks, progress)
+            to_begin = []
+        except KeyboardInterrupt as error:
+            error.report = report  # type: ignore[attr-defined]  # promised by the documentation
+            raise
+        finally:
+            add_report(report, one)
+            leave(to_begin)
+        if one.report.completed:
+            _warn_of_changed_reads(fn, one.run.function, fingerprint_of(fn, one.parameters.classes))
+    report.seconds = time.monotonic() - started
+    log_outcome(report)
+    return report
+
+
+def _plan(
+    recorder: Recorder,
+    fn: Callable[..., Any],
+    choice: Choice,
+    variables: tuple[Loadable, ...],
+    combinations: Sequence[dict[str, Any]],
+    *,
+    sources: tuple[str, ...],
+    pass_metadata: bool | None,
+    as_table: bool | Sequence[str] | None,
+    metadata_keys: Sequence[str],
+    all_of: Collection[str],
+    reuse: bool,
+    where: Filter | None,
+    exclude: bool | tuple[str, ...],
+    dry_run: bool,
+) -> Planned:
+    """Check one configuration, and find what has to be done for it."""
+    parameters = bind_parameters(fn, choice.inputs, len(variables), as_table, metadata_keys)
     for name in parameters.constants:
         recorder.check_constant(name)
     function, parameters = _identify(fn, parameters)
     named = None if where is None else recorder.first_named(checked_filter(where))
-    config = ForEachConfig(fn, inputs, as_table, pass_metadata, named)
+    config = ForEachConfig(fn, choice.inputs, as_table, pass_metadata, named)
     run = RunInfo(
         run_id=ids.new_run_id(),
         function=function,
         outputs=variables,
         declared_outputs=parameters.declared_outputs,
         version_keys=recorder.version_text({**parameters.constants, **config.to_version_keys()}),
-        sources=tuple(dict.fromkeys(pipeline_source(spec) for spec in inputs.values())),
+        sources=sources,
         total=len(combinations),
     )
     if parameters.uncacheable:
         warnings.warn(
             f"{function_name(fn)}() runs every time, because its calls cannot be recognised: {parameters.uncacheable}",
             UncacheableWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    all_of = {key for key, values in metadata_iterables.items() if isinstance(values, Sized) and not len(values)}
-    reuse = save and skip_computed and not force
     tasks = plan_tasks(
         recorder, parameters, run, combinations,
-        metadata_keys=metadata_keys, all_of=all_of, reuse=reuse, where=where, exclude=recorder.excluded(exclude),
+        metadata_keys=metadata_keys, all_of=all_of, reuse=reuse, where=where, exclude=exclude,
     )  # fmt: skip
     run = replace(run, total=len(tasks))
     report = ForEachReport(function_name(fn), [task.report for task in tasks], dry_run=dry_run)
     report.left_out = len(combinations) - len(tasks)
-    if not dry_run:
-        report.run_id = run.run_id
-        code = code_of(fn, parameters, run)
-        if pool is not None:
-            check_travels(pool, code, parameters.constants)
-        Execution(
-            recorder, parameters, run, report, metadata_keys, code, pool, save=save, reuse=reuse, on_error=on_error
-        ).run(tasks, progress)
-        if report.completed:
-            _warn_of_changed_reads(fn, function, fingerprint_of(fn, parameters.classes))
-    report.seconds = time.monotonic() - started
-    log_outcome(report)
-    return report
+    return Planned(choice, parameters, run, tasks, report)
+
+
+def _sources(inputs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the sources of the pipeline edges: of all alternatives, since one call draws one set of edges."""
+    return tuple(dict.fromkeys(source for spec in inputs.values() for source in pipeline_sources(spec)))
 
 
 def _recorder(db: object | None) -> Recorder:
@@ -233,12 +288,20 @@ def _inputs(inputs: Any, recorder: Recorder) -> dict[str, Any]:
             "inputs= takes a dict of parameter names and what they get, such as {'signal': RawEMG}; "
             f"got {preview(inputs)}."
         )
-    for name, spec in inputs.items():
-        is_whole = isinstance(spec, type) or (isinstance(spec, Fixed) and spec.columns is None)
-        if isinstance(spec, Filter | Operand) and not is_whole:
-            what = "a filter, which goes into where=" if isinstance(spec, Filter) else "no input yet; give the variable"
-            raise PipelineError(f"inputs={{{name!r}: {spec!r}}}: this is {what}.")
-    return {name: spec.converted(recorder) if isinstance(spec, Fixed) else spec for name, spec in inputs.items()}
+    for name, given in inputs.items():
+        for spec in given.alternatives if isinstance(given, EachOf) else (given,):
+            if isinstance(spec, Filter | Operand) and not isinstance(spec, type | Fixed | ColumnSelection):
+                is_filter = isinstance(spec, Filter)
+                what = "a filter, which goes into where=" if is_filter else "no input yet; give the variable"
+                raise PipelineError(f"inputs={{{name!r}: {spec!r}}}: this is {what}.")
+    return {name: _converted(spec, recorder) for name, spec in inputs.items()}
+
+
+def _converted(spec: Any, recorder: Recorder) -> Any:
+    """Return an input with fixed values of schema keys in the type of their key."""
+    if isinstance(spec, EachOf):
+        return EachOf(*(_converted(one, recorder) for one in spec.alternatives))
+    return spec.converted(recorder) if isinstance(spec, Fixed | Merge) else spec
 
 
 def _identify(fn: Callable[..., Any], parameters: Parameters) -> tuple[Fingerprint, Parameters]:
@@ -246,7 +309,7 @@ def _identify(fn: Callable[..., Any], parameters: Parameters) -> tuple[Fingerpri
     note_seen(fn)
     found, thunk = fingerprint_of(fn, parameters.classes), as_thunk(fn)
     if found.remarks:
-        warnings.warn(f"{function_name(fn)}(): {' '.join(found.remarks)}", IgnoreWarning, stacklevel=3)
+        warnings.warn(f"{function_name(fn)}(): {' '.join(found.remarks)}", IgnoreWarning, stacklevel=4)
     if thunk is None:
         return found, parameters
     return found, replace(parameters, uncacheable=parameters.uncacheable or thunk.uncacheable_reason(found) or "")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import PipelineError
-from scidb.foreach.inputs import file_input, file_state
+from scidb.foreach.paths import file_input, file_state
 from scidb.hashing.ids import encoded_form, path_form
 from scidb.hashing.inputs import CallInput, Input
 

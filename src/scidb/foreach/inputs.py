@@ -1,31 +1,24 @@
-"""What can be given to `for_each` beside variables and constants, and which entries a combination means."""
+"""What can be given to `for_each` beside variables, files and constants: `Fixed`, `Merge` and `EachOf`."""
 
 from __future__ import annotations
 
 import datetime as dt
-import glob
-import hashlib
-import re
-import string
-from collections import defaultdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from scidb.exceptions import AmbiguousVersionError, PipelineError, did_you_mean
+from scidb.exceptions import PipelineError
 from scidb.filters import ColumnSelection, Subject, VariableOperand, subject_of
+from scidb.foreach.paths import PathInput
 from scidb.foreach.protocols import Loadable
-from scidb.hashing.ids import content_hash, file_form
-from scidb.hashing.inputs import CallInput, Input
+from scidb.hashing.ids import content_hash
+from scidb.hashing.inputs import preview
 from scidb.hashing.version_keys import wanted_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from scidb.foreach.protocols import Recorder
 
-    from scidb.foreach.protocols import Entry, Recorder
-
-__all__ = ["Fixed", "MatchIndex", "PathInput", "file_input", "file_state"]
+__all__ = ["EachOf", "Fixed", "Merge"]
 
 
 class Fixed(VariableOperand):
@@ -37,7 +30,7 @@ class Fixed(VariableOperand):
     Parameters
     ----------
     source
-        A variable class; in a filter also a column of one.
+        A variable class, a column of one or several (``V["col"]``), or a `Fixed` that fixes other keys.
     **metadata
         The fixed keys.
 
@@ -48,19 +41,21 @@ class Fixed(VariableOperand):
     ...     \"\"\"Mean reaction time of a day.\"\"\"
     >>> Fixed(ReactionTime, day=0)
     Fixed(ReactionTime, day=0)
+    >>> Fixed(Fixed(ReactionTime["mean"], day=0), smoothing=0.2)
+    Fixed(ReactionTime['mean'], day=0, smoothing=0.2)
     >>> (Fixed(ReactionTime, smoothing=0.2) > 300).to_key()
     'Fixed(ReactionTime, smoothing=0.2) > 300'
 
     """
 
-    def __init__(self, source: type | ColumnSelection, /, **metadata: Any) -> None:
+    def __init__(self, source: type | ColumnSelection | Fixed, /, **metadata: Any) -> None:
+        if isinstance(source, Fixed):
+            source, metadata = _nested(source, metadata)
         self.columns = source if isinstance(source, ColumnSelection) else None
         if isinstance(source, ColumnSelection):
             source = source.source
         if not isinstance(source, Loadable):
-            raise PipelineError(
-                f"Fixed(...) takes a variable class first, got {source!r}. Constants are passed as they are."
-            )
+            raise PipelineError(f"Fixed(...) takes a variable class first, got {preview(source)}. {_advice(source)}")
         self.source = cast("Loadable", source)
         self.metadata: dict[str, Any] = metadata
 
@@ -78,7 +73,7 @@ class Fixed(VariableOperand):
             key: recorder.key_value(key, value) if key in recorder.schema_keys and value is not None else value
             for key, value in self.metadata.items()
         }
-        return Fixed(cast("type", self.source), **converted)
+        return Fixed(self.columns or cast("type", self.source), **converted)
 
     def _named(self) -> Subject:
         column = subject_of(self.columns).column if self.columns else None
@@ -86,6 +81,24 @@ class Fixed(VariableOperand):
         return Subject(self.source.__name__, column, version)
 
     __repr__ = to_key
+
+
+def _nested(inner: Fixed, metadata: dict[str, Any]) -> tuple[type | ColumnSelection, dict[str, Any]]:
+    twice = sorted(inner.metadata.keys() & metadata.keys())
+    if twice:
+        raise PipelineError(f"Fixed({inner!r}, {twice[0]}=...) fixes {twice[0]!r} twice. Fix each key once.")
+    return inner.columns or cast("type", inner.source), {**inner.metadata, **metadata}
+
+
+def _advice(source: object) -> str:
+    """Return what to do instead of fixing the keys of something that is no variable."""
+    if isinstance(source, Merge):
+        return "Fix keys of what is merged: Merge(Fixed(A, session='pre'), B)."
+    if isinstance(source, EachOf):
+        return "Fix keys of each alternative: EachOf(Fixed(A, k=0.2), Fixed(A, k=0.3))."
+    if isinstance(source, PathInput):
+        return "Write the value into the template: PathInput('{subject}/pre.csv')."
+    return "Constants are passed as they are."
 
 
 def _plain_text(value: Any) -> str:
@@ -99,169 +112,135 @@ def _plain_text(value: Any) -> str:
     return content_hash(value)[:12]
 
 
-class PathInput:
-    """A file per combination: a path template with schema keys in braces.
+class Merge:
+    """One table made of several inputs: the function receives a pandas DataFrame per combination.
 
-    The function receives a `pathlib.Path`. Identity is the path relative to `root_folder` and the content
-    of the file, so that a changed file is computed anew and a moved folder is not.
+    Columns of tables keep their labels. A number, a text or another single value stands in every row. An array, a
+    list or a Series is a column; it and a single value are named after their variable, a two-dimensional array gives
+    ``Name_0``, ``Name_1`` and so on. Rows stand side by side in their order, so all parts have equally many.
 
     Parameters
     ----------
-    template
-        For example ``"{subject}/trial_{trial:02d}.csv"``.
-    root_folder
-        Where relative paths start; the working directory if left out.
+    *sources
+        Variable classes, columns of them (``V["col"]``, ``V[["a", "b"]]``), and those in `Fixed`. A `Merge` among
+        them stands for its parts.
 
     Examples
     --------
-    >>> PathInput("{subject}.csv", root_folder="data").resolve({"subject": 308}).as_posix()
-    'data/308.csv'
+    >>> import scidb
+    >>> from scidb import BaseVariable, Merge, for_each
+    >>> class Angle(BaseVariable):
+    ...     \"\"\"Knee angle during a trial.\"\"\"
+    >>> class Side(BaseVariable):
+    ...     \"\"\"The side that was recorded.\"\"\"
+    >>> class Rows(BaseVariable):
+    ...     \"\"\"What the table says, row by row.\"\"\"
+    >>> Merge(Angle, Side)
+    Merge(Angle, Side)
+    >>> with scidb.open("memory:", ["subject"]) as db:
+    ...     _ = Angle.save([10, 20], subject=1, db=db)
+    ...     _ = Side.save("L", subject=1, db=db)
+    ...     _ = for_each(lambda t: t.to_dict("records"), {"t": Merge(Angle, Side)}, [Rows], subject=[], db=db)
+    ...     Rows.load_one(subject=1, db=db).data
+    [{'Angle': 10, 'Side': 'L'}, {'Angle': 20, 'Side': 'L'}]
 
     """
 
-    def __init__(self, template: str, root_folder: str | Path | None = None) -> None:
-        self.template = template
-        self.root_folder = Path() if root_folder is None else Path(root_folder)
-        try:
-            self._parts = list(string.Formatter().parse(template))
-        except ValueError as error:
-            raise PipelineError(f"PathInput({template!r}) is no path template: {error}.") from error
-        if Path(template).is_absolute():
-            raise PipelineError(
-                f"PathInput({template!r}) is an absolute path, which would tie results to this computer. Split it: "
-                "PathInput('{subject}.csv', root_folder='/data')."
-            )
-        if any(name is not None and not name.isidentifier() for _, name, _, _ in self._parts):
-            raise PipelineError(f"PathInput({template!r}): a placeholder is the name of a schema key, as {{subject}}.")
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The schema keys that the template names, in order of appearance."""
-        return tuple(dict.fromkeys(name for _, name, _, _ in self._parts if name is not None))
-
-    def relative(self, combination: Mapping[str, Any]) -> str:
-        """Return the path of a combination, relative to the root folder."""
-        try:
-            return self.template.format_map(combination)
-        except KeyError as error:
-            raise PipelineError(
-                f"PathInput({self.template!r}) needs the key {error.args[0]!r}: add it to the keys of for_each."
-                + did_you_mean(error.args[0], combination),
-            ) from None
-        except ValueError as error:
-            raise PipelineError(f"PathInput({self.template!r}) does not fit {dict(combination)}: {error}.") from error
-
-    def resolve(self, combination: Mapping[str, Any]) -> Path:
-        """Return the path of a combination."""
-        return self.root_folder / self.relative(combination)
-
-    def discover(self) -> list[dict[str, Any]]:
-        """Return the keys of every file that fits the template, in order of path.
-
-        Values are texts, or numbers where the template says so (``{trial:02d}``).
-        """
-        pattern, seen = "", set()
-        for text, name, _, _ in self._parts:
-            pattern += re.escape(text)
-            if name is not None:
-                pattern += f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+?)"
-                seen.add(name)
-        wildcard = "".join(glob.escape(text) + ("*" if name is not None else "") for text, name, _, _ in self._parts)
-        numeric = {name for _, name, spec, _ in self._parts if name and spec and spec.endswith("d")}
-        found = []
-        for path in sorted(self.root_folder.glob(wildcard)):
-            if match := re.fullmatch(pattern, path.relative_to(self.root_folder).as_posix()):
-                keys = match.groupdict()
-                if all(keys[name].isdecimal() for name in numeric):
-                    found.append({name: int(text) if name in numeric else text for name, text in keys.items()})
-        return found
+    def __init__(self, *sources: type | ColumnSelection | Fixed | Merge, **metadata: Any) -> None:
+        if metadata:
+            pairs = ", ".join(f"{key}={value!r}" for key, value in metadata.items())
+            raise PipelineError(f"Merge(..., {pairs}): keys are fixed part by part: Merge(Fixed(A, {pairs}), B).")
+        if not sources:
+            raise PipelineError("Merge() has nothing to merge: Merge(A, B['column'], Fixed(C, session='pre')).")
+        self.parts: tuple[Fixed, ...] = tuple(part for source in sources for part in _parts(source))
+        texts = [part.to_key() for part in self.parts]
+        twice = next((text for text in texts if texts.count(text) > 1), None)
+        if twice is not None:
+            raise PipelineError(f"Merge(...) names {twice} twice, whose columns would have the same names.")
 
     def to_key(self) -> str:
-        """Return the text that enters the version keys: the template, without the root folder."""
-        return f"PathInput({self.template!r})"
+        """Return the normalised text that enters the version keys: ``Merge(A, B['col'])``."""
+        return f"Merge({', '.join(part.to_key() for part in self.parts)})"
 
-    def __repr__(self) -> str:
-        return f"PathInput({self.template!r}, root_folder={self.root_folder.as_posix()!r})"
+    def converted(self, recorder: Recorder) -> Merge:
+        """Return this input with the values of schema keys in the type of their key."""
+        return Merge(*(part.converted(recorder) for part in self.parts))
 
-
-def file_state(path: Path) -> tuple[int, int, int]:
-    """Return what changes when somebody writes to a file; far cheaper than its content."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    __repr__ = to_key
 
 
-def file_input(name: str, relative: str, path: Path) -> Input:
-    """Return identity and origin of a file as the input `name`; the content is read once."""
-    with path.open("rb", buffering=0) as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()
-    root = path.absolute().parents[len(Path(relative).parts) - 1]
-    origin = CallInput(name, "file", content_hash=content, value_repr=relative, root=str(root))
-    return Input(file_form(relative, content), (origin,))
+def _parts(source: object) -> tuple[Fixed, ...]:
+    if isinstance(source, Merge):
+        return source.parts
+    if isinstance(source, Fixed):
+        return (source,)
+    if isinstance(source, ColumnSelection) or (isinstance(source, type) and isinstance(source, Loadable)):
+        return (Fixed(source),)
+    advice = "Pass it as an input of its own."
+    if isinstance(source, EachOf):
+        advice = "Write the tables as the alternatives: EachOf(Merge(A, B), Merge(A, C))."
+    elif isinstance(source, list | tuple):
+        advice = "Name them one after the other: Merge(A, B)."
+    raise PipelineError(
+        "Merge(...) takes variable classes, columns of them such as V['column'], and Fixed(...); "
+        f"got {preview(source)}. {advice}"
+    )
 
 
-class MatchIndex:
-    """The entries of one variable, arranged so that each combination finds its own at once.
+class EachOf:
+    """Alternatives for one input: `for_each` runs over all combinations with each of them.
 
-    An entry belongs to a combination when they agree on every key that both have, and one is at the same,
-    a coarser or a finer level than the other. The same level wins over finer ones, these over coarser ones;
-    entries that lack a key of the combination and have another one beside cannot be compared.
+    Each alternative is a variant of its own, labelled as if it had been given alone. Of several inputs with
+    alternatives, every alternative of one goes with every alternative of the others.
+
+    Parameters
+    ----------
+    *alternatives
+        Constants, or variables and other inputs. An `EachOf` among them stands for its alternatives.
+
+    Examples
+    --------
+    >>> import scidb
+    >>> from scidb import BaseVariable, EachOf, for_each
+    >>> class Force(BaseVariable):
+    ...     \"\"\"Force during one trial.\"\"\"
+    >>> class Scaled(BaseVariable):
+    ...     \"\"\"Force times a gain.\"\"\"
+    >>> with scidb.open("memory:", ["subject"]) as db:
+    ...     _ = Force.save(2.0, subject=1, db=db)
+    ...     inputs = {"force": Force, "gain": EachOf(10, 100)}
+    ...     report = for_each(lambda force, gain: force * gain, inputs, [Scaled], subject=[], db=db)
+    ...     sorted((value.version_keys["gain"], value.data) for value in Scaled.load_all(db=db))
+    [(10, 20.0), (100, 200.0)]
+    >>> report.to_pandas()[["subject", "gain", "state"]].values.tolist()
+    [[1, 10, 'completed'], [1, 100, 'completed']]
+
     """
 
-    def __init__(self, name: str, entries: Iterable[Entry], keys: Sequence[str]) -> None:
-        self._name = name
-        self._keys = frozenset(keys)
-        levels: dict[frozenset[str], list[Entry]] = defaultdict(list)
-        for entry in entries:
-            levels[frozenset(entry.schema)].append(entry)
-        self._same = self._index([level for level in levels if level == self._keys], levels)
-        self._finer = [self._index([level], levels) for level in levels if level > self._keys]
-        coarser = sorted((level for level in levels if level < self._keys), key=len, reverse=True)
-        self._coarser = [self._index([level], levels) for level in coarser]
-
-    def _index(
-        self, chosen: list[frozenset[str]], levels: Mapping[frozenset[str], list[Entry]]
-    ) -> tuple[tuple[str, ...], dict[tuple[Any, ...], list[Entry]]]:
-        shared = tuple(sorted(chosen[0] & self._keys)) if chosen else ()
-        index: dict[tuple[Any, ...], list[Entry]] = defaultdict(list)
-        for level in chosen:
-            for entry in levels[level]:
-                index[tuple(entry.schema[key] for key in shared)].append(entry)
-        return shared, index
-
-    def find(self, combination: Mapping[str, Any]) -> tuple[list[Entry], bool]:
-        """Return the entries of a combination, and whether they are finer ones that belong together.
-
-        Raises
-        ------
-        AmbiguousVersionError
-            When entries at several levels could be meant.
-
-        """
-        if same := _at(self._same, combination):
-            return same, False
-        finer = [found for index in self._finer if (found := _at(index, combination))]
-        if len(finer) > 1:
-            raise self._several_levels(combination, finer)
-        if finer:
-            return finer[0], True
-        coarser = [found for index in self._coarser if (found := _at(index, combination))]
-        if len(coarser) > 1 and not set(coarser[0][0].schema) > set(coarser[1][0].schema):
-            raise self._several_levels(combination, coarser[:2])
-        return (coarser[0] if coarser else []), False
-
-    def _several_levels(self, combination: Mapping[str, Any], found: list[list[Entry]]) -> AmbiguousVersionError:
-        levels = [", ".join(entries[0].schema) or "no key" for entries in found]
-        extra = sorted(set(found[-1][0].schema) - set(found[0][0].schema))[:1]
-        way = f"for example Fixed({self._name}, {extra[0]}=None)" if extra else "with Fixed"
-        return AmbiguousVersionError(
-            f"{self._name} is stored at several levels below or above {dict(combination)}: by {'; by '.join(levels)}. "
-            f"Say which one is meant, {way}, where None means that the key is not set.",
-            variable=self._name,
+    def __init__(self, *alternatives: Any, **metadata: Any) -> None:
+        if metadata:
+            pairs = ", ".join(f"{key}={value!r}" for key, value in metadata.items())
+            raise PipelineError(f"EachOf(..., {pairs}): keys are fixed one by one: EachOf(Fixed(A, {pairs}), ...).")
+        if not alternatives:
+            raise PipelineError("EachOf() has no alternatives: EachOf(0.2, 0.3).")
+        if len(alternatives) == 1 and isinstance(alternatives[0], _SEVERAL):
+            raise PipelineError(
+                f"EachOf({preview(alternatives[0])}) has one alternative, which is a {type(alternatives[0]).__name__}. "
+                "Name the alternatives one after the other, EachOf(0.2, 0.3), or write EachOf(*values)."
+            )
+        self.alternatives: tuple[Any, ...] = tuple(
+            one for given in alternatives for one in (given.alternatives if isinstance(given, EachOf) else (given,))
         )
 
+    def __repr__(self) -> str:
+        return f"EachOf({', '.join(map(named, self.alternatives))})"
 
-def _at(
-    index: tuple[tuple[str, ...], dict[tuple[Any, ...], list[Entry]]], combination: Mapping[str, Any]
-) -> list[Entry]:
-    keys, entries = index
-    return entries.get(tuple(combination[key] for key in keys), [])
+
+_SEVERAL: Final = (list, tuple, set, frozenset, range, np.ndarray)
+
+
+def named(spec: Any) -> str:
+    """Return an input, or a constant, in a few words."""
+    if hasattr(spec, "to_key"):
+        return str(spec.to_key())
+    return spec.__name__ if isinstance(spec, type) else preview(spec)

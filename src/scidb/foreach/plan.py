@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from scidb.exceptions import AmbiguousVersionError
+from scidb.foreach.checks import check_columns, check_one_place
 from scidb.foreach.excluded import leave_out_flagged
 from scidb.foreach.files import WrittenFiles, as_written, find_files, read_files
-from scidb.foreach.inputs import MatchIndex
+from scidb.foreach.forms import InputForms
 from scidb.foreach.left import leave_out
+from scidb.foreach.matching import MatchIndex
 from scidb.foreach.report import CombinationReport
 from scidb.foreach.state import find_state
 from scidb.hashing import ids
@@ -102,8 +104,10 @@ def plan_tasks(
         leave_out_flagged(recorder, parameters.variables, tasks, exclude)
     for spec in parameters.variables:
         _check_matches(spec, tasks)
+    check_one_place(parameters, tasks)
+    check_columns(recorder, parameters, tasks)
     find_files(parameters, tasks)
-    present = [task for task in tasks if task.report.state != "skipped"]
+    present = [task for task in tasks if task.report.state != "skipped" and task.problem is None]
     _identify(parameters, run, present, metadata_keys)
     runnable = [task for task in present if task.problem is None]
     names = [output.__name__ for output in run.outputs]
@@ -215,9 +219,9 @@ def _check_matches(spec: VariableInput, tasks: Sequence[Task]) -> None:
             _check_one_variant(spec, found)
     if len(shapes) > 1:
         raise AmbiguousVersionError(
-            f"The input {spec.name!r} would be a list of {spec.variable.__name__} for some combinations and a single "
-            "value for others, because it is stored at finer levels in one place and not in another. Use as_table, or "
-            "Fixed.",
+            f"The input {spec.parameter!r} would be a list of {spec.variable.__name__} for some combinations and a "
+            "single value for others, because it is stored at finer levels in one place and not in another. Use "
+            "as_table, or Fixed.",
             variable=spec.variable.__name__,
         )
 
@@ -236,11 +240,12 @@ def _check_one_variant(spec: VariableInput, found: Iterable[Entry]) -> None:
             name = spec.variable.__name__
             # The newest comes first, as the one that is most likely meant.
             key, values = _difference(sorted(entries, key=lambda entry: entry.timestamp, reverse=True))
-            choice, place = f"Fixed({name}, {key}={values[0]!r})", _place(entries[0].schema)
+            choices = [f"Fixed({name}, {key}={value!r})" for value in values]
+            place = _place(entries[0].schema)
             raise AmbiguousVersionError(
-                f"The input {spec.name!r} matches {len(entries)} variants of {name} at {place}, which differ "
-                f"in {key}: {', '.join(repr(value) for value in values)}. Choose one, for example {choice}, or run "
-                "for_each once for each of them.",
+                f"The input {spec.parameter!r} matches {len(entries)} variants of {name} at {place}, which differ "
+                f"in {key}: {', '.join(repr(value) for value in values)}. Choose one, for example {choices[0]}, or "
+                f"run for each of them: EachOf({', '.join(choices[:3])}{', ...' if len(choices) > 3 else ''}).",
                 variable=name,
                 key=key,
             )
@@ -263,13 +268,13 @@ def _difference(entries: Sequence[Entry]) -> tuple[str, list[Any]]:
 
 def _identify(parameters: Parameters, run: RunInfo, tasks: Sequence[Task], metadata_keys: Sequence[str]) -> None:
     shared = {name: found.form for name, found in parameters.fixed_inputs.items()}
-    varying = [*(spec.name for spec in parameters.variables), *parameters.paths, *metadata_keys]
+    loaded = InputForms(parameters)
+    varying = [*parameters.loaded, *parameters.paths, *metadata_keys]
     computations = ids.Computations(run.function.hash, shared, varying, run.declared_outputs)
     is_known = not parameters.uncacheable and bool(run.function.hash)
-    cache: dict[tuple[str, str], bytes] = {}
     read_files(tasks)
     for task in tasks:
-        forms = [_variable_form(spec, task, parameters, cache) for spec in parameters.variables]
+        forms = loaded.of(task)
         for file in task.files.values():
             if isinstance(file.found, Input):
                 forms.append(ids.encoded_form(file.found.form))
@@ -282,7 +287,7 @@ def _identify(parameters: Parameters, run: RunInfo, tasks: Sequence[Task], metad
         task.inputs = computations.inputs(forms)
         task.lineage_id = computations.lineage_id(task.inputs) if is_known else ids.uncacheable_id()
         if parameters.generates_file and is_known and task.files:
-            first = len(parameters.variables)
+            first = len(parameters.loaded)
             task.written = WrittenFiles(computations, tuple(forms), first)
             task.alternatives = tuple(
                 computations.lineage_id(task.written.inputs(names, task.files)) for names in as_written(task.files)
@@ -295,32 +300,13 @@ def _note_origins(parameters: Parameters, tasks: Sequence[Task], metadata_keys: 
     constants = [origin for found in parameters.fixed_inputs.values() for origin in found.origins]
     for task in tasks:
         found = [
-            spec.variable.input_from(spec.name, entry, unwrap=parameters.unwrap)
+            spec.variable.input_from(spec.parameter, entry, unwrap=parameters.unwrap)
             for spec in parameters.variables
             for entry in task.entries[spec.name]
         ]
         found += [file.found for file in task.files.values() if isinstance(file.found, Input)]
         found += [identify_input(key, task.combination[key]) for key in metadata_keys]
         task.origins = (*(origin for one in found for origin in one.origins), *constants)
-
-
-def _variable_form(
-    spec: VariableInput, task: Task, parameters: Parameters, cache: dict[tuple[str, str], bytes]
-) -> bytes:
-    entries, unwrap = task.entries[spec.name], parameters.unwrap
-    if spec.name not in task.together:
-        entry = entries[0]
-        known = (spec.name, entry.record_id)
-        if known not in cache:
-            cache[known] = ids.encoded_form(spec.variable.form_from(entry, unwrap=unwrap))
-        return cache[known]
-    found = [spec.variable.form_from(entry, unwrap=unwrap) for entry in entries]
-    places = [dict(entry.schema) for entry in entries]
-    if not spec.as_table:
-        return ids.encoded_form(["list", [[form, at] for form, at in zip(found, places, strict=True)]])
-    versions = [entry.version_keys for entry in entries]
-    rows = [[form, *rest] for form, *rest in zip(found, places, versions, strict=True)]
-    return ids.encoded_form(["table", spec.variable.__name__, rows])
 
 
 def _warn_of_one_computation(run: RunInfo, tasks: Sequence[Task]) -> None:

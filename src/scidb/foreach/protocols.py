@@ -265,6 +265,13 @@ class Recorder(Protocol):
         """Load records by id: raw values, or whole variables."""
         ...
 
+    def column_labels(self, variable: Loadable, entries: Sequence[Entry]) -> Mapping[str, tuple[object, ...] | None]:
+        """Return the labels of the columns of values, by record id, without loading them.
+
+        A value that is one column without a label has (None,); None where only the value itself would tell.
+        """
+        ...
+
     def table(self, variable: Loadable, entries: Sequence[Entry], values: Sequence[Any]) -> pd.DataFrame:
         """Return keys, version keys and values as a table."""
         ...

@@ -29,6 +29,7 @@ class FailedCombination:
     combination: Mapping[str, Any]
     error: BaseException
     traceback: str
+    alternative: Mapping[str, Any] = field(default_factory=dict)  # of `EachOf`, by parameter
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class CombinationReport:
     seconds: float | None = None
     has_result: bool = False  # an earlier run left one here, which later steps use
     is_excluded: bool = False  # skipped because an input is flagged
+    alternative: Mapping[str, Any] = field(default_factory=dict)  # of `EachOf`, by parameter
 
 
 @dataclass(slots=True)
@@ -124,11 +126,14 @@ class ForEachReport:
         return self._count("failed")
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row per combination, in order: its keys, state, reason and seconds."""
+        """Return one row per combination, in order: its keys, alternatives of `EachOf`, state, reason and seconds."""
         import pandas as pd
 
         keys = list(dict.fromkeys(key for item in self.combinations for key in item.combination))
         columns: dict[str, list[Any]] = {key: [item.combination.get(key) for item in self.combinations] for key in keys}
+        for name in dict.fromkeys(name for item in self.combinations for name in item.alternative):
+            unused = name if name not in (*columns, "state", "reason", "seconds") else f"{name}_input"
+            columns[unused] = [item.alternative.get(name) for item in self.combinations]
         columns["state"] = [item.state for item in self.combinations]
         columns["reason"] = [item.reason for item in self.combinations]
         columns["seconds"] = [item.seconds for item in self.combinations]

@@ -27,6 +27,7 @@ __all__ = [
     "canonical_json",
     "chain_link",
     "code_form",
+    "columns_form",
     "computation_form",
     "computation_ids",
     "content_hash",
@@ -39,6 +40,7 @@ __all__ = [
     "inputs_hash",
     "is_lineage_alone",
     "lineage_id",
+    "merge_form",
     "new_call_id",
     "new_run_id",
     "path_form",
@@ -229,6 +231,16 @@ def code_form(token: str) -> Form:
 def record_form(record: str) -> Form:
     """Return the form of a variable that is given whole (``unwrap=False``)."""
     return ["record", record]
+
+
+def columns_form(labels: Sequence[str | int], whole: Form, *, single: bool) -> Form:
+    """Return the form of columns of a stored table, by the content of all of it; `single`: one, not as a table."""
+    return ["columns", list(labels), single, whole]
+
+
+def merge_form(parts: Sequence[tuple[str, Form]]) -> Form:
+    """Return the form of a table that is put together, given per part the column that it may name, and its form."""
+    return ["merge", [[name, form] for name, form in parts]]
 
 
 def computation_form(lineage: str, output_num: int) -> Form:

@@ -14,20 +14,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from scidb.exceptions import AmbiguousVersionError, PipelineError
-from scidb.foreach.inputs import MatchIndex, PathInput
+from scidb.foreach.matching import MatchIndex
+from scidb.foreach.paths import PathInput
+from scidb.provenance.noted import noted_inputs, shared_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from scidb.provenance.facts import Facts
-    from scidb.store.model import Record
+    from scidb.provenance.noted import NotedInput
+    from scidb.store.model import CallInput, Record
 
 __all__ = ["Configuration", "configurations"]
 
-# A text in quotes, which may hold any sign.
-_QUOTED: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _PATH: Final = "PathInput("
+_MERGE: Final = "Merge("
 _NAME: Final = re.compile(r"\b[^\W\d]\w*\b")
 
 
@@ -66,6 +68,29 @@ class Configuration:
         """Return the inputs by parameter, as they were noted."""
         return dict(json.loads(self.noted.get("__inputs", "{}")))
 
+    @cached_property
+    def _loaded(self) -> Mapping[str, Mapping[str, NotedInput]]:
+        """Return what was loaded for each parameter: by its name, or part by part of a merge."""
+        found = {}
+        for name, text in self.parameters.items():
+            if not text.startswith(_PATH):
+                parts = noted_inputs(text)
+                alone = len(parts) == 1 and not text.startswith(_MERGE)
+                found[name] = {name if alone else f"{name}[{number}]": part for number, part in enumerate(parts)}
+        return found
+
+    def by_input(self, origins: Iterable[CallInput]) -> dict[str, list[CallInput]]:
+        """Return the origins of a call by what they were found as: a parameter, or a part of a merge."""
+        given: dict[str, list[CallInput]] = defaultdict(list)
+        for one in origins:
+            given[one.name].append(one)
+        found: dict[str, list[CallInput]] = {}
+        for name, own in given.items():
+            parts = tuple(self._loaded.get(name, (name,)))
+            shared = shared_out(own, len(parts))
+            found.update(zip(parts, shared, strict=True) if shared else ())
+        return found
+
     @property
     def outputs(self) -> tuple[str, ...]:
         """Return the variables of its results."""
@@ -89,14 +114,13 @@ class Configuration:
         given: dict[str, list[Record]] = defaultdict(list)
         for entry in self.entries:
             call = self.facts.calls.get(entry.call_id or "")
-            for one in call.inputs if call else ():
-                used = self.facts.now_at(one.record_id)[0] if one.record_id else None
-                if used is not None:
-                    given[one.name].append(used)
-        for name, text in self.parameters.items():
+            for name, origins in self.by_input(call.inputs if call else ()).items():
+                found = (self.facts.now_at(one.record_id)[0] for one in origins if one.record_id)
+                given[name] += [used for used in found if used is not None]
+        known = {key.name for key in self.facts.keys}
+        for name, noted in ((name, noted) for parts in self._loaded.values() for name, noted in parts.items()):
             if used_here := given.get(name):
-                known = {key.name for key in self.facts.keys}
-                keys = [key for key in _fixed_keys(text) if key in known]
+                keys = [key for key in noted.fixed if key in known]
                 fixed = {key: used_here[0].schema.get(key) for key in keys}
                 yield name, _Source(used_here[0].variable, {one.version_keys for one in used_here}, fixed)
 
@@ -146,12 +170,11 @@ class Configuration:
         texts = self.parameters
         if not texts or len(self.paths) < sum(text.startswith(_PATH) for text in texts.values()):
             return None
-        for name, text in texts.items():
-            if not text.startswith(_PATH):
-                matches = self.matches(name, location)
-                if not matches:
-                    return None
-                found[name] = matches
+        for name in (name for parts in self._loaded.values() for name in parts):
+            matches = self.matches(name, location)
+            if not matches:
+                return None
+            found[name] = matches
         return found if all(_is_there(path, location) for path in self.paths) else None
 
 
@@ -174,14 +197,6 @@ def configurations(
                 found[text] = Configuration(facts, text, candidates, root_folder)
             found[text].entries.append(entry)
     return found
-
-
-def _fixed_keys(text: str) -> Iterable[str]:
-    """Return the keys in a text such as ``Fixed(Emg, session='pre')``."""
-    if not text.startswith("Fixed("):
-        return ()
-    plain = _QUOTED.sub("", text.removeprefix("Fixed(").removesuffix(")"))
-    return [part.partition("=")[0].strip() for part in plain.split(",")[1:]]
 
 
 def _may_be(entry: Record, source: _Source) -> bool:

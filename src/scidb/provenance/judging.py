@@ -278,10 +278,10 @@ class Judge:
     def _check_matches(self, verdict: _Verdict, call: Call, entry: Record, configuration: Configuration) -> None:
         """Note what for_each would give the function now, and did not, such as one more trial to average."""
         used: dict[str, list[Record]] = {}
-        for one in call.inputs:
-            if one.record_id is not None and (record := self._facts.now_at(one.record_id)[0]) is not None:
-                used.setdefault(one.name, []).append(record)
-        for name, records in used.items():
+        for name, origins in configuration.by_input(call.inputs).items():
+            found_then = (self._facts.now_at(one.record_id)[0] for one in origins if one.record_id is not None)
+            used[name] = [record for record in found_then if record is not None]
+        for name, records in ((name, records) for name, records in used.items() if records):
             if configuration.where is not None:
                 if len(records) > 1 and configuration.last_change_of_filtered > call.timestamp:
                     message = f"which values of {name} the filter {configuration.where} leaves now was not checked"

@@ -14,19 +14,29 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import UnhashableValueError
 from scidb.hashing.arguments import Parameters
-from scidb.hashing.ids import computation_form, content_hash, file_form, inputs_hash, value_form
+from scidb.hashing.ids import (
+    computation_form,
+    content_hash,
+    file_form,
+    inputs_hash,
+    merge_form,
+    value_form,
+)
 from scidb.hashing.literal import literal_value
+from scidb.provenance.noted import noted_inputs, shared_out
+from scidb.provenance.reproduction.given import Argument, MergedPart, columns_of, one_table, table_of_places, values_of
 from scidb.records import class_named, records_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from scidb.hashing.ids import Form
     from scidb.hashing.inputs import CallInput
+    from scidb.provenance.noted import NotedInput
     from scidb.provenance.reproduction.exchange import Step
     from scidb.store.model import Record
 
@@ -41,13 +51,6 @@ class CannotRunError(Exception):
     def __init__(self, problem: str, traceback: str = "") -> None:
         super().__init__(problem)
         self.traceback = traceback
-
-
-class Argument(NamedTuple):
-    """One way in which an argument may have been given: its form, and the value on demand."""
-
-    form: Form
-    value: Callable[[], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,39 +141,73 @@ class _Maker:
         if all(origin.kind == "constant" for origin in origins) and alone:
             return alone
         if self._is_of_for_each:
-            return [*alone, *self._of_matches(name, origins, each)]
+            return list(self._of_for_each(name, origins, each))
         return [*alone, *self._of_items(each)]
 
     def _of_items(self, each: Sequence[Sequence[Argument]]) -> Iterator[Argument]:
         """Yield the list and the tuple that a thunk may have been given."""
         for items in itertools.islice(itertools.product(*each), _MOST_TRIES):
             forms = [item.form for item in items]
-            yield Argument(["list", forms], partial(_values, items))
-            yield Argument(["tuple", forms], partial(_values, items, tuple))
+            yield Argument(["list", forms], partial(values_of, items))
+            yield Argument(["tuple", forms], partial(values_of, items, tuple))
 
-    def _of_matches(
+    def _of_for_each(
         self, name: str, origins: Sequence[CallInput], each: Sequence[Sequence[Argument]]
     ) -> Iterator[Argument]:
-        """Yield the list and the table of all matches that for_each may have given."""
+        """Yield what for_each may have given: one value, all matches, columns of them, or a merged table."""
         if any(origin.record_id is None for origin in origins):
+            yield from each[0] if len(origins) == 1 else ()
             return
+        for text in self._texts(name) or [""]:
+            parts = noted_inputs(text)
+            if text.startswith("Merge("):
+                yield from self._of_merge(parts, origins, each)
+                continue
+            found = [columns_of(ways, parts[0]) for ways in each] if parts[0].columns else each
+            yield from found[0] if len(origins) == 1 else ()
+            yield from self._of_matches(parts[0].variable, origins, found)
+
+    def _of_merge(
+        self, parts: Sequence[NotedInput], origins: Sequence[CallInput], each: Sequence[Sequence[Argument]]
+    ) -> Iterator[Argument]:
+        """Yield the tables that a merge may have given: of one place, or of all."""
+        shared = shared_out(origins, len(parts))
+        if shared is None:
+            return
+        records = [[self._material.records[origin.record_id or ""] for origin in own] for own in shared]
+        # A variable may have been called otherwise then.
+        names = [dict.fromkeys((own[0].variable, part.variable)) for own, part in zip(records, parts, strict=True)]
+        for chosen in itertools.islice(itertools.product(itertools.product(*names), *each), _MOST_TRIES):
+            called, items = chosen[0], iter(chosen[1:])
+            made = [
+                MergedPart(part, name, own, tuple(itertools.islice(items, len(own))))
+                for part, name, own in zip(parts, called, records, strict=True)
+            ]
+            if all(len(own) == 1 for own in records):
+                yield Argument(merge_form([part.form() for part in made]), partial(one_table, made))
+            keys = self._material.schema_keys
+            yield Argument(merge_form([part.form_of_all() for part in made]), partial(table_of_places, made, keys))
+
+    def _of_matches(
+        self, variable: str, origins: Sequence[CallInput], each: Sequence[Sequence[Argument]]
+    ) -> Iterator[Argument]:
+        """Yield the list and the table of all matches that for_each may have given."""
         records = [self._material.records[origin.record_id or ""] for origin in origins]
         for items in itertools.islice(itertools.product(*each), _MOST_TRIES):
             places = [[item.form, dict(record.schema)] for item, record in zip(items, records, strict=True)]
-            yield Argument(["list", places], partial(_values, items))
+            yield Argument(["list", places], partial(values_of, items))
             rows = [[*place, record.version_keys] for place, record in zip(places, records, strict=True)]
-            for variable in dict.fromkeys((records[0].variable, *self._first_names(name))):
-                yield Argument(["table", variable, rows], partial(self._table, records, items))
+            # The variable may have been called otherwise then.
+            for called in filter(None, dict.fromkeys((records[0].variable, variable))):
+                yield Argument(["table", called, rows], partial(self._table, records, items))
 
-    def _first_names(self, name: str) -> Iterable[str]:
-        """Return what a variable was called when the call was made, as far as its version keys say."""
-        for record in self._step.made:
-            inputs = json.loads(json.loads(record.version_keys).get("__inputs", "{}"))
-            if name in inputs:
-                yield inputs[name]
+    def _texts(self, name: str) -> list[str]:
+        """Return what for_each noted of the parameter, as the records that the call made have it."""
+        noted = [json.loads(json.loads(record.version_keys).get("__inputs", "{}")) for record in self._step.made]
+        return list(dict.fromkeys(inputs[name] for inputs in noted if name in inputs))
 
     def _table(self, records: Sequence[Record], items: Sequence[Argument]) -> Any:
-        raw = [value.data if self._whole else value for value in _values(items)]
+        raw = [value.data if self._whole else value for value in values_of(items)]
         return records_table(records[0].variable, self._material.schema_keys, [records], raw)
 
     def _single(self, origin: CallInput) -> Iterator[Argument]:
@@ -242,10 +279,6 @@ class _Maker:
                 continue
         if origin.name in self._step.names:
             yield self._step.names[origin.name]
-
-
-def _values(items: Sequence[Argument], make: Callable[[Iterable[Any]], Any] = list) -> Any:
-    return make(item.value() for item in items)
 
 
 def _itself(value: Any) -> Any:
