@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnsupportedValueError
+from scidb.foreach.seeds import RNG
 from scidb.foreach.values import snapshot
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Arguments:
                 arguments[spec.name] = given if spec.name in task.together else given[0]
         arguments.update((name, file.path) for name, file in task.files.items())
         arguments.update({key: task.combination[key] for key in self._metadata_keys})
+        if self._parameters.seed is not None:
+            arguments[RNG] = self._parameters.seed.generator(task.combination)
         return arguments
 
 

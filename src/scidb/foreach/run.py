@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from scidb.exceptions import PipelineError, SciDBError
 from scidb.foreach.arguments import Arguments
+from scidb.foreach.pieces import by_output
 from scidb.foreach.protocols import Done, Problem, Totals
 from scidb.foreach.report import FailedCombination, Progress
 from scidb.foreach.state import warn_of_lookup
@@ -172,17 +173,18 @@ class Execution:
 
     def _stands_here(self, task: Task, known: Known) -> bool:
         """Say whether the known records have the very addresses that the task's outputs would have."""
+        run = self._run_info
         return all(
-            entry.variable == output.__name__
-            and dict(entry.schema) == dict(task.combination)
-            and entry.version_keys == self._run_info.version_keys
-            for entry, output in zip(known.records, self._run_info.outputs, strict=True)
+            entry.variable == run.outputs[entry.output_num or 0].__name__
+            and dict(entry.schema) == run.place_of(task.combination, entry.piece)
+            and entry.version_keys == run.version_keys
+            for entry in known.records
         )
 
     def _recall(self, task: Task, known: Known, values: Mapping[str, Any]) -> None:
         call = known.call_id
         if not self._stands_here(task, known):
-            self._accept(task, tuple(values[entry.record_id] for entry in known.records), None, recalled_from=call)
+            self._accept(task, by_output(self._run_info, known.records, values), None, recalled_from=call)
             return
         done = Done(
             task.combination,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from scidb.exceptions import OutputCountError, UnsupportedValueError
+from scidb.foreach.pieces import as_pieces
 from scidb.hashing.inputs import is_tracked, preview
 
 if TYPE_CHECKING:
@@ -69,7 +70,12 @@ def size_of(value: Any) -> int:
 
 
 def as_outputs(result: Any, run: RunInfo, name: str) -> tuple[Any, ...]:
-    """Turn what the function returned into one value per output."""
+    """Turn what the function returned into one value per output, or into the pieces of each."""
+    values = _values(result, run, name)
+    return values if run.piece_key is None else as_pieces(values, run, name)
+
+
+def _values(result: Any, run: RunInfo, name: str) -> tuple[Any, ...]:
     if is_tracked(result):
         result = result.data
     expected = len(run.outputs)

@@ -31,6 +31,7 @@ __all__ = [
     "computation_ids",
     "content_hash",
     "custom_form",
+    "distributed",
     "encoded_form",
     "environment_id",
     "ephemeral_id",
@@ -44,6 +45,7 @@ __all__ = [
     "path_form",
     "record_form",
     "record_id",
+    "seed_form",
     "uncacheable_id",
     "value_form",
 ]
@@ -102,6 +104,11 @@ def _record_prefix(identity_name: str, schema_version: int) -> hashlib._Hash:
     )
 
 
+def distributed(outputs: int | str) -> list[int | str]:
+    """Return the declared outputs of a computation whose outputs are split into pieces."""
+    return ["distribute", outputs]
+
+
 def lineage_id(function_hash: str, inputs: Mapping[str, Form], outputs: int | str) -> str:
     """Identify a computation: this code on these inputs, by content, with these outputs declared."""
     return computation_ids(function_hash, inputs, outputs)[0]
@@ -145,7 +152,11 @@ class Computations:
     """
 
     def __init__(
-        self, function_hash: str, shared: Mapping[str, Form], varying: Sequence[str], outputs: int | str
+        self,
+        function_hash: str,
+        shared: Mapping[str, Form],
+        varying: Sequence[str],
+        outputs: int | str | list[int | str],
     ) -> None:
         names = sorted((preimage(name), name) for name in {*shared, *varying})
         self._order = [varying.index(name) for _, name in names if name in varying]
@@ -229,6 +240,11 @@ def code_form(token: str) -> Form:
 def record_form(record: str) -> Form:
     """Return the form of a variable that is given whole (``unwrap=False``)."""
     return ["record", record]
+
+
+def seed_form(seed: int, location: Mapping[str, object], function: str) -> Form:
+    """Return the form of a random generator: seed, location and the function's name, from which it is made, too."""
+    return ["seed", seed, dict(location), function]
 
 
 def computation_form(lineage: str, output_num: int) -> Form:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from scidb.exceptions import AmbiguousVersionError, PipelineError
 from scidb.foreach.inputs import MatchIndex, PathInput
+from scidb.records import combination_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -137,8 +138,13 @@ class Configuration:
     # -------------------------------------------------------------- what it would make
 
     def levels(self, variable: str) -> list[tuple[str, ...]]:
-        """Return the levels at which a variable was made, each by its keys."""
-        return list(dict.fromkeys(tuple(e.schema) for e in self.entries if e.variable == variable and e.piece is None))
+        """Return the levels of the calls that made a variable, each by its keys."""
+        return list(dict.fromkeys(tuple(combination_of(e)) for e in self.entries if e.variable == variable))
+
+    @cached_property
+    def made(self) -> set[tuple[str, frozenset[tuple[str, Any]]]]:
+        """Return where it has results, by variable and combination, whole or in pieces."""
+        return {(entry.variable, frozenset(combination_of(entry).items())) for entry in self.entries}
 
     def inputs_at(self, location: Mapping[str, Any]) -> dict[str, list[Record]] | None:
         """Return the records that a run would receive; None where an input is not there, or cannot be told."""
