@@ -133,6 +133,8 @@ def complete(result: Result) -> Known | None:
         record = result.records[0]
         return Known(lineage_id, result.records, record.call_id) if _answers(record, 0) else None
     declared = json.loads(result.computation.outputs)
+    if isinstance(declared, list) and declared[0] == "distribute":
+        return _complete_pieces(result, declared[1])
     expected = range(declared[1] if isinstance(declared, list) else int(declared))
     calls: dict[str | None, dict[int, Record]] = {}
     contents: dict[int, dict[str, Record]] = {}
@@ -148,6 +150,20 @@ def complete(result: Result) -> Known | None:
         return None
     records = tuple(next(iter(contents[number].values())) for number in expected)
     return Known(lineage_id, records, records[0].call_id)
+
+
+def _complete_pieces(result: Result, count: int) -> Known | None:
+    """Return the pieces of the newest call all of which were saved, in the order of outputs and pieces."""
+    calls: dict[str | None, dict[tuple[int, int], Record]] = {}
+    for record in filter(is_recallable, result.records):
+        if record.output_num is not None and record.piece is not None:
+            calls.setdefault(record.call_id, {}).setdefault((record.output_num, record.piece), record)
+    for call_id, made in calls.items():
+        counts = {number: record.pieces or 0 for (number, _), record in made.items()}
+        wanted = [(number, piece) for number in range(count) for piece in range(1, counts.get(number, 1) + 1)]
+        if sorted(made) == wanted:
+            return Known(result.computation.lineage_id, tuple(made[one] for one in wanted), call_id)
+    return None
 
 
 def _answers(record: Record, number: int) -> bool:

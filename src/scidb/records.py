@@ -30,6 +30,7 @@ __all__ = [
     "ambiguous_prefix",
     "as_column",
     "class_named",
+    "combination_of",
     "configuration_of",
     "contents_of",
     "encode_stored",
@@ -240,6 +241,12 @@ def _fit(integers: Sequence[int]) -> bool:
 def place(schema: Mapping[str, Any]) -> str:
     """Describe a location for people."""
     return ", ".join(f"{key}={value!r}" for key, value in schema.items()) or "the whole dataset"
+
+
+def combination_of(record: Record) -> dict[str, Any]:
+    """Return the location of the call that made a record: of a piece, all but the key that numbers it."""
+    keys = list(record.schema)
+    return {key: record.schema[key] for key in (keys if record.piece is None else keys[:-1])}
 
 
 def words_of(record: Record) -> str:

@@ -192,7 +192,9 @@ class Iterating(Memoising):
         kind = "generated" if outputs == ids.GENERATED else "value"
         if item.lineage_id.startswith(ids.UNCACHEABLE):
             kind = "uncacheable"
-        if outputs == "unpack":
+        if run.piece_key is not None:
+            outputs = ["distribute", len(run.outputs), *(["unpack"] if outputs == "unpack" else [])]
+        elif outputs == "unpack":
             outputs = ["unpack", len(run.outputs)]
         computation = Computation(
             item.lineage_id, run.function.name, run.function.hash, item.inputs_hash, json.dumps(outputs), kind
@@ -214,15 +216,25 @@ class Iterating(Memoising):
     def _pending_of(self, run: RunInfo, item: Done, call: Call | None, targets: Sequence[Target]) -> list[Pending]:
         """Return the values of one combination, ready to be written."""
         schema = {key: item.schema[key] for key in self.schema_keys if key in item.schema}
-        typed = {
-            key.name: infer_key_type(key.name, schema[key.name])
-            for key in self._keys
-            if key.name in schema and key.value_type is None
-        }
-        address = Address(schema, json.loads(run.version_keys), run.version_keys, typed)
+        version = json.loads(run.version_keys)
+
+        def address(piece: int | None) -> Address:
+            place = run.place_of(schema, piece)  # the key of pieces is the deepest one
+            untyped = [key.name for key in self._keys if key.name in place and key.value_type is None]
+            return Address(
+                place, version, run.version_keys, {name: infer_key_type(name, place[name]) for name in untyped}
+            )
+
+        if run.piece_key is None:
+            at = address(None)
+            return [
+                Pending(target, target.stored(value), at, call, number)
+                for number, (target, value) in enumerate(zip(targets, item.values, strict=True))
+            ]
         return [
-            Pending(target, target.stored(value), address, call, number)
-            for number, (target, value) in enumerate(zip(targets, item.values, strict=True))
+            Pending(target, target.stored(value), address(piece), call, number, piece, len(values))
+            for number, (target, values) in enumerate(zip(targets, item.values, strict=True))
+            for piece, value in enumerate(values, start=1)
         ]
 
     def _failed(self, run: RunInfo, problem: Problem) -> Failed:

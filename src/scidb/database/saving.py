@@ -59,6 +59,8 @@ class Pending:
     address: Address
     call: Call | None = None
     output_num: int | None = None
+    piece: int | None = None
+    pieces: int | None = None
     source: ThunkOutput | BaseVariable | None = None  # told afterwards where it was saved
 
 
@@ -301,6 +303,8 @@ def _record(item: Pending, seq: int, encoding: str, nbytes: int, user: str) -> R
         lineage_id=call.computation.lineage_id if call and item.output_num is not None else None,
         call_id=call.call_id if call else None,
         output_num=item.output_num,
+        piece=item.piece,
+        pieces=item.pieces,
         user_id=user,
         seq=seq,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scidb.exceptions import UnsupportedValueError
 from scidb.foreach.columns import selected
 from scidb.foreach.merged import Matches, Part, merged, merged_by_place
+from scidb.foreach.seeds import RNG
 from scidb.foreach.values import snapshot
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Arguments:
                 arguments[parameter] = given[0] if parameter in task.together else given[0][0]
         arguments.update((name, file.path) for name, file in task.files.items())
         arguments.update({key: task.combination[key] for key in self._metadata_keys})
+        if self._parameters.seed is not None:
+            arguments[RNG] = self._parameters.seed.generator(task.combination)
         return arguments
 
     def _given(

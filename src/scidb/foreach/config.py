@@ -12,6 +12,7 @@ from scidb.filters import ColumnSelection
 from scidb.foreach.inputs import EachOf, Fixed, Merge
 from scidb.foreach.paths import PathInput
 from scidb.foreach.protocols import Loadable, ThunkLike
+from scidb.foreach.seeds import RNG, Seed, seed_for
 from scidb.hashing.arguments import Parameters as Binding
 from scidb.hashing.ids import GENERATED, content_hash
 from scidb.hashing.inside import own_classes
@@ -64,6 +65,7 @@ class Parameters:
     fixed_inputs: Mapping[str, Input]  # of constants, and of the defaults of parameters that are not given
     classes: tuple[type, ...]  # the user's own among constants and whole variables; their code counts
     uncacheable: str  # why no combination can be recognised, if so
+    seed: Seed | None = None  # what the random generators of the combinations are made from
 
     @property
     def generates_file(self) -> bool:
@@ -86,7 +88,7 @@ class ForEachConfig:
         The function.
     inputs
         As given to `for_each`.
-    as_table, pass_metadata, where
+    where, distribute, as_table, pass_metadata, seed
         As given to `for_each`.
 
     Examples
@@ -101,26 +103,44 @@ class ForEachConfig:
         self,
         fn: Callable[..., Any],
         inputs: Mapping[str, Any],
+        where: Filter | None = None,
+        distribute: bool = False,
         as_table: bool | Sequence[str] | None = None,
         pass_metadata: bool | None = None,
-        where: Filter | None = None,
+        seed: int | None = None,
     ) -> None:
         self.fn = fn
         self.inputs = inputs
+        self.where = where
+        self.distribute = distribute
         self.as_table = as_table
         self.pass_metadata = pass_metadata
-        self.where = where
+        self.seed = seed
 
     def to_version_keys(self) -> dict[str, Any]:
-        """Return the version keys; their names begin with two underscores, so that no parameter collides."""
+        """Return the version keys; their names begin with two underscores, so that no parameter collides.
+
+        Configurations that mean the same have equal keys: ``as_table=True`` is the list of all variable inputs, and
+        what is left to its default has no key.
+        """
         keys: dict[str, Any] = {"__fn": function_name(self.fn), "__inputs": self._inputs()}
-        if self.as_table:
-            keys["__as_table"] = True if self.as_table is True else sorted(self.as_table)
-        if self.pass_metadata is not None:
-            keys["__pass_metadata"] = self.pass_metadata
         if self.where is not None:
             keys["__where"] = self.where.to_key()
+        if self.distribute:
+            keys["__distribute"] = True
+        if tables := self._tables():
+            keys["__as_table"] = tables
+        thunk = as_thunk(self.fn)
+        if self.pass_metadata not in (None, thunk is not None and thunk.generates_file):
+            keys["__pass_metadata"] = self.pass_metadata
+        if self.seed is not None:
+            keys["__seed"] = int(self.seed)  # numpy's integers, too
         return keys
+
+    def _tables(self) -> list[str]:
+        if self.as_table is True:
+            return sorted(name for name, spec in self.inputs.items() if isinstance(spec, Fixed) or is_variable(spec))
+        return sorted({self.as_table} if isinstance(self.as_table, str) else set(self.as_table or ()))
 
     def _inputs(self) -> str:
         several = next((spec for spec in self.inputs.values() if isinstance(spec, EachOf)), None)
@@ -193,10 +213,11 @@ def bind_parameters(
     n_outputs: int,
     as_table: bool | Sequence[str] | None,
     metadata_keys: Collection[str],
+    seed: object = None,
 ) -> Parameters:
     """Check a call before anything runs, and bind its inputs to the function's parameters.
 
-    `metadata_keys` are passed to the function beside the inputs.
+    `metadata_keys` are passed to the function beside the inputs, and with a `seed` a random generator.
 
     Raises
     ------
@@ -208,7 +229,8 @@ def bind_parameters(
     generates_file = thunk is not None and thunk.generates_file
     function = thunk.__wrapped__ if thunk is not None else fn
     signature = _signature(function)
-    names = {*inputs, *metadata_keys}
+    drawn = seed_for(seed, function_name(fn), signature.parameters, inputs, metadata_keys)
+    names = {*inputs, *metadata_keys, *(() if drawn is None else (RNG,))}
     _check_names(function_name(fn), signature, names, metadata_keys)
     constants = {name: spec for name, spec in inputs.items() if not _is_loaded(spec)}
     for name in inputs:
@@ -245,6 +267,7 @@ def bind_parameters(
         fixed_inputs=fixed_inputs,
         classes=own_classes(known.values(), unwrap=unwrap, whole=cast("list[type]", whole)),
         uncacheable=uncacheable,
+        seed=drawn,
     )
 
 

@@ -31,6 +31,7 @@ from scidb.foreach.config import (
 from scidb.foreach.crew import check_travels
 from scidb.foreach.inputs import EachOf, Fixed, Merge
 from scidb.foreach.paths import PathInput
+from scidb.foreach.pieces import piece_key_of
 from scidb.foreach.plan import plan_tasks
 from scidb.foreach.protocols import RunInfo
 from scidb.foreach.report import ForEachReport, log_outcome
@@ -62,12 +63,14 @@ def for_each(
     pass_metadata: bool | None = None,
     as_table: bool | Sequence[str] | None = None,
     db: object | None = None,
+    distribute: bool = False,
+    where: Filter | None = None,
     *,
     skip_computed: bool = True,
     force: bool = False,
     on_error: Literal["continue", "raise"] = "continue",
     progress: bool | None = None,
-    where: Filter | None = None,
+    seed: int | None = None,
     exclude: bool | str | Iterable[str] = (),
     executor: Executor | None = None,
     n_jobs: int | None = None,
@@ -103,6 +106,10 @@ def for_each(
         keys and columns.
     db
         The database; the current one if left out.
+    distribute
+        Save each element of what the function returns (a list, a tuple, the first axis of an array) or each row of a
+        table by itself, one schema level below the deepest key of the call, numbered from 1 on. A later run that
+        returns fewer pieces takes those beyond from the latest; one that returns none fails.
     skip_computed, force
         With ``skip_computed=False`` or ``force=True`` everything is computed and logged again.
     on_error
@@ -112,6 +119,10 @@ def for_each(
         it leaves nothing of an input are not visited, and aggregation gets only what is left. `Fixed` inputs stay
         as they are, and so do inputs that are coarser than everything the filter looks at. Results under another
         filter are another variant.
+    seed
+        A whole number. A function with a parameter ``rng`` gets a `numpy.random.Generator` of its own for each
+        combination, made from the seed, the key values and the name of the function: the same in every run, in
+        whatever order and in however many processes. Results under another seed are another variant.
     exclude
         Flags to leave out, by their reasons, or True for any. Inputs that are flagged so, or were made from what
         is, count as missing: aggregation goes without them, and combinations that need them are skipped, saying why.
@@ -179,11 +190,13 @@ def for_each(
     metadata_keys = tuple(metadata_iterables) if is_passed else ()
     all_of = {key for key, values in metadata_iterables.items() if isinstance(values, Sized) and not len(values)}
     reuse = save and skip_computed and not force
+    piece_key = _piece_key(distribute, recorder, metadata_iterables, generates_file=generates_file)
     planned = [
         _plan(
             recorder, fn, choice, variables, combinations,
             sources=_sources(inputs), pass_metadata=pass_metadata, as_table=as_table, metadata_keys=metadata_keys,
             all_of=all_of, reuse=reuse, where=where, exclude=recorder.excluded(exclude), dry_run=dry_run,
+            piece_key=piece_key, seed=seed,
         )
         for choice in choices_of(inputs)
     ]  # fmt: skip
@@ -234,14 +247,16 @@ def _plan(
     where: Filter | None,
     exclude: bool | tuple[str, ...],
     dry_run: bool,
+    piece_key: str | None,
+    seed: int | None,
 ) -> Planned:
     """Check one configuration, and find what has to be done for it."""
-    parameters = bind_parameters(fn, choice.inputs, len(variables), as_table, metadata_keys)
+    parameters = bind_parameters(fn, choice.inputs, len(variables), as_table, metadata_keys, seed)
     for name in parameters.constants:
         recorder.check_constant(name)
     function, parameters = _identify(fn, parameters)
     named = None if where is None else recorder.first_named(checked_filter(where))
-    config = ForEachConfig(fn, choice.inputs, as_table, pass_metadata, named)
+    config = ForEachConfig(fn, choice.inputs, named, piece_key is not None, as_table, pass_metadata, seed)
     run = RunInfo(
         run_id=ids.new_run_id(),
         function=function,
@@ -250,6 +265,7 @@ def _plan(
         version_keys=recorder.version_text({**parameters.constants, **config.to_version_keys()}),
         sources=sources,
         total=len(combinations),
+        piece_key=piece_key,
     )
     if parameters.uncacheable:
         warnings.warn(
@@ -280,6 +296,17 @@ def _recorder(db: object | None) -> Recorder:
             "or pass db=."
         )
     return cast("Recorder", found)
+
+
+def _piece_key(distribute: object, recorder: Recorder, keys: Mapping[str, Any], *, generates_file: bool) -> str | None:
+    if not isinstance(distribute, bool):
+        raise PipelineError(
+            f"distribute={distribute!r}: it is True or False. The pieces are numbered by the schema key below the "
+            "deepest one of the call."
+        )
+    if distribute and generates_file:
+        raise PipelineError("distribute=True splits what a function returns, and this one writes a file instead.")
+    return piece_key_of(recorder, keys) if distribute else None
 
 
 def _inputs(inputs: Any, recorder: Recorder) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from scidb.foreach.forms import InputForms
 from scidb.foreach.left import leave_out
 from scidb.foreach.matching import MatchIndex
 from scidb.foreach.report import CombinationReport
+from scidb.foreach.seeds import RNG
 from scidb.foreach.state import find_state
 from scidb.hashing import ids
 from scidb.hashing.inputs import Input, identify_input
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Task", "plan_tasks"]
 
-Standing: TypeAlias = "Mapping[tuple[str, frozenset[tuple[str, Any]]], Entry]"
-"""The results of earlier runs of a configuration, by variable and location."""
+Standing: TypeAlias = "Mapping[tuple[str, frozenset[tuple[str, Any]]], list[Entry]]"
+"""The results of earlier runs of a configuration, by variable and combination: one, or the pieces in their order."""
 
 logger = logging.getLogger("scidb.foreach")
 
@@ -54,7 +55,7 @@ class Task:
     origins: tuple[CallInput, ...] = ()
     lineage_id: str = ""
     inputs: bytes = b""  # encoded
-    standing: Sequence[Entry | None] = ()  # what an earlier run left at its place, by output
+    standing: Sequence[Entry | None] = ()  # what an earlier run left at its place, by output and piece
     known: Known | None = None
     # Of a function that writes files: how it is identified when it has, and ids had it written those that are there.
     written: WrittenFiles | None = None
@@ -113,7 +114,7 @@ def plan_tasks(
     names = [output.__name__ for output in run.outputs]
     for task in tasks:
         at = _at(task.combination)
-        task.standing = [standing.get((name, at)) for name in names]
+        task.standing = [entry for name in names for entry in standing.get((name, at), (None,))]
         task.report.has_result = any(task.standing)
     if reuse:
         find_state(recorder, parameters, run, runnable)
@@ -160,12 +161,12 @@ def _find_entries(
     found: dict[str, list[Entry]] = defaultdict(list)
     for entry in recorder.latest(variables, search.schema, {}, written):
         found[entry.variable].append(entry)
-    standing = {
-        (entry.variable, _at(entry.schema)): entry
-        for output in run.outputs
-        for entry in found[output.__name__]
-        if entry.version_keys == run.version_keys
-    }
+    standing: dict[tuple[str, frozenset[tuple[str, Any]]], list[Entry]] = defaultdict(list)
+    for output in run.outputs:
+        for entry in found[output.__name__]:  # in natural order, and so in that of pieces
+            if entry.version_keys == run.version_keys and (entry.piece is None) == (run.piece_key is None):
+                at = {key: value for key, value in entry.schema.items() if key != run.piece_key}
+                standing[entry.variable, _at(at)].append(entry)
     for spec in specs:
         own, entries = search, found[spec.variable.__name__]
         if spec.fixed:
@@ -269,8 +270,10 @@ def _difference(entries: Sequence[Entry]) -> tuple[str, list[Any]]:
 def _identify(parameters: Parameters, run: RunInfo, tasks: Sequence[Task], metadata_keys: Sequence[str]) -> None:
     shared = {name: found.form for name, found in parameters.fixed_inputs.items()}
     loaded = InputForms(parameters)
-    varying = [*parameters.loaded, *parameters.paths, *metadata_keys]
-    computations = ids.Computations(run.function.hash, shared, varying, run.declared_outputs)
+    seed = parameters.seed
+    drawn = () if seed is None else (RNG,)
+    varying = [*parameters.loaded, *parameters.paths, *metadata_keys, *drawn]
+    computations = ids.Computations(run.function.hash, shared, varying, run.identified_outputs)
     is_known = not parameters.uncacheable and bool(run.function.hash)
     read_files(tasks)
     for task in tasks:
@@ -284,6 +287,8 @@ def _identify(parameters: Parameters, run: RunInfo, tasks: Sequence[Task], metad
         if task.problem is not None:
             continue
         forms += [ids.encoded_form(identify_input(key, task.combination[key]).form) for key in metadata_keys]
+        if seed is not None:
+            forms.append(ids.encoded_form(seed.form(task.combination)))
         task.inputs = computations.inputs(forms)
         task.lineage_id = computations.lineage_id(task.inputs) if is_known else ids.uncacheable_id()
         if parameters.generates_file and is_known and task.files:
@@ -306,7 +311,8 @@ def _note_origins(parameters: Parameters, tasks: Sequence[Task], metadata_keys: 
         ]
         found += [file.found for file in task.files.values() if isinstance(file.found, Input)]
         found += [identify_input(key, task.combination[key]) for key in metadata_keys]
-        task.origins = (*(origin for one in found for origin in one.origins), *constants)
+        drawn = () if parameters.seed is None else (parameters.seed.origin(task.combination),)
+        task.origins = (*(origin for one in found for origin in one.origins), *constants, *drawn)
 
 
 def _warn_of_one_computation(run: RunInfo, tasks: Sequence[Task]) -> None:
@@ -314,7 +320,8 @@ def _warn_of_one_computation(run: RunInfo, tasks: Sequence[Task]) -> None:
     if len(tasks) > 1 and len({task.lineage_id for task in tasks}) == 1 and tasks[0].report.state == "not_run":
         logger.warning(
             "%s() receives the same for all %d combinations, so it runs once and all of them get that result. If it "
-            "should run for each (a simulation, say), use pass_metadata=True or force=True.",
+            "should run for each (a simulation, say), give it a parameter rng and the call a seed=, or use "
+            "pass_metadata=True or force=True.",
             run.function.name,
             len(tasks),
         )

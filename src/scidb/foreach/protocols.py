@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from scidb.hashing.ids import distributed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
@@ -66,6 +68,16 @@ class Entry(Protocol):
     @property
     def output_num(self) -> int | None:
         """Which output of that computation it is."""
+        ...
+
+    @property
+    def piece(self) -> int | None:
+        """Which piece of that output it is, from 1 on, if it was split."""
+        ...
+
+    @property
+    def pieces(self) -> int | None:
+        """Into how many pieces that output was split."""
         ...
 
 
@@ -127,13 +139,24 @@ class RunInfo:
     version_keys: str  # canonical JSON: the constants and the configuration
     sources: tuple[str, ...]  # of the pipeline edges, one per input
     total: int
+    piece_key: str | None = None  # numbers the pieces, if outputs are split
+
+    @property
+    def identified_outputs(self) -> int | str | list[int | str]:
+        """The declared outputs as they enter the identity of a computation."""
+        return self.declared_outputs if self.piece_key is None else distributed(self.declared_outputs)
+
+    def place_of(self, combination: Mapping[str, Any], piece: int | None) -> dict[str, Any]:
+        """Return where a result of a combination belongs, or a piece of one."""
+        return {**combination} if self.piece_key is None else {**combination, self.piece_key: piece}
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """One combination that was computed or recalled.
 
-    `values` holds one value per output; or `entries` the stored records that are to be logged again.
+    `values` holds one value per output, or the pieces of each; or `entries` the stored records that are to be logged
+    again.
     """
 
     schema: Mapping[str, Any]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from scidb.exceptions import PipelineError, SciDBError
 from scidb.foreach.arguments import Arguments
 from scidb.foreach.crew import Call, Crew
+from scidb.foreach.pieces import by_output
 from scidb.foreach.protocols import Totals
 from scidb.foreach.report import Progress
 from scidb.foreach.results import Results
@@ -284,18 +285,19 @@ class Execution:
 
     def _stands_here(self, task: Task, known: Known) -> bool:
         """Say whether the known records have the very addresses that the task's outputs would have."""
+        run = self._run_info
         return all(
-            entry.variable == output.__name__
-            and dict(entry.schema) == dict(task.combination)
-            and entry.version_keys == self._run_info.version_keys
-            for entry, output in zip(known.records, self._run_info.outputs, strict=True)
+            entry.variable == run.outputs[entry.output_num or 0].__name__
+            and dict(entry.schema) == run.place_of(task.combination, entry.piece)
+            and entry.version_keys == run.version_keys
+            for entry in known.records
         )
 
     def _recall(self, task: Task, known: Known, values: Mapping[str, Any]) -> None:
         if self._stands_here(task, known):
             self._results.log_again(task, known)
         else:
-            made = tuple(values[entry.record_id] for entry in known.records)
+            made = by_output(self._run_info, known.records, values)
             self._results.accept(task, made, None, recalled_from=known.call_id)
 
 

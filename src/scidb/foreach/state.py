@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from scidb.exceptions import SciDBError, SciDBWarning
+from scidb.foreach.pieces import stands
 from scidb.hashing import ids
 from scidb.hashing.paths import missing_paths
 
@@ -24,16 +25,16 @@ def find_state(recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: 
     if parameters.generates_file:
         _find_generated(recorder, parameters, run, tasks)
         return
-    stand: list[tuple[Task, list[Entry]]] = []
+    there: list[tuple[Task, list[Entry]]] = []
     changed = []
     for task in tasks:
-        if all(e and e.lineage_id == task.lineage_id and e.output_num == n for n, e in enumerate(task.standing)):
-            stand.append((task, [entry for entry in task.standing if entry is not None]))
+        if stands(run, task.lineage_id, task.standing):
+            there.append((task, [entry for entry in task.standing if entry is not None]))
         elif not task.lineage_id.startswith(ids.UNCACHEABLE):
             changed.append(task)
-    made = {(task.lineage_id, entry.timestamp) for task, entries in stand for entry in entries}
+    made = {(task.lineage_id, entry.timestamp) for task, entries in there for entry in entries}
     aside = _set_aside(recorder, run, made) if made else ()
-    for task, entries in stand:
+    for task, entries in there:
         if any((task.lineage_id, entry.timestamp) in aside for entry in entries):
             changed.append(task)
         else:
@@ -41,11 +42,11 @@ def find_state(recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: 
     known = _known(recorder, run, {task.lineage_id: task.inputs_hash for task in changed})
     for task in changed:
         earlier = known.get(task.lineage_id)
-        if earlier is not None and len(earlier.records) == len(run.outputs):
+        if earlier is not None and len({record.output_num for record in earlier.records}) == len(run.outputs):
             task.known = earlier
             # Made by other code, the results of which were accepted as those of this one.
-            stands = [(entry.record_id, entry.lineage_id) for entry in task.standing if entry is not None]
-            is_latest = stands == [(record.record_id, record.lineage_id) for record in earlier.records]
+            latest = [(entry.record_id, entry.lineage_id) for entry in task.standing if entry is not None]
+            is_latest = latest == [(record.record_id, record.lineage_id) for record in earlier.records]
             task.report.state = "up_to_date" if is_latest else "recalled"
 
 

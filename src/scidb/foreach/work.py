@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scidb.current import forget
 from scidb.foreach.config import as_thunk, function_name
+from scidb.foreach.pieces import as_pieces
 from scidb.foreach.values import as_outputs, said_by, snapshot, traceback_of
 from scidb.hashing.code.fingerprint import fingerprint
 from scidb.hashing.code.graph import innermost
@@ -70,6 +71,7 @@ class Code:
     name: str
     outputs: tuple[str, ...]
     declared_outputs: int | str
+    is_split: bool  # into pieces that are stored each by itself
     constants: tuple[str, ...]
     sent: SentCode
     settings: FingerprintSettings
@@ -85,6 +87,7 @@ def code_of(function: Callable[..., Any], parameters: Parameters, run: RunInfo) 
         function_name(function),
         tuple(output.__name__ for output in run.outputs),
         run.declared_outputs,
+        run.piece_key is not None,
         tuple(parameters.constants),
         sent_code(function, run.function),
         fingerprint_settings(),
@@ -122,6 +125,8 @@ def call(code: Code, arguments: Mapping[str, Any]) -> Outcome:
         if generates_file:
             return Outcome((), time.perf_counter() - started, written_since(before))
         values = as_outputs(result, code.outputs, code.declared_outputs, code.name)
+        if code.is_split:
+            values = as_pieces(values, code.outputs, code.name)
         return Outcome(tuple(map(snapshot, values)), time.perf_counter() - started)
     except Exception as error:  # noqa: BLE001 - whatever the user's function raises fails one combination
         failure = Failure(error, type(error).__name__, said_by(error), traceback_of(error))

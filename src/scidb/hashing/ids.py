@@ -32,6 +32,7 @@ __all__ = [
     "computation_ids",
     "content_hash",
     "custom_form",
+    "distributed",
     "encoded_form",
     "environment_id",
     "ephemeral_id",
@@ -46,6 +47,7 @@ __all__ = [
     "path_form",
     "record_form",
     "record_id",
+    "seed_form",
     "uncacheable_id",
     "value_form",
 ]
@@ -104,6 +106,11 @@ def _record_prefix(identity_name: str, schema_version: int) -> hashlib._Hash:
     )
 
 
+def distributed(outputs: int | str) -> list[int | str]:
+    """Return the declared outputs of a computation whose outputs are split into pieces."""
+    return ["distribute", outputs]
+
+
 def lineage_id(function_hash: str, inputs: Mapping[str, Form], outputs: int | str) -> str:
     """Identify a computation: this code on these inputs, by content, with these outputs declared."""
     return computation_ids(function_hash, inputs, outputs)[0]
@@ -147,7 +154,11 @@ class Computations:
     """
 
     def __init__(
-        self, function_hash: str, shared: Mapping[str, Form], varying: Sequence[str], outputs: int | str
+        self,
+        function_hash: str,
+        shared: Mapping[str, Form],
+        varying: Sequence[str],
+        outputs: int | str | list[int | str],
     ) -> None:
         names = sorted((preimage(name), name) for name in {*shared, *varying})
         self._order = [varying.index(name) for _, name in names if name in varying]
@@ -241,6 +252,11 @@ def columns_form(labels: Sequence[str | int], whole: Form, *, single: bool) -> F
 def merge_form(parts: Sequence[tuple[str, Form]]) -> Form:
     """Return the form of a table that is put together, given per part the column that it may name, and its form."""
     return ["merge", [[name, form] for name, form in parts]]
+
+
+def seed_form(seed: int, location: Mapping[str, object], function: str) -> Form:
+    """Return the form of a random generator: seed, location and the function's name, from which it is made, too."""
+    return ["seed", seed, dict(location), function]
 
 
 def computation_form(lineage: str, output_num: int) -> Form:

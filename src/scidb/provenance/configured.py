@@ -17,6 +17,7 @@ from scidb.exceptions import AmbiguousVersionError, PipelineError
 from scidb.foreach.matching import MatchIndex
 from scidb.foreach.paths import PathInput
 from scidb.provenance.noted import noted_inputs, shared_out
+from scidb.records import combination_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -161,8 +162,13 @@ class Configuration:
     # -------------------------------------------------------------- what it would make
 
     def levels(self, variable: str) -> list[tuple[str, ...]]:
-        """Return the levels at which a variable was made, each by its keys."""
-        return list(dict.fromkeys(tuple(e.schema) for e in self.entries if e.variable == variable and e.piece is None))
+        """Return the levels of the calls that made a variable, each by its keys."""
+        return list(dict.fromkeys(tuple(combination_of(e)) for e in self.entries if e.variable == variable))
+
+    @cached_property
+    def made(self) -> set[tuple[str, frozenset[tuple[str, Any]]]]:
+        """Return where it has results, by variable and combination, whole or in pieces."""
+        return {(entry.variable, frozenset(combination_of(entry).items())) for entry in self.entries}
 
     def inputs_at(self, location: Mapping[str, Any]) -> dict[str, list[Record]] | None:
         """Return the records that a run would receive; None where an input is not there, or cannot be told."""

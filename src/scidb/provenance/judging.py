@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
+from scidb.foreach.seeds import RNG
 from scidb.hashing.ids import UNCACHEABLE, is_lineage_alone
 from scidb.provenance.status import GREEN, STATES, Reason, RecordStatus
-from scidb.records import version_keys_of, words_of
+from scidb.records import combination_of, version_keys_of, words_of
 from scidb.store.model import Call
 
 if TYPE_CHECKING:
@@ -287,7 +288,7 @@ class Judge:
                     message = f"which values of {name} the filter {configuration.where} leaves now was not checked"
                     verdict.add("code not checked", "unchecked", message, name)
                 continue
-            found = configuration.matches(name, entry.schema)
+            found = configuration.matches(name, combination_of(entry))
             if found is None or [one.record_id for one in found] == [one.record_id for one in records]:
                 continue
             known = {_where(one) for one in records}
@@ -315,6 +316,7 @@ class Judge:
         if entry.version_keys not in self._configurations or code.function is None:
             return
         given = self._configurations[entry.version_keys].noted
+        given = {**given, RNG: None} if "__seed" in given else given
         for one in call.inputs:
             if one.kind != "constant" or one.name in given or one.name in entry.schema:
                 continue
@@ -327,7 +329,7 @@ class Judge:
 
     def _check_failures(self, verdict: _Verdict, call: Call, entry: Record, code: CodeNow) -> None:
         """Note a newer run that failed here, unless its code or inputs are not those of today any more."""
-        failure = self._facts.failure_at(entry.version_keys, entry.schema)
+        failure = self._facts.failure_at(entry.version_keys, combination_of(entry))
         if failure is None or failure.timestamp <= entry.timestamp:
             return
         is_repeat = failure.lineage_id == entry.lineage_id

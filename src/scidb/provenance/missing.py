@@ -110,7 +110,7 @@ def _gaps_in(
         for keys in configuration.levels(variable):
             for location in locations.at(configuration, keys):
                 key = (variable, text, frozenset(location.items()))
-                if key in facts.by_place or key in found:
+                if (variable, key[2]) in configuration.made or key in found:
                     continue
                 inputs = configuration.inputs_at(location)
                 failure = facts.failure_at(text, location)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scidb.exceptions import SciDBError, UnhashableValueError, UnsupportedValueError
 from scidb.hashing.ids import content_hash
 from scidb.hashing.inputs import preview
-from scidb.provenance.reproduction.calls import CannotRunError, Material, called, prepared
+from scidb.provenance.reproduction.calls import CannotRunError, Material, called, part_of, prepared
 from scidb.provenance.reproduction.exchange import Step
 from scidb.records import class_named, instances, values_of, version_keys_of, words_of
 from scidb.store.model import Calls, Match, Records
@@ -68,12 +68,12 @@ def _computed(store: Store, outdated: Outdated, record: Record, call: Call) -> A
         result = called(function, ready.arguments)
     except Exception as error:  # whatever the user's function raises
         raise CannotRunError(f"{call.computation.function_name}() raised {type(error).__name__}: {error}") from error
-    return _outputs(call, without_history(result))[record.output_num or 0]
+    return part_of(record, _outputs(call, without_history(result))[record.output_num or 0])
 
 
 def _outputs(call: Call, result: Any) -> Sequence[Any]:
     declared = json.loads(call.computation.outputs)
-    if declared == 1:
+    if declared in (1, ["distribute", 1]):
         return [result]
     count = declared[1] if isinstance(declared, list) else declared
     if not isinstance(result, tuple | list) or len(result) != count:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.provenance.code_now import Codes
@@ -156,4 +156,7 @@ def explanation_of(store: Store, entry: Record, as_of: str | None, root_folder: 
     maker = f"made by {status.function_name}()" if status.function_name else "saved by hand"
     when = entry.timestamp[:16].replace("T", " ")
     superseded = None if latest is None or is_latest else latest.record_id
+    if latest is None and entry.piece is not None:
+        gone = "it is not the latest any more: the result was split into fewer pieces since"
+        status = replace(status, remarks=(*status.remarks, gone))
     return Explanation(status, superseded, f"{maker} on {when} UTC{by}")

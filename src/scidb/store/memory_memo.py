@@ -93,7 +93,9 @@ def _results(state: State, chosen: dict[str, Computation]) -> dict[str, Result]:
         counting = [one for one in entries[lineage_id] if aside.counts(one.timestamp, made.function_hash, lineage_id)]
         newest: dict[object, Record] = {}
         for one in reversed(counting):
-            kind = (one.output_num, one.content_hash, one.variable, one.encoding, one.schema_version)
+            kind = (
+                one.output_num, one.piece, one.pieces, one.content_hash, one.variable, one.encoding, one.schema_version,
+            )  # fmt: skip
             newest.setdefault(kind, one)
         if newest:
             found[lineage_id] = Result(made, tuple(newest.values()))

@@ -262,11 +262,11 @@ def _computations(state: State) -> dict[str, Computation]:
 
 
 def _varying(state: State, as_of: str | None) -> list[Computation]:
-    contents: dict[tuple[object, ...], set[str]] = defaultdict(set)
+    contents: dict[tuple[object, ...], set[tuple[str, int | None]]] = defaultdict(set)
     for entry in state.log:
         if entry.lineage_id is not None and (as_of is None or entry.timestamp <= as_of):
-            output = (entry.lineage_id, entry.output_num, entry.variable, entry.schema_version)
-            contents[output].add(entry.content_hash)
+            output = (entry.lineage_id, entry.output_num, entry.variable, entry.schema_version, entry.piece)
+            contents[output].add((entry.content_hash, entry.pieces))
     several = {str(output[0]) for output, found in contents.items() if len(found) > 1}
     return [one for lineage_id, one in _computations(state).items() if lineage_id in several]
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import UnhashableValueError
+from scidb.foreach.pieces import split
+from scidb.foreach.seeds import drawn_from, generator_of
 from scidb.hashing.arguments import Parameters
 from scidb.hashing.ids import (
     computation_form,
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from scidb.provenance.reproduction.exchange import Step
     from scidb.store.model import Record
 
-__all__ = ["CannotRunError", "Material", "Ready", "prepared"]
+__all__ = ["CannotRunError", "Material", "Ready", "called", "digest_of", "part_of", "prepared"]
 
 _MOST_TRIES: Final = 4096
 
@@ -257,6 +259,8 @@ class _Maker:
         raise CannotRunError(f"the file {relative} cannot be had as it was: {'; '.join(problems)}")
 
     def _constant(self, origin: CallInput) -> Argument:
+        if (drawn := drawn_from(origin)) is not None:
+            return Argument(drawn, partial(generator_of, drawn))
         if origin.content_hash is None and origin.value_repr == "default":
             return Argument([], lambda: None)
         for value in self._candidates(origin):
@@ -279,6 +283,26 @@ class _Maker:
                 continue
         if origin.name in self._step.names:
             yield self._step.names[origin.name]
+
+
+def part_of(record: Record, output: Any) -> Any:
+    """Return what of an output is stored in a record: the output, or one of its pieces.
+
+    Raises
+    ------
+    CannotRunError
+        When it has another number of pieces.
+
+    """
+    if record.piece is None:
+        return output
+    try:
+        pieces = split(output)
+    except TypeError:
+        pieces = ()
+    if len(pieces) != record.pieces:
+        raise CannotRunError(f"it returned {len(pieces)} pieces for {record.variable}, where it had {record.pieces}")
+    return pieces[record.piece - 1]
 
 
 def _itself(value: Any) -> Any:

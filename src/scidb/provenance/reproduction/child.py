@@ -22,7 +22,7 @@ from scidb.exceptions import SciDBError
 from scidb.hashing.ids import content_hash
 from scidb.hashing.settings import configure
 from scidb.provenance.live import fingerprint_now, live_function
-from scidb.provenance.reproduction.calls import CannotRunError, Material, called, digest_of, prepared
+from scidb.provenance.reproduction.calls import CannotRunError, Material, called, digest_of, part_of, prepared
 from scidb.provenance.reproduction.exchange import Ended, Journal, read_chunk, read_order, write_chunk
 from scidb.provenance.reproduction.rebuild import rebuilt
 from scidb.records import class_named, encode_stored, instances, values_of
@@ -141,7 +141,7 @@ class _Rerun:
         for record in step.made:
             if record.output_num is None or record.output_num >= len(outputs):
                 continue
-            chunk = _as_stored(record, outputs[record.output_num])
+            chunk = _as_stored(record, part_of(record, outputs[record.output_num]))
             stored[record.record_id] = chunk.records[0].content_hash
             if stored[record.record_id] != record.content_hash:
                 files[record.record_id] = f"made-{step.call.call_id}-{len(files)}.arrow"
@@ -223,7 +223,7 @@ def _outputs(step: Step, result: Any) -> Sequence[Any]:
     name = step.call.computation.function_name
     declared = json.loads(step.call.computation.outputs)
     result = without_history(result)
-    if declared == 1:
+    if declared in (1, ["distribute", 1]):
         return [result]
     count = declared[1] if isinstance(declared, list) else declared
     if not isinstance(result, tuple | list) or len(result) != count:

@@ -112,7 +112,7 @@ def _inputs(calls: Sequence[Call], made: Mapping[str, Sequence[Record]], trace: 
 
 def _step(call: Call, made: Sequence[Record], codes: Mapping[str, Code], refused: Mapping[str, StoredCode]) -> Step:
     names = {name: value for record in made for name, value in (*_constants(record), *record.schema.items())}
-    return Step(call, tuple(made), names, _problem(call, made, codes, refused))
+    return Step(call, tuple(made), names, _problem(call, codes, refused))
 
 
 def _constants(record: Record) -> Iterable[tuple[str, Any]]:
@@ -120,15 +120,13 @@ def _constants(record: Record) -> Iterable[tuple[str, Any]]:
     return [(name, value) for name, value in constants.items() if not name.startswith("__")]
 
 
-def _problem(call: Call, made: Sequence[Record], codes: Mapping[str, Code], refused: Mapping[str, StoredCode]) -> str:  # noqa: PLR0911  (one line a reason)
+def _problem(call: Call, codes: Mapping[str, Code], refused: Mapping[str, StoredCode]) -> str:
     computation = call.computation
     name = f"{computation.function_name}()"
     if computation.kind == "generated":
         return f"{name} generates a file, which running it again might overwrite"
     if computation.kind == "uncacheable":
         return f"what {name} received cannot be recognised again: {_unknown(call.inputs)}"
-    if any(record.pieces is not None for record in made):
-        return f"what {name} returned was distributed over several records, which is not compared yet"
     if computation.function_hash in codes:
         return ""
     why = refused.get(computation.function_hash)

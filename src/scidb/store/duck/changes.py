@@ -47,14 +47,14 @@ def _latest_at(
     """Return the statement for the latest entries at an instant."""
     place = place_conditions(state.keys, query.match, versions)
     # A piece goes also when others are written, and what is excluded when it is flagged.
-    if not state.has_pieces and query.match.exclude is False:
+    if not state.has_pieces(query.match.variables) and query.match.exclude is False:
         first = min(query.since, query.match.as_of or query.since)
         place.add("m.schema_id IN (SELECT schema_id FROM _record_metadata WHERE timestamp > ?)", first)
     until = Condition()
     if instant is not None:
         until.add("m.timestamp <= ?", instant)
         place.add("m.timestamp <= ?", instant)
-    source, kept = latest(state.keys, place, until, pieces=state.has_pieces)
+    source, kept = latest(state.keys, place, until, pieces=state.has_pieces(query.match.variables))
     entry = entry_conditions(query.match)
     leave_out(entry, state, query.match, instant)
     return f"SELECT m.* FROM {source} WHERE {kept} AND {entry.text()}", [*place.parameters, *entry.parameters]

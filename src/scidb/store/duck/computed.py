@@ -74,8 +74,8 @@ def find_varying(connection: Connection, query: Varying) -> list[Computation]:
     rows = connection.rows(
         f"SELECT {_COMPUTATION} FROM _computations p WHERE p.lineage_id IN (SELECT m.lineage_id "
         f"FROM _record_metadata m WHERE {condition.text()} "
-        "GROUP BY m.lineage_id, m.output_num, m.variable_name, m.schema_version "
-        "HAVING min(m.content_hash) <> max(m.content_hash)) ORDER BY p.lineage_id",
+        "GROUP BY m.lineage_id, m.output_num, m.variable_name, m.schema_version, m.piece "
+        "HAVING min(m.content_hash) <> max(m.content_hash) OR min(m.pieces) <> max(m.pieces)) ORDER BY p.lineage_id",
         condition.parameters,
     )
     return [Computation(*row) for row in rows]

@@ -275,7 +275,7 @@ def _entries(state: State, match: Match, variable: str, version_texts: Sequence[
     entries.add("m.schema_id IN (SELECT place FROM covering)")
     if version_texts is not None:
         entries.one_of("m.version_keys", version_texts)
-    if state.has_pieces:
+    if state.has_pieces([variable]):
         source, kept = latest(state.keys, entries, until, pieces=True)
         query = f"SELECT m.schema_id, m.record_no FROM {source} WHERE {kept}"
     else:

@@ -159,7 +159,7 @@ def result_of(made: Computation, entries: Iterable[Record]) -> Result:
     """Return what a computation gave, from entries that count, newest first."""
     newest: dict[object, Record] = {}
     for one in entries:
-        kind = (one.output_num, one.content_hash, one.variable, one.encoding, one.schema_version)
+        kind = (one.output_num, one.piece, one.pieces, one.content_hash, one.variable, one.encoding, one.schema_version)
         newest.setdefault(kind, one)
     return Result(made, tuple(newest.values()))
 
@@ -176,7 +176,7 @@ def _entries(connection: Connection, state: State, lineage_ids: Sequence[str]) -
     if len(rows) > most:
         newest = (
             " QUALIFY row_number() OVER (PARTITION BY lineage_id, output_num, content_hash, variable_name, "
-            "schema_version, record_no ORDER BY timestamp DESC, seq DESC) = 1"
+            "schema_version, record_no, pieces ORDER BY timestamp DESC, seq DESC) = 1"
         )
         rows = connection.rows(query + newest, condition.parameters)
     # One after the other: a join takes longer to plan than all of them to run.

@@ -76,7 +76,7 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
 def _locations(connection: Connection, state: State, query: Latest | Records | Entries) -> Question:
     """Return a question with the same locations, and at each the same newest records, that picks them if it must."""
     place, until = _place(connection, state, query.match)
-    if isinstance(query, Latest) and not state.has_pieces and not _asks_entry(query.match):
+    if isinstance(query, Latest) and not state.has_pieces(query.match.variables) and not _asks_entry(query.match):
         return Question("_record_metadata m JOIN _schema s USING (schema_id)", place.text(), place.parameters, "")
     return _question(state, query, place, until)
 
@@ -103,7 +103,7 @@ def _question(state: State, query: Latest | Records | Entries, place: Condition,
     entry = entry_conditions(query.match)
     leave_out(entry, state, query.match, query.match.as_of)
     if isinstance(query, Latest):
-        source, kept = latest(state.keys, place, until, pieces=state.has_pieces)
+        source, kept = latest(state.keys, place, until, pieces=state.has_pieces(query.match.variables))
         place.add(entry.text(), *entry.parameters)
         order = natural_order(state.keys) + _limit(query.limit)
         return Question(source, f"{kept} AND {entry.text()}", place.parameters, order)
@@ -129,7 +129,7 @@ def _picked(connection: Connection, state: State, query: Latest, place: Conditio
 
     None when they are too many to be had at once, or when the question needs more than the newest.
     """
-    if state.has_pieces or _asks_entry(query.match):
+    if state.has_pieces(query.match.variables) or _asks_entry(query.match):
         return None
     if query.match.schema:
         few = _newest_of_few(
@@ -231,7 +231,7 @@ def _one_place(state: State, match: Match) -> int | None:
 
 def is_one_place(state: State, query: object) -> bool:
     """Say whether a question is for everything that is the latest of one variable at one complete location."""
-    if not isinstance(query, Latest) or query.limit is not None or state.has_pieces:
+    if not isinstance(query, Latest) or query.limit is not None or state.has_pieces(query.match.variables):
         return False
     match = query.match
     plain = Match(variables=match.variables, schema=match.schema)

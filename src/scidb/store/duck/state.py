@@ -122,7 +122,7 @@ class State:
     keys: tuple[SchemaKey, ...]
     variables: dict[str, Variable]
     clockwork: Clockwork
-    has_pieces: bool
+    in_pieces: frozenset[str]  # identity names of the variables of which a result was ever split
     has_flags: bool  # whether any record was ever flagged
     has_set_aside: bool = False  # whether any result was ever invalidated
     has_accepted: bool = False  # whether any change of code was ever accepted
@@ -140,6 +140,13 @@ class State:
         """Return the schema key of that name."""
         check_keys(self.keys, (name,))
         return next(key for key in self.keys if key.name == name)
+
+    def has_pieces(self, variables: Sequence[str] | None) -> bool:
+        """Say whether any result of these variables (None: of any) was ever split."""
+        if variables is None or not self.in_pieces:
+            return bool(self.in_pieces)
+        known = (self.variables[name].identity for name in variables if name in self.variables)
+        return any(identity in self.in_pieces for identity in known)
 
     def layout(self, variable: str, table: str) -> Layout:
         """Return the layout kept in a table."""
@@ -190,6 +197,9 @@ def load(connection: Connection) -> State:
         "(SELECT max(schema_id) FROM _schema), (SELECT count(piece) FROM _record_metadata), "
         "(SELECT count(*) FROM _flags), (SELECT count(*) FROM _invalidations), (SELECT count(*) FROM _accepted)"
     )
+    split = (
+        connection.rows("SELECT DISTINCT variable_name FROM _record_metadata WHERE piece IS NOT NULL") if pieces else ()
+    )
     clockwork = Clockwork(stamp or "", chain[0][0] if chain else "", -1 if record_no is None else record_no, schema_id)
     keys = load_keys(connection)
     wide, levels = _wide(connection, keys), _levels(connection, keys)
@@ -197,7 +207,7 @@ def load(connection: Connection) -> State:
         keys,
         variables,
         clockwork,
-        bool(pieces),
+        frozenset(variables[name].identity for (name,) in split),
         bool(flags),
         bool(aside),
         bool(accepted),

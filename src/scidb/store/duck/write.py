@@ -94,7 +94,8 @@ def _log(connection: Connection, draft: State, chunks: Sequence[Chunk], stamp: s
     stored = _stored(connection, draft, entries)
     _keep(connection, draft, chunks, stored)
     places = find_places(connection, draft, [entry.schema for entry in entries])
-    draft.has_pieces = draft.has_pieces or any(entry.piece is not None for entry in entries)
+    split = {draft.variables[entry.variable].identity for entry in entries if entry.piece is not None}
+    draft.in_pieces = draft.in_pieces | split
     rows, lines = [], []
     chain = draft.clockwork.chain
     for entry, texts in zip(entries, places.texts, strict=True):

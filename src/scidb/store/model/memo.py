@@ -59,8 +59,9 @@ class Hit:
 class Result:
     """What a computation gave, as far as it was not set aside since.
 
-    `records` are entries of what it made, newest first: the newest one for each output, content, variable, encoding
-    and schema_version. A function that generates a file made no records; its newest execution stands for them.
+    `records` are entries of what it made, newest first: the newest one for each output, piece (of so many), content,
+    variable, encoding and schema_version. A function that generates a file made no records; its newest execution
+    stands for them.
     """
 
     computation: Computation

@@ -20,6 +20,7 @@ from scidb.testing.store_suite.base import StoreCases
 from scidb.testing.store_suite.samples import call, record, save, scalars, used
 
 if TYPE_CHECKING:
+    from scidb.store.model import Call
     from scidb.store.protocol import Store
 
 __all__ = ["ComputingCases"]
@@ -86,6 +87,32 @@ class ComputingCases(StoreCases):
         _made(store, 3.0, "l2")
         assert store.find(Varying()) == [two]
         assert store.find(Varying(as_of=before)) == []
+
+    def test_pieces_of_one_computation(self, store: Store) -> None:
+        """Pieces differ among themselves; another content or number of them is another result."""
+        two, three = call("c1", handed := _handed_on(None)), call("c2", replace(handed, content_hash="z"))
+        store.write(Batch(calls=(two, three)))
+
+        def made(made_by: Call, *contents: float) -> None:
+            entries = [
+                record(
+                    "Emg", content, {"subject": 1, "trial": piece}, seq=piece, piece=piece, pieces=len(contents),
+                    lineage_id=made_by.computation.lineage_id, call_id=made_by.call_id, output_num=0,
+                )
+                for piece, content in enumerate(contents, start=1)
+            ]  # fmt: skip
+            store.write(Batch(chunks=(scalars(entries, list(contents)),)))
+
+        made(two, 1.0, 2.0)
+        made(three, 1.0, 2.0, 3.0)
+        made(two, 1.0, 2.0)
+        assert store.find(Varying()) == []
+        made(two, 1.0)
+        made(three, 1.0, 2.5, 3.0)
+        assert {one.lineage_id for one in store.find(Varying())} == {
+            two.computation.lineage_id,
+            three.computation.lineage_id,
+        }
 
     def test_acceptances(self, store: Store) -> None:
         """What was accepted is kept in order, with who, when and why; the same may be accepted again."""

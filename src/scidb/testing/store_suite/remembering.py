@@ -81,6 +81,16 @@ class MemoCases(StoreCases):
         assert _known(store, made) == [[redone.record_id, other.record_id, again.record_id]]
         assert _known(store, made) == [[redone.record_id, other.record_id, again.record_id]]
 
+    def test_pieces_of_a_result(self, store: Store) -> None:
+        """Equal pieces are each there, by their number, and a piece of two is not that of three."""
+        made = call("c1")
+        known = {"lineage_id": made.computation.lineage_id, "call_id": "c1", "output_num": 0, "calls": [made]}
+        for pieces in (2, 3):
+            for piece in range(1, pieces + 1):
+                save(store, "Emg", 0.0, piece=piece, pieces=pieces, subject=1, trial=piece, **known)  # type: ignore[arg-type]
+        [result] = store.find(Results((made.computation.lineage_id,)))
+        assert [(one.piece, one.pieces) for one in result.records] == [(3, 3), (2, 3), (1, 3), (2, 2), (1, 2)]
+
     def test_a_result_with_another_index_is_none(self, store: Store) -> None:
         """An entry without output number has provenance, and is not what the function returned."""
         made = call("c1")

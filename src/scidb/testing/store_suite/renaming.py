@@ -62,6 +62,23 @@ class RenamingCases(StoreCases):
         assert after.identity_name == "Force"
         assert store.describe().renamed == {"Force": "Push"}
 
+    def test_pieces_of_a_renamed_variable(self, store: Store) -> None:
+        """Pieces that are not the latest any more are not so under the new name either, beside whole results."""
+        for piece in (1, 2):
+            save(store, "Force", float(piece), subject=1, trial=piece, piece=piece, pieces=2)
+        whole = save(store, "Emg", 9.5, subject=1, trial=2)
+        rename(store, "Force", "Push")
+        store = self.reopen(store)
+        one = save(store, "Push", 3.0, subject=1, trial=1, piece=1, pieces=1)
+
+        for names in (("Push",), ("Emg", "Push"), None):
+            found = store.find(Latest(Match(names)))
+            assert [entry for entry in found if entry.variable == "Push"] == [one]
+        assert store.find(Latest(Match(("Emg",)))) == [whole]
+        place = {"subject": (1,), "trial": (2,)}
+        assert store.find(Latest(Match(("Push",), place))) == []
+        assert store.find(Latest(Match(("Emg",), place))) == [whole]
+
     def test_saving_goes_on(self, store: Store) -> None:
         """Under the new name more is saved, in old shapes and new ones, and old records are logged again."""
         first = save(store, "Force", 1.5, subject=1)
