@@ -17,6 +17,7 @@ from scidb.exceptions import (
     UncacheableWarning,
 )
 from scidb.filters import Filter, Operand, checked_filter
+from scidb.foreach.call import remembered
 from scidb.foreach.combos import combinations_of
 from scidb.foreach.config import (
     ForEachConfig,
@@ -26,10 +27,13 @@ from scidb.foreach.config import (
     is_variable,
     pipeline_source,
 )
+from scidb.foreach.estimate import Estimate, estimated
+from scidb.foreach.given import configuration_text
 from scidb.foreach.inputs import Fixed
 from scidb.foreach.plan import plan_tasks
+from scidb.foreach.progress import Progress, show_plan
 from scidb.foreach.protocols import RunInfo
-from scidb.foreach.report import ForEachReport, log_outcome
+from scidb.foreach.report import ForEachReport
 from scidb.foreach.run import Execution
 from scidb.hashing import ids
 from scidb.hashing.code.changes import changed_reads
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["for_each"]
 
 
+@remembered
 def for_each(
     fn: Callable[..., Any],
     inputs: Mapping[str, Any],
@@ -170,12 +175,15 @@ def for_each(
         version_keys=recorder.version_text({**parameters.constants, **config.to_version_keys()}),
         sources=tuple(dict.fromkeys(pipeline_source(spec) for spec in inputs.values())),
         total=len(combinations),
+        configuration=configuration_text(
+            inputs, variables, as_table=as_table, pass_metadata=pass_metadata, where=where, exclude=exclude
+        ),
     )
     if parameters.uncacheable:
         warnings.warn(
             f"{function_name(fn)}() runs every time, because its calls cannot be recognised: {parameters.uncacheable}",
             UncacheableWarning,
-            stacklevel=2,
+            stacklevel=5,
         )
     all_of = {key for key, values in metadata_iterables.items() if isinstance(values, Sized) and not len(values)}
     reuse = save and skip_computed and not force
@@ -186,15 +194,23 @@ def for_each(
     run = replace(run, total=len(tasks))
     report = ForEachReport(function_name(fn), [task.report for task in tasks], dry_run=dry_run)
     report.left_out = len(combinations) - len(tasks)
-    if not dry_run:
+
+    def estimate() -> Estimate:
+        return estimated(recorder.past(function) if computing else None, computing)
+
+    computing = report.completed
+    if dry_run:
+        report.estimate = estimate()
+    else:
         report.run_id = run.run_id
         Execution(recorder, parameters, run, report, metadata_keys, save=save, reuse=reuse, on_error=on_error).run(
-            tasks, progress
+            tasks, Progress(report, shown=progress, estimate=estimate)
         )
         if report.completed:
             _warn_of_changed_reads(fn, function, _code_of(fn, parameters))
     report.seconds = time.monotonic() - started
-    log_outcome(report)
+    if dry_run:
+        show_plan(report, progress)
     return report
 
 
@@ -232,7 +248,7 @@ def _identify(fn: Callable[..., Any], parameters: Parameters) -> tuple[Fingerpri
     note_seen(fn)
     found, thunk = _code_of(fn, parameters), as_thunk(fn)
     if found.remarks:
-        warnings.warn(f"{function_name(fn)}(): {' '.join(found.remarks)}", IgnoreWarning, stacklevel=3)
+        warnings.warn(f"{function_name(fn)}(): {' '.join(found.remarks)}", IgnoreWarning, stacklevel=6)
     if thunk is None:
         return found, parameters
     return found, replace(parameters, uncacheable=parameters.uncacheable or thunk.uncacheable_reason(found) or "")
@@ -245,7 +261,7 @@ def _warn_of_changed_reads(fn: Callable[..., Any], before: Fingerprint, after: F
             "other code and computes everything again; pass it as an input, or name it in @thunk(ignore=...) when it "
             "does not affect the result",
             ChangingCodeWarning,
-            stacklevel=3,
+            stacklevel=6,
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from scidb.exceptions import PipelineError, SciDBError
 from scidb.foreach.arguments import Arguments
 from scidb.foreach.protocols import Done, Problem, Totals
-from scidb.foreach.report import FailedCombination, Progress
+from scidb.foreach.report import FailedCombination, log_combination
 from scidb.foreach.state import warn_of_lookup
 from scidb.foreach.values import as_outputs, said_by, size_of, snapshot, traceback_of
 from scidb.hashing.inputs import Input
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from scidb.foreach.config import Parameters
     from scidb.foreach.plan import Task
+    from scidb.foreach.progress import Progress
     from scidb.foreach.protocols import Known, Recorder, RunInfo
     from scidb.foreach.report import ForEachReport
 
@@ -58,7 +59,7 @@ class Execution:
         self._twins: Counter[str] = Counter()
         self._shared: dict[str, tuple[Any, ...]] = {}
 
-    def run(self, tasks: Sequence[Task], progress: bool | None) -> None:
+    def run(self, tasks: Sequence[Task], progress: Progress) -> None:
         """Run what has to be run. A run that ends, ends in the database too."""
         todo = [task for task in tasks if task.problem or task.report.state in ("completed", "recalled")]
         if self._reuse:
@@ -78,11 +79,11 @@ class Execution:
             made = {id(task): done.values for task, done in self._done}
             self._report.values = [made.get(id(task)) for task in tasks]
 
-    def _run_all(self, todo: Sequence[Task], progress: bool | None) -> None:
+    def _run_all(self, todo: Sequence[Task], progress: Progress) -> None:
         interrupted = True
         try:
             try:
-                with Progress(self._report.function_name, len(todo), shown=progress) as bar:
+                with progress.of(len(todo)) as bar:
                     for window in _windows(todo):
                         self._run_window(window, bar)
                         if self._must_stop:
@@ -251,13 +252,16 @@ class Execution:
         task.report.state, task.report.seconds = state, done.seconds
         self._done.append((task, done))
         self._waiting_bytes += sum(map(size_of, done.values))
+        log_combination(self._report, task.report)
 
     def _fail(self, task: Task, error: Exception, seconds: float) -> None:
         message, trace = said_by(error), traceback_of(error)
         task.report.state, task.report.seconds = "failed", seconds
         task.report.reason = f"{type(error).__name__}: {message}"
         self._report.failures.append(FailedCombination(task.combination, error, trace))
-        self._problems.append(Problem(task.combination, error, message, trace, seconds, task.lineage_id or None))
+        log_combination(self._report, task.report)
+        lineage_id = task.lineage_id or None
+        self._problems.append(Problem(task.combination, error, message, trace, seconds, lineage_id, task.origins))
 
     def _flush(self) -> None:
         """Save what is done so far, in one transaction; what cannot be stored becomes a failure of its own."""

@@ -1,0 +1,102 @@
+"""What a call of for_each was given, as JSON text and back: data alone, from which the call can be made again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scidb.exceptions import PipelineError
+from scidb.filters import ColumnSelection, Filter
+from scidb.foreach.config import is_variable
+from scidb.foreach.inputs import Fixed, PathInput
+from scidb.hashing.literal import literal_text, literal_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from scidb.foreach.protocols import Loadable
+
+__all__ = ["Given", "configuration_text", "read_configuration"]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The arguments of a call, made again: inputs, outputs, and what else decides about its results."""
+
+    inputs: Mapping[str, Any]
+    outputs: Sequence[Any]
+    options: Mapping[str, Any]
+
+
+def configuration_text(inputs: Mapping[str, Any], outputs: Sequence[Loadable], **options: Any) -> str:
+    """Return what a call was given as JSON; what has no text is named as such."""
+    given = {
+        "inputs": {name: _written(spec) for name, spec in inputs.items()},
+        "outputs": [output.__name__ for output in outputs],
+        "options": {name: _written(value) for name, value in options.items()},
+    }
+    return json.dumps(given, sort_keys=True)
+
+
+def read_configuration(text: str, variable: Callable[[str], Any]) -> Given:
+    """Make the arguments of a call again; `variable` returns the class of a name.
+
+    Raises
+    ------
+    PipelineError
+        Naming the input that is not stored in a form from which it can be made again.
+
+    """
+    given = json.loads(text)
+    return Given(
+        {name: _read(f"the input {name!r}", spec, variable) for name, spec in given["inputs"].items()},
+        [variable(name) for name in given["outputs"]],
+        {name: _read(f"{name}=", value, variable) for name, value in given["options"].items()},
+    )
+
+
+def _written(spec: Any) -> dict[str, Any]:
+    """Return an input or an option as JSON: its kind, and what it is made of."""
+    if is_variable(spec):
+        return {"variable": spec.__name__}
+    if isinstance(spec, ColumnSelection):
+        return {
+            "columns": _literal(spec.columns[0] if spec.is_single else list(spec.columns)),
+            "of": _written(spec.source),
+        }
+    if isinstance(spec, Fixed):
+        keys = {name: _literal(value) for name, value in spec.metadata.items()}
+        return {"fixed": keys, "of": _written(spec.columns or spec.source)}
+    if isinstance(spec, PathInput):
+        return {"path": spec.template, "root": str(spec.root_folder.absolute())}
+    if isinstance(spec, Filter):
+        return {"filter": spec.to_json()}
+    return _literal(spec)
+
+
+def _literal(value: Any) -> dict[str, Any]:
+    text = literal_text(value)
+    return {"not stored": type(value).__qualname__} if text is None else {"value": text}
+
+
+def _read(what: str, written: Mapping[str, Any], variable: Callable[[str], Any]) -> Any:
+    match written:
+        case {"variable": name}:
+            return variable(name)
+        case {"columns": columns, "of": source}:
+            return _read(what, source, variable)[_read(what, columns, variable)]
+        case {"fixed": keys, "of": source}:
+            fixed = {name: _read(what, value, variable) for name, value in keys.items()}
+            return Fixed(_read(what, source, variable), **fixed)
+        case {"path": template, "root": root}:
+            return PathInput(template, root)
+        case {"filter": data}:
+            return Filter.from_json(data)
+        case {"value": text}:
+            return literal_value(text)
+    kind = written.get("not stored", "of a newer SciDB")
+    raise PipelineError(
+        f"The call cannot be made again from the database: {what} ({kind}) is not stored in a form from which it can "
+        "be made. Use report.retry() in the process that ran it, or run the script again: what is done is not redone."
+    )
