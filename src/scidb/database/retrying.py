@@ -10,6 +10,7 @@ from scidb.foreach import for_each
 from scidb.foreach.combos import Chosen
 from scidb.foreach.given import read_configuration
 from scidb.foreach.report import ForEachReport
+from scidb.pipeline import Pipeline
 from scidb.provenance.live import live_function
 from scidb.registry import variable_class
 from scidb.store.model import Failures, Runs, Sources
@@ -25,7 +26,14 @@ __all__ = ["Retrying"]
 
 
 class Retrying(Judging):
-    """find_run and retry."""
+    """pipeline, find_run and retry."""
+
+    def pipeline(self) -> Pipeline:
+        """Return an empty pipeline on this database, which collects calls of `for_each` and runs what is out of date.
+
+        Use it as ``with db.pipeline() as p:``, or add steps with ``p.add(...)``; then ``p.plan()`` and ``p.run()``.
+        """
+        return Pipeline(self)
 
     def find_run(self, run_id: str) -> Run:
         """Return one for_each call, by its id or the beginning of it.

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
@@ -28,7 +28,7 @@ _collector: ContextVar[Callable[[Call], ForEachReport] | None] = ContextVar("sci
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The arguments of one call, and the database that was the current one."""
+    """The arguments of one call."""
 
     function: Callable[..., ForEachReport]  # for_each itself, or whoever else takes its arguments
     arguments: Mapping[str, Any]  # by parameter, as given
@@ -36,7 +36,7 @@ class Call:
 
     @classmethod
     def of(cls, function: Callable[..., ForEachReport], *args: Any, **kwargs: Any) -> Call:
-        """Return a call with these arguments, on the database that is the current one unless they name another.
+        """Return a call with these arguments.
 
         Raises
         ------
@@ -52,9 +52,17 @@ class Call:
         iterables = arguments.pop(_iterables(function), {})
         for given in (arguments, iterables):  # what gives its values once must do for every run
             given.update({name: list(value) for name, value in given.items() if isinstance(value, Iterator)})
-        if arguments.get("db") is None:
-            arguments["db"] = current()
         return cls(function, arguments, iterables)
+
+    def on(self, database: object | None) -> Call:
+        """Return this call on a database, unless it names one itself; it stays on it when another becomes current."""
+        if self["db"] is not None:
+            return self
+        return replace(self, arguments={**self.arguments, "db": database})
+
+    def without_combinations(self) -> Call:
+        """Return this call with nothing to visit: a dry run of it checks the rest."""
+        return replace(self, iterables=dict.fromkeys(self.iterables, Chosen(())))
 
     def __getitem__(self, name: str) -> Any:
         """Return what was given for a parameter, or its default."""
@@ -102,7 +110,7 @@ def remembered(function: Callable[P, ForEachReport]) -> Callable[P, ForEachRepor
     def call(*args: P.args, **kwargs: P.kwargs) -> ForEachReport:
         made = Call.of(function, *args, **kwargs)
         collect = _collector.get()
-        return made.run() if collect is None else collect(made)
+        return made.on(current()).run() if collect is None else collect(made)
 
     return call
 

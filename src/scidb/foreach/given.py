@@ -13,11 +13,11 @@ from scidb.foreach.inputs import Fixed, PathInput
 from scidb.hashing.literal import literal_text, literal_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from scidb.foreach.protocols import Loadable
 
-__all__ = ["Given", "configuration_text", "read_configuration"]
+__all__ = ["Given", "configuration_text", "read_configuration", "variables_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,14 @@ class Given:
     inputs: Mapping[str, Any]
     outputs: Sequence[Any]
     options: Mapping[str, Any]
+
+
+def variables_of(spec: Any) -> Iterator[str]:
+    """Yield the names of the variables that an input is made of; none of a file or a constant."""
+    if is_variable(spec):
+        yield spec.__name__
+    elif isinstance(spec, Fixed | ColumnSelection):
+        yield from variables_of(spec.source)
 
 
 def configuration_text(inputs: Mapping[str, Any], outputs: Sequence[Loadable], **options: Any) -> str:
