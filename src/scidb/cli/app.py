@@ -8,7 +8,23 @@ import typer
 from typer.core import TyperGroup
 
 from scidb._version import __version__
-from scidb.cli import accept, diff, explain, flag, lineage, log, ls, prune, reproduce, runs, show, sql, status, tag
+from scidb.cli import (
+    accept,
+    diff,
+    explain,
+    flag,
+    lineage,
+    log,
+    ls,
+    prune,
+    reproduce,
+    retry,
+    runs,
+    show,
+    sql,
+    status,
+    tag,
+)
 from scidb.cli.context import DatabaseOption, JsonOption, Settings
 from scidb.exceptions import SciDBError
 
@@ -48,6 +64,7 @@ app.command("impact")(flag.impact)
 app.command("flag")(flag.flag)
 app.command("reproduce")(reproduce.reproduce)
 app.command("runs")(runs.runs)
+app.command("retry")(retry.retry)
 app.command("sql")(sql.sql)
 app.command("prune")(prune.prune)
 

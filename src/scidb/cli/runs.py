@@ -9,11 +9,20 @@ import typer
 
 from scidb.cli.context import DatabaseOption, JsonOption, open_for_reading, settings_of
 from scidb.cli.jsonlines import print_json_lines
-from scidb.cli.tables import Column, conditions_text, note, print_table, short_id, time_heading, time_text
-from scidb.exceptions import AmbiguousVersionError, NotFoundError
+from scidb.cli.tables import (
+    Column,
+    conditions_text,
+    note,
+    print_fields,
+    print_table,
+    seconds_text,
+    short_id,
+    time_heading,
+    time_text,
+)
 
 if TYPE_CHECKING:
-    from scidb.database import DatabaseManager
+    from scidb.hashing.inputs import CallInput
     from scidb.store.model import Failure, Run
 
 __all__ = ["runs"]
@@ -21,7 +30,9 @@ __all__ = ["runs"]
 
 def runs(
     ctx: typer.Context,
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Show what failed in this one.")] = None,
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="Show what failed in this one, with tracebacks.")
+    ] = None,
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="How many runs.")] = 20,
     db: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -32,8 +43,8 @@ def runs(
         if run is None:
             _print_runs(database.runs(limit), as_json=settings.as_json)
         else:
-            failures = database.failures(_run_id(database, run))
-            _print_failures(failures, as_json=settings.as_json)
+            found = database.find_run(run)
+            _print_run(found, database.failures(found.run_id), as_json=settings.as_json)
 
 
 def _print_runs(found: list[Run], *, as_json: bool) -> None:
@@ -75,23 +86,27 @@ def _run_row(run: Run) -> tuple[str, ...]:
     )
 
 
-def _print_failures(failures: list[Failure], *, as_json: bool) -> None:
+def _print_run(run: Run, failures: list[Failure], *, as_json: bool) -> None:
     if as_json:
         print_json_lines(dataclasses.asdict(failure) for failure in failures)
         return
-    if not failures:
+    started, _, function, total, outcome = _run_row(run)
+    fields = [("started", started), ("combinations", total), ("outcome", outcome), ("user", run.user_id or "")]
+    print_fields(f"{function}  {short_id(run.run_id)}", [(name, text) for name, text in fields if text])
+    for failure in failures:
+        place = conditions_text(failure.schema) or "the whole dataset"
+        inputs = ", ".join(map(_input_text, failure.inputs))
+        fields = [("error", f"{failure.error}: {failure.message}"), ("after", seconds_text(failure.seconds))]
+        fields += [("inputs", inputs)] if inputs else []
+        print()
+        print_fields(place, [*fields, ("trace", failure.traceback.rstrip())])
+    if failures:
+        note(f"\nTo run them again: scidb retry {short_id(run.run_id)} --import FILE|MODULE")
+    else:
         note("Nothing failed in this run.")
-        return
-    columns = [Column("where"), Column("error"), Column("message")]
-    rows = [(conditions_text(f.schema), f.error, f.message.partition("\n")[0]) for f in failures]
-    print_table(columns, rows)
 
 
-def _run_id(database: DatabaseManager, prefix: str) -> str:
-    found = [run.run_id for run in database.runs() if run.run_id.startswith(prefix)]
-    if not found:
-        raise NotFoundError(f"No run has an id that begins with {prefix!r}; `scidb runs` lists them.", run_id=prefix)
-    if len(found) > 1:
-        shown = ", ".join(map(short_id, found[:10]))
-        raise AmbiguousVersionError(f"{len(found)} runs have ids that begin with {prefix!r}: {shown}.", run_ids=found)
-    return found[0]
+def _input_text(one: CallInput) -> str:
+    if one.record_id is not None:
+        return f"{one.name} = {one.type_name or 'record'} {short_id(one.record_id)}"
+    return f"{one.name} = {one.value_repr or short_id(one.content_hash or '')}"

@@ -11,7 +11,7 @@ from scidb.database.memoising import Memoising
 from scidb.database.recording import source_seen
 from scidb.database.saving import Pending
 from scidb.exceptions import UnitError, UnsupportedValueError
-from scidb.foreach.protocols import Rejected
+from scidb.foreach.protocols import Past, Rejected
 from scidb.hashing import ids
 from scidb.hashing.version_keys import version_value
 from scidb.memo import Sought
@@ -27,6 +27,7 @@ from scidb.store.model import (
     Records,
     RunEnded,
     RunStarted,
+    Timings,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from scidb.database.saving import Target
     from scidb.filters import Filter
     from scidb.foreach.protocols import Done, Entry, Loadable, Problem, RunInfo, Totals
+    from scidb.hashing.code.fingerprint import Fingerprint
     from scidb.memo import Known
     from scidb.store.model import Event
     from scidb.variable import BaseVariable
@@ -109,6 +111,16 @@ class Iterating(Memoising):
         raw = [getattr(value, "data", value) if hasattr(value, "type_name") else value for value in values]
         return records_table(variable.__name__, self.schema_keys, [cast("Sequence[Record]", entries)], raw)
 
+    def past(self, function: Fingerprint) -> Past | None:
+        """Return how long past calls of a function took: of its code as it is now, or else of any that it had."""
+        found = self._store.find(Timings(function.name))
+        same = [one for one in found if one.function_hash == function.hash]
+        counted = same or found
+        calls = sum(one.calls for one in counted)
+        if not calls:
+            return None
+        return Past(calls, sum(one.calls * one.seconds for one in counted) / calls, is_same_code=bool(same))
+
     # -------------------------------------------------------------- recording
 
     def begin_run(self, run: RunInfo) -> None:
@@ -140,7 +152,8 @@ class Iterating(Memoising):
         )
 
     def _started(self, run: RunInfo) -> RunStarted:
-        return RunStarted(run.run_id, run.function.name, run.function.hash, run.total, self._user)
+        name, code = run.function.name, run.function.hash
+        return RunStarted(run.run_id, name, code, run.total, self._user, run.configuration)
 
     def record(self, run: RunInfo, done: Sequence[Done], problems: Sequence[Problem]) -> list[Rejected]:
         """Store results and failures in one transaction; say which results could not be stored."""
@@ -247,6 +260,7 @@ class Iterating(Memoising):
             problem.traceback,
             problem.seconds,
             problem.lineage_id,
+            problem.inputs,
         )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scidb import current
 from scidb.database.admin import Admin
-from scidb.database.judging import Judging
+from scidb.database.retrying import Retrying
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["DatabaseManager"]
 
 
-class DatabaseManager(Judging):
+class DatabaseManager(Retrying):
     """One open database: save, load, provenance.
 
     Made by ``configure_database``, ``scidb.open`` or, over any store, directly.

@@ -14,9 +14,23 @@ if TYPE_CHECKING:
     from scidb.foreach.paths import PathInput
     from scidb.foreach.protocols import Recorder
 
-__all__ = ["combinations_of"]
+__all__ = ["Chosen", "combinations_of"]
 
 logger = logging.getLogger("scidb.foreach")
+
+
+class Chosen:
+    """In place of the values of each key: the combinations to visit, exactly these."""
+
+    def __init__(self, combinations: Sequence[Mapping[str, Any]]) -> None:
+        self._combinations = combinations
+
+    def converted(self, recorder: Recorder) -> list[dict[str, Any]]:
+        """Return the combinations with values in the types of their keys."""
+        return [
+            {key: recorder.key_value(key, value) for key, value in combination.items()}
+            for combination in self._combinations
+        ]
 
 
 def combinations_of(
@@ -40,6 +54,9 @@ def combinations_of(
                 "Constants go into inputs={...}.",
                 key=key,
             )
+    for values in iterables.values():
+        if isinstance(values, Chosen):
+            return values.converted(recorder)
     given = {key: _values(recorder, key, value) for key, value in iterables.items()}
     if all(values for values in given.values()):
         return [dict(zip(given, values, strict=True)) for values in itertools.product(*given.values())]

@@ -5,55 +5,40 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sized
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from scidb.current import current
-from scidb.exceptions import (
-    ChangingCodeWarning,
-    DatabaseNotConfiguredError,
-    IgnoreWarning,
-    PipelineError,
-    UncacheableWarning,
-)
+from scidb.exceptions import ChangingCodeWarning, DatabaseNotConfiguredError, PipelineError
 from scidb.executors import pool_for
-from scidb.filters import ColumnSelection, Filter, Operand, checked_filter
-from scidb.foreach.alternatives import Planned, add_report, choices_of, common_report, leave, refuse_equal, use_results
+from scidb.filters import ColumnSelection, Filter, Operand
+from scidb.foreach.alternatives import add_report, choices_of, common_report, leave, refuse_equal, use_results
+from scidb.foreach.call import remembered
 from scidb.foreach.combos import combinations_of
-from scidb.foreach.config import (
-    ForEachConfig,
-    as_thunk,
-    bind_parameters,
-    function_name,
-    is_variable,
-    pipeline_sources,
-)
+from scidb.foreach.config import as_thunk, function_name, is_variable
 from scidb.foreach.crew import check_travels
+from scidb.foreach.estimate import Estimate, estimated
 from scidb.foreach.inputs import EachOf, Fixed, Merge
 from scidb.foreach.paths import PathInput
 from scidb.foreach.pieces import piece_key_of
-from scidb.foreach.plan import plan_tasks
-from scidb.foreach.protocols import RunInfo
-from scidb.foreach.report import ForEachReport, log_outcome
+from scidb.foreach.prepare import Asked, prepare
+from scidb.foreach.progress import Progress, show_plan
 from scidb.foreach.run import Execution
 from scidb.foreach.work import code_of, fingerprint_of
-from scidb.hashing import ids
 from scidb.hashing.code.changes import changed_reads
-from scidb.hashing.code.seen import note_seen
 from scidb.hashing.inputs import preview
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
-    from scidb.foreach.alternatives import Choice
-    from scidb.foreach.config import Parameters
     from scidb.foreach.protocols import Loadable, Recorder
+    from scidb.foreach.report import ForEachReport
     from scidb.hashing.code.fingerprint import Fingerprint
 
 __all__ = ["for_each"]
 
 
+@remembered
 def for_each(
     fn: Callable[..., Any],
     inputs: Mapping[str, Any],
@@ -181,42 +166,52 @@ def for_each(
     pool = pool_for(executor, n_jobs, prefer)
     thunk = as_thunk(fn)
     generates_file = thunk is not None and thunk.generates_file
-    variables = _outputs(outputs, may_be_none=generates_file)
     inputs = _inputs(inputs, recorder)
-    given = [one for spec in inputs.values() for one in (spec.alternatives if isinstance(spec, EachOf) else (spec,))]
-    paths = [spec for spec in given if isinstance(spec, PathInput)]
-    combinations = combinations_of(recorder, metadata_iterables, paths)
     is_passed = generates_file if pass_metadata is None else pass_metadata
-    metadata_keys = tuple(metadata_iterables) if is_passed else ()
-    all_of = {key for key, values in metadata_iterables.items() if isinstance(values, Sized) and not len(values)}
-    reuse = save and skip_computed and not force
-    piece_key = _piece_key(distribute, recorder, metadata_iterables, generates_file=generates_file)
-    planned = [
-        _plan(
-            recorder, fn, choice, variables, combinations,
-            sources=_sources(inputs), pass_metadata=pass_metadata, as_table=as_table, metadata_keys=metadata_keys,
-            all_of=all_of, reuse=reuse, where=where, exclude=recorder.excluded(exclude), dry_run=dry_run,
-            piece_key=piece_key, seed=seed,
-        )
-        for choice in choices_of(inputs)
-    ]  # fmt: skip
+    asked = Asked(
+        function=fn,
+        outputs=_outputs(outputs, may_be_none=generates_file),
+        combinations=combinations_of(recorder, metadata_iterables, _paths(inputs)),
+        all_of={key for key, values in metadata_iterables.items() if isinstance(values, Sized) and not len(values)},
+        as_table=as_table,
+        pass_metadata=pass_metadata,
+        metadata_keys=tuple(metadata_iterables) if is_passed else (),
+        where=where,
+        exclude=exclude,
+        piece_key=_piece_key(distribute, recorder, metadata_iterables, generates_file=generates_file),
+        seed=seed,
+        reuse=save and skip_computed and not force,
+        dry_run=dry_run,
+    )
+    choices = choices_of(inputs)
+    planned = [prepare(recorder, choice, asked, choices) for choice in choices]
     refuse_equal(planned)
     report = common_report(planned)
+
+    def estimate() -> Estimate:
+        return estimated(recorder.past(planned[0].run.function) if computing else None, computing)
+
+    computing = report.completed
+    if dry_run:
+        report.estimate = estimate()
+        report.seconds = time.monotonic() - started
+        show_plan(report, progress)
+        return report
     codes = [code_of(fn, one.parameters, one.run) for one in planned]
-    if pool is not None and not dry_run:
+    if pool is not None:
         for one, code in zip(planned, codes, strict=True):
             check_travels(pool, code, one.parameters.constants)
-    for number, one in enumerate(planned if not dry_run else ()):
-        if reuse:
+    for number, (one, code) in enumerate(zip(planned, codes, strict=True)):
+        if asked.reuse:
             use_results(recorder, one, planned[:number])
         one.report.run_id = one.run.run_id
         execution = Execution(
-            recorder, one.parameters, one.run, one.report, metadata_keys, codes[number], pool,
-            save=save, reuse=reuse, on_error=on_error,
+            recorder, one.parameters, one.run, one.report, asked.metadata_keys, code, pool,
+            save=save, reuse=asked.reuse, on_error=on_error,
         )  # fmt: skip
         to_begin = planned[number + 1 :]
         try:
-            execution.run(one.tasks, progress)
+            execution.run(one.tasks, Progress(one.report, shown=progress, estimate=estimate))
             to_begin = []
         except KeyboardInterrupt as error:
             error.report = report  # type: ignore[attr-defined]  # promised by the documentation
@@ -227,65 +222,12 @@ def for_each(
         if one.report.completed:
             _warn_of_changed_reads(fn, one.run.function, fingerprint_of(fn, one.parameters.classes))
     report.seconds = time.monotonic() - started
-    log_outcome(report)
     return report
 
 
-def _plan(
-    recorder: Recorder,
-    fn: Callable[..., Any],
-    choice: Choice,
-    variables: tuple[Loadable, ...],
-    combinations: Sequence[dict[str, Any]],
-    *,
-    sources: tuple[str, ...],
-    pass_metadata: bool | None,
-    as_table: bool | Sequence[str] | None,
-    metadata_keys: Sequence[str],
-    all_of: Collection[str],
-    reuse: bool,
-    where: Filter | None,
-    exclude: bool | tuple[str, ...],
-    dry_run: bool,
-    piece_key: str | None,
-    seed: int | None,
-) -> Planned:
-    """Check one configuration, and find what has to be done for it."""
-    parameters = bind_parameters(fn, choice.inputs, len(variables), as_table, metadata_keys, seed)
-    for name in parameters.constants:
-        recorder.check_constant(name)
-    function, parameters = _identify(fn, parameters)
-    named = None if where is None else recorder.first_named(checked_filter(where))
-    config = ForEachConfig(fn, choice.inputs, named, piece_key is not None, as_table, pass_metadata, seed)
-    run = RunInfo(
-        run_id=ids.new_run_id(),
-        function=function,
-        outputs=variables,
-        declared_outputs=parameters.declared_outputs,
-        version_keys=recorder.version_text({**parameters.constants, **config.to_version_keys()}),
-        sources=sources,
-        total=len(combinations),
-        piece_key=piece_key,
-    )
-    if parameters.uncacheable:
-        warnings.warn(
-            f"{function_name(fn)}() runs every time, because its calls cannot be recognised: {parameters.uncacheable}",
-            UncacheableWarning,
-            stacklevel=3,
-        )
-    tasks = plan_tasks(
-        recorder, parameters, run, combinations,
-        metadata_keys=metadata_keys, all_of=all_of, reuse=reuse, where=where, exclude=exclude,
-    )  # fmt: skip
-    run = replace(run, total=len(tasks))
-    report = ForEachReport(function_name(fn), [task.report for task in tasks], dry_run=dry_run)
-    report.left_out = len(combinations) - len(tasks)
-    return Planned(choice, parameters, run, tasks, report)
-
-
-def _sources(inputs: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the sources of the pipeline edges: of all alternatives, since one call draws one set of edges."""
-    return tuple(dict.fromkeys(source for spec in inputs.values() for source in pipeline_sources(spec)))
+def _paths(inputs: Mapping[str, Any]) -> list[PathInput]:
+    given = [one for spec in inputs.values() for one in (spec.alternatives if isinstance(spec, EachOf) else (spec,))]
+    return [spec for spec in given if isinstance(spec, PathInput)]
 
 
 def _recorder(db: object | None) -> Recorder:
@@ -331,17 +273,6 @@ def _converted(spec: Any, recorder: Recorder) -> Any:
     return spec.converted(recorder) if isinstance(spec, Fixed | Merge) else spec
 
 
-def _identify(fn: Callable[..., Any], parameters: Parameters) -> tuple[Fingerprint, Parameters]:
-    """Identify the code, and say what keeps its calls from being recognised."""
-    note_seen(fn)
-    found, thunk = fingerprint_of(fn, parameters.classes), as_thunk(fn)
-    if found.remarks:
-        warnings.warn(f"{function_name(fn)}(): {' '.join(found.remarks)}", IgnoreWarning, stacklevel=4)
-    if thunk is None:
-        return found, parameters
-    return found, replace(parameters, uncacheable=parameters.uncacheable or thunk.uncacheable_reason(found) or "")
-
-
 def _warn_of_changed_reads(fn: Callable[..., Any], before: Fingerprint, after: Fingerprint) -> None:
     if changed := changed_reads(before, after):
         warnings.warn(
@@ -349,7 +280,7 @@ def _warn_of_changed_reads(fn: Callable[..., Any], before: Fingerprint, after: F
             "other code and computes everything again; pass it as an input, or name it in @thunk(ignore=...) when it "
             "does not affect the result",
             ChangingCodeWarning,
-            stacklevel=3,
+            stacklevel=6,
         )
 
 

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from scidb.hashing.code.fingerprint import Fingerprint
     from scidb.hashing.inputs import CallInput, Input
 
-__all__ = ["Done", "Entry", "Known", "Loadable", "Problem", "Recorder", "Rejected", "RunInfo", "ThunkLike", "Totals"]
+__all__ = [
+    "Done",
+    "Entry",
+    "Known",
+    "Loadable",
+    "Past",
+    "Problem",
+    "Recorder",
+    "Rejected",
+    "RunInfo",
+    "ThunkLike",
+    "Totals",
+]
 
 
 class Entry(Protocol):
@@ -140,6 +152,7 @@ class RunInfo:
     sources: tuple[str, ...]  # of the pipeline edges, one per input
     total: int
     piece_key: str | None = None  # numbers the pieces, if outputs are split
+    configuration: str | None = None  # JSON: what the call was given, from which it can be made again
 
     @property
     def identified_outputs(self) -> int | str | list[int | str]:
@@ -179,6 +192,16 @@ class Problem:
     traceback: str
     seconds: float
     lineage_id: str | None
+    inputs: tuple[CallInput, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """How long past calls of a function took, on average; of former code where the code of now never ran."""
+
+    calls: int
+    seconds: float
+    is_same_code: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +320,10 @@ class Recorder(Protocol):
 
     def table(self, variable: Loadable, entries: Sequence[Entry], values: Sequence[Any]) -> pd.DataFrame:
         """Return keys, version keys and values as a table."""
+        ...
+
+    def past(self, function: Fingerprint) -> Past | None:
+        """Return how long past calls of a function took; None where none was timed."""
         ...
 
     def begin_run(self, run: RunInfo) -> None:

@@ -1,21 +1,23 @@
-"""What a call of for_each says: a report to look at and compute with, and progress while it runs."""
+"""What a call of for_each says: a report to look at, to compute with, and to go on from."""
 
 from __future__ import annotations
 
-import html
 import logging
-import sys
-import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from scidb.exceptions import PipelineError
+from scidb.foreach import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     import pandas as pd
 
-__all__ = ["CombinationReport", "FailedCombination", "ForEachReport", "Progress", "State", "log_outcome"]
+    from scidb.foreach.call import Call
+    from scidb.foreach.estimate import Estimate
+
+__all__ = ["CombinationReport", "FailedCombination", "ForEachReport", "State", "log_combination", "log_outcome"]
 
 logger = logging.getLogger("scidb.foreach")
 
@@ -62,6 +64,10 @@ class ForEachReport:
         The failed combinations with error and traceback.
     seconds
         How long the call took.
+    estimate
+        With ``dry_run``, how long computing will take, told from past calls; its `seconds` are None without any.
+    is_collected
+        Whether the call waits in a pipeline; the numbers are there when that has run.
 
     Examples
     --------
@@ -91,29 +97,33 @@ class ForEachReport:
     run_id: str | None = None
     values: list[tuple[Any, ...] | None] = field(default_factory=list)  # with save=False only
     left_out: int = 0
+    estimate: Estimate | None = None
+    is_collected: bool = False
+    call: Call | None = field(default=None, repr=False, compare=False)
 
-    def _count(self, state: State) -> int:
+    def count(self, state: State) -> int:
+        """Return the number of combinations in a state."""
         return sum(item.state == state for item in self.combinations)
 
     @property
     def completed(self) -> int:
         """Combinations that were computed."""
-        return self._count("completed")
+        return self.count("completed")
 
     @property
     def recalled(self) -> int:
         """Combinations whose computation was known already."""
-        return self._count("recalled")
+        return self.count("recalled")
 
     @property
     def up_to_date(self) -> int:
         """Combinations for which nothing had to be done."""
-        return self._count("up_to_date")
+        return self.count("up_to_date")
 
     @property
     def skipped(self) -> int:
         """Combinations without one of their inputs."""
-        return self._count("skipped")
+        return self.count("skipped")
 
     @property
     def excluded(self) -> int:
@@ -123,16 +133,39 @@ class ForEachReport:
     @property
     def failed(self) -> int:
         """Combinations that failed."""
-        return self._count("failed")
+        return self.count("failed")
+
+    def retry(self) -> ForEachReport:
+        """Run the failed combinations again, and only those, with the same call; return what became of them.
+
+        A function that was defined anew since, as in an edited notebook cell, runs as it is now. What this process
+        knows no more, after a restart say, ``scidb retry`` and ``db.retry()`` run from what is stored.
+
+        Raises
+        ------
+        PipelineError
+            When this report is of no run: of ``dry_run``, of a pipeline that has not run, or read from elsewhere.
+
+        """
+        if self.dry_run or self.is_collected or self.call is None:
+            what = "a plan: nothing has run yet" if self.dry_run or self.is_collected else "of no call of this process"
+            raise PipelineError(f"This report of {self.function_name}() is {what}, so that there is nothing to retry.")
+        if not self.failures:
+            return ForEachReport(self.function_name, run_id=self.run_id, call=self.call)
+        return self.call.run_only([failure.combination for failure in self.failures])
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per combination, in order: its keys, alternatives of `EachOf`, state, reason and seconds."""
         import pandas as pd
 
         keys = list(dict.fromkeys(key for item in self.combinations for key in item.combination))
-        columns: dict[str, list[Any]] = {key: [item.combination.get(key) for item in self.combinations] for key in keys}
+        own = {"state", "reason", "seconds"}
+        columns: dict[str, list[Any]] = {
+            f"{key}_value" if key in own else key: [item.combination.get(key) for item in self.combinations]
+            for key in keys
+        }
         for name in dict.fromkeys(name for item in self.combinations for name in item.alternative):
-            unused = name if name not in (*columns, "state", "reason", "seconds") else f"{name}_input"
+            unused = f"{name}_input" if name in own or name in columns else name
             columns[unused] = [item.alternative.get(name) for item in self.combinations]
         columns["state"] = [item.state for item in self.combinations]
         columns["reason"] = [item.reason for item in self.combinations]
@@ -140,34 +173,45 @@ class ForEachReport:
         return pd.DataFrame(columns)
 
     def __str__(self) -> str:
-        words = ("would compute", "would recall") if self.dry_run else ("computed", "recalled")
-        parts = [
-            (self.completed, words[0]),
-            (self.recalled, words[1]),
-            (self.up_to_date, "up to date"),
-            (self.skipped - self.excluded, "skipped: an input is missing"),
-            (self.excluded, "skipped: an input is flagged"),
-            (self.failed, "failed"),
-            (self._count("not_run"), "not run"),
-            (self.left_out, "left out by the filter"),
-        ]
-        shown = ", ".join(f"{count} {word}" for count, word in parts if count) or "no combination matched"
-        return f"{self.function_name}: {shown} ({self.seconds:.2f} s)"
+        return shown.line(self)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return shown.screen(self)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(', '.join(f'{k}={v}' for k, v in failure.combination.items()))}</td>"
-            f"<td>{html.escape(f'{type(failure.error).__name__}: {failure.error}')}</td></tr>"
-            for failure in self.failures
+        return shown.page(self)
+
+
+# ------------------------------------------------------------------ what is logged
+
+
+def log_combination(report: ForEachReport, item: CombinationReport) -> None:
+    """Note what became of one combination, for those who keep such records."""
+    level = logging.INFO if item.state == "failed" else logging.DEBUG
+    if logger.isEnabledFor(level):
+        logger.log(
+            level,
+            "%s() at %s: %s%s",
+            report.function_name,
+            shown.keys_text(item.combination),
+            item.state,
+            f": {item.reason}" if item.reason else "",
+            extra={**_fields(report), "combination": dict(item.combination), "state": item.state},
         )
-        table = f"<table><tr><th>failed</th><th>error</th></tr>{rows}</table>" if rows else ""
-        return f"<p><b>{html.escape(str(self))}</b></p>{table}"
+
+
+def _fields(report: ForEachReport) -> dict[str, Any]:
+    return {"run_id": report.run_id, "function": report.function_name}
 
 
 def log_outcome(report: ForEachReport) -> None:
     """Say loudly what a tired reader must not miss: failures, and runs in which nothing matched."""
+    fields = {**_fields(report), "combination": None, "state": "planned" if report.dry_run else "ended"}
+    if logger.isEnabledFor(logging.DEBUG):
+        for item in report.combinations:
+            if item.state in ("up_to_date", "skipped", "not_run"):  # of the others it was said when they were done
+                log_combination(report, item)
+    logger.info("%s", report, extra=fields)
     total = len(report.combinations)
     undone = [item for item in report.combinations if item.state in ("failed", "skipped")]
     # What was excluded was so on purpose, and its results show their flag.
@@ -178,30 +222,35 @@ def log_outcome(report: ForEachReport) -> None:
             "steps will use. First: %s.",
             report.function_name,
             len(older),
-            _keys_text(older[0].combination),
+            shown.keys_text(older[0].combination),
+            extra=fields,
         )
     if report.failures:
         first = report.failures[0]
         count = "ALL" if report.failed == total else f"{report.failed} of"
         logger.warning(
-            "%s(): %s %d combinations failed. First, at %s: %s: %s. report.failures and `scidb runs` have all of them.",
+            "%s(): %s %d combinations failed. First, at %s: %s: %s. report.failures and `scidb runs` have all of them; "
+            "report.retry() runs them again.",
             report.function_name,
             count,
             total,
-            _keys_text(first.combination),
+            shown.keys_text(first.combination),
             type(first.error).__name__,
             _reason_of_first_failure(report),
+            extra=fields,
         )
     elif not total and report.left_out:
         logger.warning(
             "%s(): the filter left out ALL %d combinations, so nothing was done. Is it the filter that you meant?",
             report.function_name,
             report.left_out,
+            extra=fields,
         )
     elif not total:
         logger.warning(
             "%s(): no combination matched, so nothing was done. Are the keys those of the saved data?",
             report.function_name,
+            extra=fields,
         )
     elif report.skipped == total:
         logger.warning(
@@ -209,52 +258,10 @@ def log_outcome(report: ForEachReport) -> None:
             report.function_name,
             total,
             report.combinations[0].reason,
+            extra=fields,
         )
 
 
 def _reason_of_first_failure(report: ForEachReport) -> str:
     reason = next(item.reason for item in report.combinations if item.state == "failed")
     return reason.partition(": ")[2].rstrip(".?! ")
-
-
-def _keys_text(combination: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value!r}" for key, value in combination.items()) or "the whole dataset"
-
-
-class Progress:
-    """A progress bar on stderr, for work that takes longer than a second, where somebody can see it."""
-
-    def __init__(self, label: str, total: int, *, shown: bool | None) -> None:
-        self._label, self._total = label, total
-        self._shown = sys.stderr.isatty() if shown is None else shown
-        self._started = time.monotonic()
-        self._done = 0
-        self._bar: Any = None
-        self._task: Any = None
-
-    def advance(self) -> None:
-        """Note that one more combination is done."""
-        self._done += 1
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self._done)
-        elif self._shown and time.monotonic() - self._started > 1.0:
-            self._open()
-
-    def _open(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
-        self._bar.start()
-        self._task = self._bar.add_task(self._label, total=self._total, completed=self._done)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from scidb.exceptions import SciDBError
 from scidb.foreach.protocols import Done, Problem
-from scidb.foreach.report import FailedCombination
+from scidb.foreach.report import FailedCombination, log_combination
 from scidb.foreach.values import said_by, size_of, traceback_of
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ class Results:
             task.report.reason = f"{type(error).__name__}: {message}"
             self._failed.append((task, FailedCombination(task.combination, error, trace)))
             self._report.failures.append(self._failed[-1][1])
-            self._problems.append(Problem(task.combination, error, message, trace, seconds, task.lineage_id or None))
+            lineage_id = task.lineage_id or None
+            self._problems.append(Problem(task.combination, error, message, trace, seconds, lineage_id, task.origins))
+            log_combination(self._report, task.report)
             self._start_clock()
 
     def _finish(self, task: Task, done: Done, state: Literal["completed", "recalled"]) -> None:
@@ -93,6 +95,7 @@ class Results:
             task.report.state, task.report.seconds = state, done.seconds
             self._done.append((task, done))
             self._bytes += sum(map(size_of, done.values))
+            log_combination(self._report, task.report)
             self._start_clock()
 
     # -------------------------------------------------------------- saving

@@ -11,7 +11,6 @@ from scidb.foreach.arguments import Arguments
 from scidb.foreach.crew import Call, Crew
 from scidb.foreach.pieces import by_output
 from scidb.foreach.protocols import Totals
-from scidb.foreach.report import Progress
 from scidb.foreach.results import Results
 from scidb.foreach.state import warn_of_lookup
 from scidb.foreach.values import size_of
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from scidb.executors import Pool
     from scidb.foreach.config import Parameters
     from scidb.foreach.plan import Task
+    from scidb.foreach.progress import Progress
     from scidb.foreach.protocols import Known, Recorder, RunInfo
     from scidb.foreach.report import ForEachReport
     from scidb.foreach.work import Code, Failure, Outcome
@@ -67,7 +67,7 @@ class Execution:
         self._waiting: defaultdict[str, list[Task]] = defaultdict(list)
         self._again: list[Task] = []
 
-    def run(self, tasks: Sequence[Task], progress: bool | None) -> None:
+    def run(self, tasks: Sequence[Task], progress: Progress) -> None:
         """Run what has to be run. A run that ends, ends in the database too."""
         todo = [task for task in tasks if task.problem or task.report.state in ("completed", "recalled")]
         if self._reuse:
@@ -88,10 +88,10 @@ class Execution:
         if not self._save:
             self._report.values = self._results.values_of(tasks)
 
-    def _run_all(self, todo: Sequence[Task], progress: bool | None) -> None:
+    def _run_all(self, todo: Sequence[Task], progress: Progress) -> None:
         interrupted, broken = True, ""
         try:
-            with self._results, Progress(self._report.function_name, len(todo), shown=progress) as bar:
+            with self._results, progress.of(len(todo)) as bar:
                 if self._pool is None:
                     self._run_here(todo, bar)
                 else:

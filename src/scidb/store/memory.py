@@ -322,8 +322,9 @@ def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901, PLR09
             _type_key(state, event)
         case Renamed():
             _rename(state, event)
-        case RunStarted(run_id, name, function_hash, total, user_id):
-            state.runs.setdefault(run_id, Run(run_id, name, function_hash, total, user_id, started=stamp))
+        case RunStarted(run_id, name, function_hash, total, user_id, configuration):
+            run = Run(run_id, name, function_hash, total, user_id, started=stamp, configuration=configuration)
+            state.runs.setdefault(run_id, run)
         case RunEnded():
             _end_run(state, event, stamp)
         case Failed():

@@ -45,6 +45,8 @@ from scidb.store.model import (
     Runs,
     Sources,
     Tags,
+    Timing,
+    Timings,
     Trace,
     Varying,
 )
@@ -99,6 +101,8 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
             return [one for one in made if one.function_hash in functions and one.inputs_hash in inputs]
         case Varying(as_of=as_of):
             return _varying(state, as_of)
+        case Timings(function_name=name):
+            return _timings(state, name)
         case Acceptances():
             return list(state.acceptances)
         case Flags():
@@ -269,6 +273,15 @@ def _varying(state: State, as_of: str | None) -> list[Computation]:
             contents[output].add((entry.content_hash, entry.pieces))
     several = {str(output[0]) for output, found in contents.items() if len(found) > 1}
     return [one for lineage_id, one in _computations(state).items() if lineage_id in several]
+
+
+def _timings(state: State, function_name: str) -> list[Timing]:
+    made, taken = _computations(state), defaultdict(list)
+    for call in state.calls.values():
+        computation = made[call.computation.lineage_id]
+        if computation.function_name == function_name and call.seconds is not None:
+            taken[computation.function_hash].append(call.seconds)
+    return [Timing(code, len(seconds), sum(seconds) / len(seconds)) for code, seconds in sorted(taken.items())]
 
 
 def walk(state: State, query: TraceQuery) -> Trace:

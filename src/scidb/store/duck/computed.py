@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from scidb.store.duck.sql import Condition
-from scidb.store.model import Acceptance, Call, CallInput, Computation
+from scidb.store.model import Acceptance, Call, CallInput, Computation, Timing
 
 if TYPE_CHECKING:
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import State
-    from scidb.store.model import Calls, Computations, Varying
+    from scidb.store.model import Calls, Computations, Timings, Varying
 
-__all__ = ["find_acceptances", "find_calls", "find_computations", "find_varying"]
+__all__ = ["find_acceptances", "find_calls", "find_computations", "find_timings", "find_varying"]
 
 _COMPUTATION: Final = "p.lineage_id, p.function_name, p.function_hash, p.inputs_hash, p.outputs, p.kind"
 _CALLS: Final = (
@@ -79,6 +79,17 @@ def find_varying(connection: Connection, query: Varying) -> list[Computation]:
         condition.parameters,
     )
     return [Computation(*row) for row in rows]
+
+
+def find_timings(connection: Connection, query: Timings) -> list[Timing]:
+    """Return how long the calls of a function took, for each of the codes that it had."""
+    rows = connection.rows(
+        "SELECT p.function_hash, count(*), avg(c.seconds) FROM _computations p "
+        "JOIN _calls c ON c.lineage_id = p.lineage_id WHERE p.function_name = ? AND c.seconds IS NOT NULL "
+        "GROUP BY p.function_hash ORDER BY p.function_hash",
+        [query.function_name],
+    )
+    return [Timing(*row) for row in rows]
 
 
 def find_acceptances(connection: Connection, state: State) -> list[Acceptance]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import NotFoundError, SchemaKeyError
@@ -18,6 +19,7 @@ from scidb.store.duck.tables import TABLES, add_key_column, check_new_key
 from scidb.store.duck.views import create_views
 from scidb.store.model import (
     Accepted,
+    CallInput,
     Environment,
     EnvironmentSeen,
     Export,
@@ -165,7 +167,7 @@ def _add_runs(connection: Connection, events: Sequence[Event], stamp: str) -> No
     for run_id, (start, number) in started.items():
         if run_id not in known:
             begin = (run_id, start.function_name, start.function_hash, start.total, start.user_id, stamp)
-            fresh.append((*begin, *_end(ended.pop(run_id, None), stamp), number))
+            fresh.append((*begin, *_end(ended.pop(run_id, None), stamp), number, start.configuration))
     insert_rows(connection, TABLES["_runs"], fresh)
     values = ", ".join(f"{name} = ?" for name in ("ended", *_COUNTS))
     for run_id, event in ended.items():
@@ -184,8 +186,8 @@ def find_runs(connection: Connection, query: Runs) -> list[Run]:
     """Return for_each calls, newest first."""
     limit = "" if query.limit is None else f" LIMIT {int(query.limit)}"
     rows = connection.rows(
-        f"SELECT run_id, function_name, function_hash, total, user_id, started, ended, {', '.join(_COUNTS)} "
-        f"FROM _runs ORDER BY started DESC, seq DESC{limit}"
+        "SELECT run_id, function_name, function_hash, total, user_id, started, ended, "
+        f"{', '.join(_COUNTS)}, configuration FROM _runs ORDER BY started DESC, seq DESC{limit}"
     )
     return [Run(*row) for row in rows]
 
@@ -201,7 +203,7 @@ def _add_failures(connection: Connection, events: Sequence[Event], stamp: str) -
 def _failure_row(one: Failed, stamp: str, number: int) -> tuple[Any, ...]:
     place = _place_json(one.schema)
     details = (one.error, one.message, one.traceback, one.seconds, one.lineage_id)
-    return (one.run_id, place, one.version_keys, *details, stamp, number)
+    return (one.run_id, place, one.version_keys, *details, stamp, number, _inputs_json(one.inputs))
 
 
 def find_failures(connection: Connection, query: Failures) -> list[Failure]:
@@ -210,11 +212,20 @@ def find_failures(connection: Connection, query: Failures) -> list[Failure]:
     if query.run_id is not None:
         condition.one_of("run_id", [query.run_id])
     rows = connection.rows(
-        "SELECT run_id, schema, version_keys, error, message, traceback, seconds, lineage_id, timestamp "
-        f"FROM _failures WHERE {condition.text()} ORDER BY timestamp, seq",
+        "SELECT run_id, schema, version_keys, error, message, traceback, seconds, lineage_id, timestamp, "
+        f"inputs FROM _failures WHERE {condition.text()} ORDER BY timestamp, seq",
         condition.parameters,
     )
-    return [Failure(row[0], _place(row[1]), *row[2:]) for row in rows]
+    return [Failure(*(run_id, _place(place), *details, _inputs(inputs))) for run_id, place, *details, inputs in rows]
+
+
+def _inputs_json(inputs: Sequence[CallInput]) -> str:
+    given = [{name: value for name, value in asdict(one).items() if value is not None} for one in inputs]
+    return json.dumps(given)
+
+
+def _inputs(text: str) -> tuple[CallInput, ...]:
+    return tuple(CallInput(**one) for one in json.loads(text))
 
 
 def _place_json(schema: Mapping[str, KeyValue]) -> str:

@@ -131,13 +131,13 @@ TABLES: Final = {
             "_runs",
             "run_id VARCHAR, function_name VARCHAR, function_hash VARCHAR, total BIGINT, user_id VARCHAR, "
             "started VARCHAR, ended VARCHAR, completed BIGINT, recalled BIGINT, up_to_date BIGINT, "
-            "skipped BIGINT, failed BIGINT, interrupted BOOLEAN, seq INTEGER",
+            "skipped BIGINT, failed BIGINT, interrupted BOOLEAN, seq INTEGER, configuration VARCHAR",
             "run_id",
         ),
         _table(
             "_failures",
             "run_id VARCHAR, schema VARCHAR, version_keys VARCHAR, error VARCHAR, message VARCHAR, "
-            "traceback VARCHAR, seconds DOUBLE, lineage_id VARCHAR, timestamp VARCHAR, seq INTEGER",
+            "traceback VARCHAR, seconds DOUBLE, lineage_id VARCHAR, timestamp VARCHAR, seq INTEGER, inputs VARCHAR",
         ),
         _table(
             "_exports",

@@ -40,7 +40,7 @@ from scidb.store.model.asked import (
     Trace,
     TraceQuery,
 )
-from scidb.store.model.computed import Acceptance, Acceptances, Accepted, Calls, Computations, Varying
+from scidb.store.model.computed import Acceptance, Acceptances, Accepted, Calls, Computations, Timing, Timings, Varying
 from scidb.store.model.kept import (
     Call,
     Chunk,
@@ -153,6 +153,8 @@ __all__ = [
     "Tag",
     "Tagged",
     "Tags",
+    "Timing",
+    "Timings",
     "Trace",
     "TraceQuery",
     "TypeInfo",

@@ -15,6 +15,8 @@ from scidb.store.model.kept import Call, Edge, KeyValue, Record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from scidb.hashing.inputs import CallInput
+
 __all__ = [
     "Change",
     "Changes",
@@ -74,6 +76,7 @@ class Run:
     skipped: int | None = None
     failed: int | None = None
     interrupted: bool = False
+    configuration: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class Failure:
     seconds: float
     lineage_id: str | None
     timestamp: str
+    inputs: tuple[CallInput, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scidb.store.model.asked import Query
 from scidb.store.model.kept import Call, Computation
 
-__all__ = ["Acceptance", "Acceptances", "Accepted", "Calls", "Computations", "Varying"]
+__all__ = ["Acceptance", "Acceptances", "Accepted", "Calls", "Computations", "Timing", "Timings", "Varying"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,22 @@ class Varying(Query[Computation]):
     """The computations of which one output was saved with several contents as one variable, by lineage_id."""
 
     as_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long calls of one code took, each and on average; recalls took no time and are left out."""
+
+    function_hash: str
+    calls: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timings(Query[Timing]):
+    """How long the calls of a function took, by its name, for each of the codes that it had, by function_hash."""
+
+    function_name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from scidb.store.model.memo import Hit, Invalidated
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from scidb.hashing.inputs import CallInput
     from scidb.store.model.kept import Call, Chunk, Edge, KeyType, KeyValue, SchemaKey
 
 __all__ = [
@@ -74,6 +75,7 @@ class RunStarted:
     function_hash: str
     total: int
     user_id: str | None = None
+    configuration: str | None = None  # JSON: what the call was given; None where that has no text
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class Failed:
     traceback: str
     seconds: float
     lineage_id: str | None = None
+    inputs: tuple[CallInput, ...] = ()  # what the function received
 
 
 @dataclass(frozen=True, slots=True)

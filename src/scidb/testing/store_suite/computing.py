@@ -14,6 +14,8 @@ from scidb.store.model import (
     Calls,
     Computation,
     Computations,
+    Timing,
+    Timings,
     Varying,
 )
 from scidb.testing.store_suite.base import StoreCases
@@ -113,6 +115,18 @@ class ComputingCases(StoreCases):
             two.computation.lineage_id,
             three.computation.lineage_id,
         }
+
+    def test_how_long_calls_took(self, store: Store) -> None:
+        """Durations are averaged for each code of a function by its name; recalls and other functions do not count."""
+        kinds = [("l1", "f", "h2"), ("l2", "f", "h1"), ("l3", "f", "h1"), ("l4", "g", "h1")]
+        made = {name: Computation(name, function, code, name, "1") for name, function, code in kinds}
+        took = [("l1", 8.0), ("l2", 1.0), ("l3", 2.0), ("l3", None), ("l4", 64.0)]
+        calls = [
+            replace(call(f"c{n}"), computation=made[name], seconds=seconds) for n, (name, seconds) in enumerate(took)
+        ]
+        store.write(Batch(calls=tuple(calls)))
+        assert store.find(Timings("f")) == [Timing("h1", 2, 1.5), Timing("h2", 1, 8.0)]
+        assert store.find(Timings("h")) == []
 
     def test_acceptances(self, store: Store) -> None:
         """What was accepted is kept in order, with who, when and why; the same may be accepted again."""

@@ -239,9 +239,9 @@ class EventCases(StoreCases):
 
     def test_run(self, store: Store) -> None:
         """A run is there once it began, and has its counts once it ended."""
-        store.write(Batch(events=(RunStarted("r1", "f", "h", total=3, user_id="ada"),)))
+        store.write(Batch(events=(RunStarted("r1", "f", "h", 3, "ada", '{"outputs":[]}'),)))
         [begun] = store.find(Runs())
-        assert begun == Run("r1", "f", "h", 3, "ada", begun.started)
+        assert begun == Run("r1", "f", "h", 3, "ada", begun.started, configuration='{"outputs":[]}')
         store.write(
             Batch(
                 events=(RunEnded("r1", completed=1, recalled=2, up_to_date=3, skipped=4, failed=5, interrupted=True),)
@@ -280,6 +280,10 @@ class EventCases(StoreCases):
                 "Traceback",
                 0.5,
                 "l",
+                (
+                    CallInput("x", "record", record_id=f"r{n}", type_name="Force"),
+                    CallInput("k", "constant", literal="'ß\\udcff'"),
+                ),
             )
             for n in (2, 1, 0)
         ]
@@ -294,6 +298,7 @@ class EventCases(StoreCases):
             "Traceback",
         )
         assert (found[0].seconds, found[0].lineage_id) == (0.5, "l")
+        assert [one.inputs for one in found] == [one.inputs for one in failed]
         assert found[0].timestamp == found[1].timestamp < found[2].timestamp
         assert [one.message for one in store.find(Failures("r0"))] == ["no 2", "no 0"]
         assert store.find(Failures("r9")) == []
