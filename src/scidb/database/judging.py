@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scidb.database.reproducing import Reproducing
 from scidb.exceptions import SciDBError
 from scidb.hashing.code.fingerprint import fingerprint
+from scidb.hashing.code.reference import reference_of
 from scidb.provenance import explanation_of, outdated_code, status_of
 from scidb.provenance import verify as verify_results
 from scidb.store.model import Acceptances, Accepted, Batch
@@ -164,10 +165,11 @@ class Judging(Reproducing):
             raise SciDBError("accept() needs a reason, in words: why does the change not alter any result?")
         if type(verify) is not int or verify < 0:
             raise SciDBError(f"verify={verify!r}: say how many results to compute again, for example verify=3.")
+        reference = "" if isinstance(function, str) else reference_of(function)
         if not isinstance(function, str):
             function = (function.fingerprint() if isinstance(function, Thunk) else fingerprint(function)).name
         name = function
-        found = outdated_code(self._store, name)
+        found = outdated_code(self._store, name, reference)
         for one in found if verify else ():
             verify_results(self._store, one, verify)
         events = tuple(Accepted(name, one.computation.function_hash, one.new_hash, reason, self._user) for one in found)

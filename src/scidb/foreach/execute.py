@@ -34,6 +34,7 @@ from scidb.foreach.run import Execution
 from scidb.hashing import ids
 from scidb.hashing.code.changes import changed_reads
 from scidb.hashing.code.fingerprint import fingerprint
+from scidb.hashing.code.reference import reference_of
 from scidb.hashing.code.seen import note_seen
 from scidb.hashing.inputs import preview
 
@@ -170,6 +171,7 @@ def for_each(
         version_keys=recorder.version_text({**parameters.constants, **config.to_version_keys()}),
         sources=tuple(dict.fromkeys(pipeline_source(spec) for spec in inputs.values())),
         total=len(combinations),
+        function_ref=reference_of(fn),
     )
     if parameters.uncacheable:
         warnings.warn(

@@ -127,6 +127,7 @@ class RunInfo:
     version_keys: str  # canonical JSON: the constants and the configuration
     sources: tuple[str, ...]  # of the pipeline edges, one per input
     total: int
+    function_ref: str = ""  # where the function stands, as ``module:qualified.name``
 
 
 @dataclass(frozen=True, slots=True)

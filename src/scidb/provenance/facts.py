@@ -22,6 +22,7 @@ from scidb.store.model import (
     TraceQuery,
     Varying,
 )
+from scidb.variable.migration import restoring_parts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -57,7 +58,7 @@ class Facts:
     varying: frozenset[str]
     failures: Mapping[tuple[str, frozenset[tuple[str, KeyValue]]], Failure]  # the newest per version keys and location
     runs: Mapping[str, Run]
-    sources: Mapping[str, Source]
+    sources: Sequence[Source]
     acceptances: Sequence[Acceptance]
     invalidations: Sequence[Invalidation]
     flagged: frozenset[str]  # records that rest on bad data, which a run may have left out on purpose
@@ -142,9 +143,12 @@ def gather(store: Store, variables: Sequence[str] | None, as_of: str | None, mor
     )
 
 
-def _sources(store: Store, calls: Iterable[Call]) -> dict[str, Source]:
+def _sources(store: Store, calls: Iterable[Call]) -> list[Source]:
+    """Return the code of calls, and that of classes through which their inputs came."""
     hashes = {call.computation.function_hash for call in calls if call.computation.function_hash}
-    return {one.function_hash: one for one in store.find(Sources(tuple(sorted(hashes))))} if hashes else {}
+    restoring = {one.code_hash for call in calls for one in call.inputs if one.code_hash}
+    hashes.update(part for code in restoring for part in restoring_parts(code))
+    return store.find(Sources(tuple(sorted(hashes)))) if hashes else []
 
 
 def _upstream(store: Store, names: Iterable[str]) -> set[str]:

@@ -164,12 +164,12 @@ class Judge:
             else:
                 verdict.add("code not checked", "unchecked", "what made it is not in the database")
             return verdict
-        code = self._codes.of(call.computation)
+        code = self._codes.of(call)
         self._check_code(verdict, call, code)
         self._check_set_aside(verdict, call, entry, code)
         self._check_inputs(verdict, call, entry)
+        self._check_defaults(verdict, call)
         if entry is not None:
-            self._check_defaults(verdict, call, entry, code)
             self._check_failures(verdict, call, entry, code)
         if call.computation.lineage_id in self._facts.varying:
             message = f"{_called(call)} gave several results for the same inputs"
@@ -189,8 +189,7 @@ class Judge:
                 message = f"a change of {name} was accepted: {said}"
                 self._add_change(verdict, "accepted", "acceptance", message, name, code)
             case "unknown":
-                message = f"{name} is not imported here, so its code was not checked"
-                verdict.add("code not checked", "unchecked", message, name)
+                verdict.add("code not checked", "unchecked", code.why_unknown, name)
         if call.computation.lineage_id.startswith(UNCACHEABLE):
             message = f"calls of {name} cannot be recognised, because an argument or the code is not fully known"
             verdict.add("code not checked", "unchecked", message, name)
@@ -237,6 +236,8 @@ class Judge:
 
     def _check_record(self, verdict: _Verdict, one: CallInput) -> None:
         used, latest = self._facts.now_at(one.record_id or "")
+        if used is not None and one.code_hash is not None:
+            self._check_restoring(verdict, one, used)
         if used is None:
             message = f"{one.name} = {one.type_name}, which is not in the database any more"
             verdict.add("input changed", "input", message, one.name)
@@ -253,6 +254,16 @@ class Judge:
             verdict.add("input changed", "input", message, one.name, cause=cause[1] if cause else None)
         else:
             self._inherit(verdict, one, latest)
+
+    def _check_restoring(self, verdict: _Verdict, one: CallInput, used: Record) -> None:
+        """Note that the class restores an input by other code now: the function would receive another value."""
+        code = self._codes.restoring(used.variable, used.schema_version, one.code_hash or "")
+        name = f"{used.variable}.from_db()"
+        if code.comparison == "unknown":
+            verdict.add("code not checked", "unchecked", f"{one.name}: {code.why_unknown}", name)
+        elif code.comparison == "changed":
+            message = f"{one.name} = {used.variable} is restored by other code: {_changes_text(name, code)}"
+            self._add_change(verdict, "code changed", "code", message, name, code)
 
     def _inherit(self, verdict: _Verdict, one: CallInput, behind: Node | None) -> None:
         """Take over that an input is not up to date, with the way to the root cause."""
@@ -310,15 +321,12 @@ class Judge:
                     cause = gap.reason if gap else None
                     verdict.add("input changed", "input", f"{name}: {listed}{more} {what}", name, cause=cause)
 
-    def _check_defaults(self, verdict: _Verdict, call: Call, entry: Record, code: CodeNow) -> None:
-        """Note defaults of the function that have changed: they count as arguments, not as code."""
-        if entry.version_keys not in self._configurations or code.function is None:
-            return
-        given = self._configurations[entry.version_keys].noted
+    def _check_defaults(self, verdict: _Verdict, call: Call) -> None:
+        """Note defaults on which the call relied and that have changed: they count as arguments, not as code."""
         for one in call.inputs:
-            if one.kind != "constant" or one.name in given or one.name in entry.schema:
+            if not one.is_default:
                 continue
-            now = self._codes.default(call.computation, one.name)
+            now = self._codes.default(call, one.name)
             if now is not None and now[0] != one.content_hash:
                 message = f"default of {one.name} in {_called(call)}: {one.value_repr} -> {now[1]}"
                 verdict.add("code changed", "default", message, one.name)

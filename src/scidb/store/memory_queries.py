@@ -91,7 +91,8 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
         case Exports(record_ids=ids):
             return [one for one in state.exports if ids is None or not set(ids).isdisjoint(one.record_ids)]
         case Sources(function_hashes=hashes):
-            return [state.sources[name] for name in dict.fromkeys(hashes) if name in state.sources]
+            known_code = sorted(state.sources.items())
+            return [one for name in dict.fromkeys(hashes) for (found, _), one in known_code if found == name]
         case Calls(call_ids=call_ids):
             return _calls(state, call_ids)
         case Computations(function_hashes=functions, inputs_hashes=inputs):

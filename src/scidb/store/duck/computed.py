@@ -23,8 +23,9 @@ _CALLS: Final = (
     "JOIN _call_inputs i ON i.call_id = w.call_id WHERE i.input_call_id IS NOT NULL AND (i.kind = 'computation' "
     "OR starts_with(i.record_id, 'generated:') OR starts_with(i.record_id, 'ephemeral:'))) "
     "SELECT c.call_id, c.run_id, c.user_id, c.environment_id, c.seconds, c.recalled_from, c.timestamp, "
+    "c.function_ref, "
     f"{_COMPUTATION}, i.name, i.kind, i.record_id, i.input_call_id, i.output_num, i.type_name, i.content_hash, "
-    "i.value_repr, i.root, i.literal FROM wanted w JOIN _calls c ON c.call_id = w.call_id "
+    "i.value_repr, i.root, i.literal, i.code_hash, i.is_default FROM wanted w JOIN _calls c ON c.call_id = w.call_id "
     "JOIN _computations p ON p.lineage_id = c.lineage_id LEFT JOIN _call_inputs i ON i.call_id = c.call_id "
     "ORDER BY c.timestamp, c.seq, i.position"
 )
@@ -40,9 +41,9 @@ def find_calls(connection: Connection, query: Calls) -> list[Call]:
         call_id = row[0]
         if call_id not in calls:
             inputs[call_id] = []
-            calls[call_id] = Call(call_id, Computation(*row[7:13]), (), *row[1:7])
-        if row[13] is not None:
-            inputs[call_id].append(CallInput(*row[13:]))
+            calls[call_id] = Call(call_id, Computation(*row[8:14]), (), *row[1:8])
+        if row[14] is not None:
+            inputs[call_id].append(CallInput(*row[14:]))
     return [_with_inputs(call, tuple(inputs[call_id])) for call_id, call in calls.items()]
 
 
@@ -50,7 +51,7 @@ def _with_inputs(call: Call, inputs: tuple[CallInput, ...]) -> Call:
     # As `replace` would, in a third of its time.
     return Call(
         call.call_id, call.computation, inputs, call.run_id, call.user_id, call.environment_id, call.seconds,
-        call.recalled_from, call.timestamp,
+        call.recalled_from, call.timestamp, call.function_ref,
     )  # fmt: skip
 
 
