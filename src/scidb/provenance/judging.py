@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from scidb.hashing.ids import UNCACHEABLE, is_lineage_alone
+from scidb.hashing.ids import UNCACHEABLE, generated_id, is_lineage_alone
+from scidb.provenance.generated import newly_there, written_by
 from scidb.provenance.status import GREEN, STATES, Reason, RecordStatus
 from scidb.records import version_keys_of, words_of
 from scidb.store.model import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from scidb.provenance.code_now import CodeNow, Codes
     from scidb.provenance.configured import Configuration
     from scidb.provenance.facts import Facts
+    from scidb.provenance.generated import GeneratedFile
     from scidb.provenance.missing import Gap
     from scidb.provenance.status import ReasonKind, State
     from scidb.store.model import CallInput, Record
@@ -47,6 +49,11 @@ class FilesNow:
         """Return where a file should be; None when nobody noted that."""
         root = self._root or (Path(one.root) if one.root else None)
         return None if root is None or one.value_repr is None else root / one.value_repr
+
+    def is_there(self, one: CallInput) -> bool:
+        """Tell whether a file that a call has written is where it was written, or under the folder that is given."""
+        written = Path(one.root or ".") / (one.value_repr or "")
+        return written.exists() or (self._root is not None and (self._root / (one.value_repr or "")).exists())
 
     def digest(self, path: Path) -> str | None:
         """Return the identity of a file's content; None when it cannot be read."""
@@ -112,6 +119,23 @@ class Judge:
             function_name=call.computation.function_name if call else None,
             record_id=entry.record_id,
             timestamp=entry.timestamp,
+        )
+
+    def status_of_file(self, file: GeneratedFile) -> RecordStatus:
+        """Return the state of what a call wrote, and why."""
+        verdict = self._decide(file.call)
+        written = _Verdict(list(verdict.found), list(verdict.remarks))
+        self._check_written(written, file.call)
+        return RecordStatus(
+            variable=file.variable,
+            schema=file.schema,
+            version_keys=file.constants,
+            state=written.state,
+            reasons=written.reasons(),
+            remarks=tuple(dict.fromkeys(written.remarks)),
+            function_name=file.call.computation.function_name,
+            record_id=generated_id(file.call.computation.lineage_id),
+            timestamp=file.call.timestamp,
         )
 
     # -------------------------------------------------------------- what depends on what
@@ -278,6 +302,21 @@ class Judge:
             message = f"{one.name} = {what} is not up to date ({state})"
             verdict.add("input changed", "input", message, one.name, cause=cause)
 
+    def _check_written(self, verdict: _Verdict, call: Call) -> None:
+        """Note files that a call wrote and that are gone, and values that it would be given beside the others now."""
+        files = written_by(call)
+        for one in files:
+            if not self._files.is_there(one):
+                said = f"the file {one.value_repr} that {_called(call)} wrote is gone"
+                verdict.add("missing", "file", said, one.name)
+        if not files:
+            verdict.remarks.append(f"which files {_called(call)} wrote is not known: pass them as Path arguments")
+        used = {one.record_id: self._facts.now_at(one.record_id)[0] for one in call.inputs if one.record_id}
+        records = {record_id: record for record_id, record in used.items() if record is not None}
+        entries = [one for one in self._facts.entries if one.record_id not in self._facts.flagged]
+        for name, fresh in newly_there(call, records, entries):
+            self._add_listed(verdict, name, fresh, "would now be used, too")
+
     def _inherited(self, behind: Node) -> Found | None:
         """Return why something is not up to date; that it varies by itself makes nothing out of date."""
         verdict = self._verdicts.get(id(behind))
@@ -314,12 +353,15 @@ class Judge:
                 ("would not be used any more", gone),
                 ("would be used, too, and is missing", absent),
             ):
-                if some:
-                    more = f" and {len(some) - _LISTED} more" if len(some) > _LISTED else ""
-                    listed = ", ".join(words_of(one) for one in some[:_LISTED])
-                    gap = self._gaps.get(id(some[0]))
-                    cause = gap.reason if gap else None
-                    verdict.add("input changed", "input", f"{name}: {listed}{more} {what}", name, cause=cause)
+                self._add_listed(verdict, name, some, what)
+
+    def _add_listed(self, verdict: _Verdict, name: str, some: Sequence[Record], what: str) -> None:
+        if some:
+            more = f" and {len(some) - _LISTED} more" if len(some) > _LISTED else ""
+            listed = ", ".join(words_of(one) for one in some[:_LISTED])
+            gap = self._gaps.get(id(some[0]))
+            cause = gap.reason if gap else None
+            verdict.add("input changed", "input", f"{name}: {listed}{more} {what}", name, cause=cause)
 
     def _check_defaults(self, verdict: _Verdict, call: Call) -> None:
         """Note defaults on which the call relied and that have changed: they count as arguments, not as code."""

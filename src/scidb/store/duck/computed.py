@@ -5,21 +5,24 @@ Each question is one statement, however many calls it is about.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from scidb.store.duck.sql import Condition
 from scidb.store.model import Acceptance, Call, CallInput, Computation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import State
-    from scidb.store.model import Calls, Computations, Varying
+    from scidb.store.model import Calls, Computations, GeneratedFiles, Varying
 
-__all__ = ["find_acceptances", "find_calls", "find_computations", "find_varying"]
+__all__ = ["find_acceptances", "find_calls", "find_computations", "find_generated", "find_varying"]
 
 _COMPUTATION: Final = "p.lineage_id, p.function_name, p.function_hash, p.inputs_hash, p.outputs, p.kind"
+_THESE: Final = "SELECT unnest(?) AS call_id"
 _CALLS: Final = (
-    "WITH RECURSIVE wanted AS (SELECT unnest(?) AS call_id UNION SELECT i.input_call_id FROM wanted w "
+    "WITH RECURSIVE wanted AS ({first} UNION SELECT i.input_call_id FROM wanted w "
     "JOIN _call_inputs i ON i.call_id = w.call_id WHERE i.input_call_id IS NOT NULL AND (i.kind = 'computation' "
     "OR starts_with(i.record_id, 'generated:') OR starts_with(i.record_id, 'ephemeral:'))) "
     "SELECT c.call_id, c.run_id, c.user_id, c.environment_id, c.seconds, c.recalled_from, c.timestamp, "
@@ -35,9 +38,29 @@ def find_calls(connection: Connection, query: Calls) -> list[Call]:
     """Return calls and what handed them results unsaved, in the order of storing."""
     if not query.call_ids:
         return []
+    return _with_upstream(connection, _THESE, [list(dict.fromkeys(query.call_ids))])
+
+
+def find_generated(connection: Connection, query: GeneratedFiles) -> list[Call]:
+    """Return the newest execution of each computation that wrote files, and what handed them results unsaved."""
+    condition = Condition(["p.kind = 'generated'", "c.recalled_from IS NULL"])
+    if query.lineage_ids is not None:
+        condition.one_of("c.lineage_id", query.lineage_ids)
+    if query.as_of is not None:
+        condition.add("c.timestamp <= ?", query.as_of)
+    first = (
+        "SELECT call_id FROM (SELECT c.call_id FROM _calls c JOIN _computations p ON p.lineage_id = c.lineage_id "
+        f"WHERE {condition.text()} "
+        "QUALIFY row_number() OVER (PARTITION BY c.lineage_id ORDER BY c.timestamp DESC, c.seq DESC) = 1)"
+    )
+    return _with_upstream(connection, first, condition.parameters)
+
+
+def _with_upstream(connection: Connection, first: str, parameters: Sequence[Any]) -> list[Call]:
+    """Return the calls that a statement selects, and those that handed them results unsaved, with their inputs."""
     calls: dict[str, Call] = {}
     inputs: dict[str, list[CallInput]] = {}
-    for row in connection.rows(_CALLS, [list(dict.fromkeys(query.call_ids))]):
+    for row in connection.rows(_CALLS.format(first=first), parameters):
         call_id = row[0]
         if call_id not in calls:
             inputs[call_id] = []

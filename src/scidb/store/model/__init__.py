@@ -40,7 +40,15 @@ from scidb.store.model.asked import (
     Trace,
     TraceQuery,
 )
-from scidb.store.model.computed import Acceptance, Acceptances, Accepted, Calls, Computations, Varying
+from scidb.store.model.computed import (
+    Acceptance,
+    Acceptances,
+    Accepted,
+    Calls,
+    Computations,
+    GeneratedFiles,
+    Varying,
+)
 from scidb.store.model.kept import (
     Call,
     Chunk,
@@ -113,6 +121,7 @@ __all__ = [
     "Flags",
     "Form",
     "Forms",
+    "GeneratedFiles",
     "Group",
     "Grouped",
     "Groups",
