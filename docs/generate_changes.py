@@ -89,8 +89,10 @@ configure()  # what scidb.toml says, which is nothing here
 ## What cannot be seen
 
 Some code cannot be followed: `eval` and `exec`, a module that is loaded by a computed name or from `sys.modules`, an
-open file or a lock that a function reads, `__file__`, a function whose source is nowhere. SciDB then takes what it can
-see, and keeps a warning with the record: `warnings` of `db.get_provenance(...)`.
+open file or a lock that a function reads, `__file__`, variables of the environment that it asks for with `os.environ`
+or `os.getenv`, a function whose source is nowhere. SciDB then takes what it can see, and keeps a warning with the
+record: `warnings` of `db.get_provenance(...)`, and a remark of `db.status()`. What a module has read from the
+environment into a global when it was imported is a value like any other.
 
 | you write | so that |
 |---|---|

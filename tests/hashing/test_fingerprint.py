@@ -16,6 +16,7 @@ import pytest
 from scidb.hashing.canonical.encode import canonical_hash
 from scidb.hashing.code.changes import differences
 from scidb.hashing.code.fingerprint import Fingerprint, fingerprint, snapshot
+from scidb.thunk import Thunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -344,6 +345,37 @@ def test_other_ways_to_load_code_are_said(study: Study, imports: str, call: str,
     made = fingerprint(study.load(f"{imports}\ndef f(x): return {call}").f)
 
     assert [warning for warning in made.warnings if f"by way of {name} is unknown" in warning]
+
+
+@pytest.mark.parametrize(
+    ("imports", "read", "name"),
+    [
+        ("import os", "os.environ['LAB']", "os.environ"),
+        ("import os", "os.environ.get('LAB')", "os.environ"),
+        ("import os", "os.getenv('LAB')", "os.getenv"),
+        ("from os import environ", "environ['LAB']", "os.environ"),
+        ("from os import getenv", "getenv('LAB')", "os.getenv"),
+        ("import os\ndef g(): return os.environ['LAB']", "g()", "os.environ"),
+    ],
+)
+def test_reads_of_the_environment_are_said(study: Study, imports: str, read: str, name: str) -> None:
+    """A variable of the environment is no part of the code: that it is read is a warning, which strict=True heeds."""
+    module = study.load(f"{imports}\ndef f(x): return {read}")
+
+    [warning] = fingerprint(module.f).warnings
+    assert warning.startswith(f"What it reads of the environment by way of {name} is not part of its identity; ")
+    assert Thunk(module.f, strict=True).uncacheable_reason(fingerprint(module.f)) is not None
+
+
+def test_a_value_that_was_read_from_the_environment_once_counts(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a module has read when it was imported is a value like any other."""
+    made = []
+    for value in ("a", "b"):
+        monkeypatch.setenv("SCIDB_TEST_LAB", value)
+        made.append(fingerprint(study.load("import os\nLAB = os.environ['SCIDB_TEST_LAB']\ndef f(x): return LAB").f))
+
+    assert made[0].warnings == ()
+    assert [str(change) for change in differences(*made)] == ["value LAB read by f(): 'a' -> 'b'"]
 
 
 def test_code_made_by_exec_is_no_trouble_for_others(study: Study) -> None:

@@ -598,10 +598,10 @@ def test_inputs_of_which_only_lineage_is_known(target: str, tmp_path: Path, proj
         made = plot(Peak.load_one(subject=1), path=file)
         Smooth.save(made, subject=1)
         Mean.save(size(made, path=file), subject=1)
-        assert states(db) == {"up to date": 2}, db.status().not_green
+        assert states(db) == {"up to date": 3}, db.status().not_green
         project.edit("str(x)", "str(x) + '!'")
 
-        assert [one.state for one in db.status().records] == ["input changed", "up to date"]
+        assert [one.state for one in db.status().records] == ["input changed", "up to date", "code changed"]
         assert at(db, Mean, subject=1).reasons[0].root.kind == "code"
 
 

@@ -27,6 +27,7 @@ from scidb.store.model import (
     Records,
     RunEnded,
     RunStarted,
+    SourceSeen,
     Timings,
 )
 
@@ -126,7 +127,7 @@ class Iterating(Memoising):
     def begin_run(self, run: RunInfo) -> None:
         """Note that the run began, and the code that it runs."""
         self._targets(run)  # refuses what no result of the run could be saved as
-        self._write((), events=(self._started(run), source_seen(run.function)))
+        self._write((), events=(self._started(run), source_seen(run.function, run.function_ref)))
         self._begun.add(run.run_id)
 
     def end_run(self, run: RunInfo, totals: Totals) -> None:
@@ -134,7 +135,7 @@ class Iterating(Memoising):
 
         A run that had nothing to do was never noted as begun; then one write notes both.
         """
-        begun = () if run.run_id in self._begun else (self._started(run),)
+        begun: list[Event] = [] if run.run_id in self._begun else [self._started(run), *self._found_standing(run)]
         self._begun.discard(run.run_id)
         ended = RunEnded(
             run.run_id,
@@ -150,6 +151,14 @@ class Iterating(Memoising):
         self._write(
             (), edges=edges if totals.completed + totals.recalled + totals.up_to_date else (), events=(*begun, ended)
         )
+
+    def _found_standing(self, run: RunInfo) -> list[SourceSeen]:
+        """Return where the function stands now that its results were found up to date: it may have moved."""
+        key = (run.function.hash, run.function_ref)
+        if key in self._standing_code:
+            return []
+        self._standing_code.add(key)
+        return [source_seen(run.function, run.function_ref)]
 
     def _started(self, run: RunInfo) -> RunStarted:
         name, code = run.function.name, run.function.hash
@@ -221,6 +230,7 @@ class Iterating(Memoising):
             environment_id,
             item.seconds,
             item.recalled_from,
+            function_ref=run.function_ref,
         )
 
     def _targets(self, run: RunInfo) -> list[Target]:

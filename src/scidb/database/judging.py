@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scidb.database.reproducing import Reproducing
-from scidb.exceptions import SciDBError
+from scidb.exceptions import AmbiguousVersionError, NotFoundError, SciDBError
 from scidb.hashing.code.fingerprint import fingerprint
-from scidb.provenance import explanation_of, outdated_code, status_of
+from scidb.hashing.code.reference import reference_of
+from scidb.hashing.ids import GENERATED_ID
+from scidb.provenance import explanation_of, explanation_of_file, outdated_code, status_of
 from scidb.provenance import verify as verify_results
-from scidb.store.model import Acceptances, Accepted, Batch
+from scidb.store.model import Acceptances, Accepted, Batch, TraceQuery
 from scidb.thunk import Thunk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from os import PathLike
 
     from scidb.database.core import VariableLike
@@ -78,7 +81,7 @@ class Judging(Reproducing):
         {'input changed': 1}
 
         """
-        names = None if variable is None else self._names(variable)
+        names = None if variable is None else self._judged(variable)
         match = self._match_all(names, metadata, params, as_of)
         return status_of(self._store, match, None if root_folder is None else Path(root_folder))
 
@@ -98,7 +101,8 @@ class Judging(Reproducing):
         Parameters
         ----------
         record
-            A loaded variable, the id of a record or the beginning of it, or a variable with keys as in `load_one`.
+            A loaded variable, the id of a record or the beginning of it, or a variable with keys as in `load_one`; or
+            the id of a file that a function wrote, ``generated:...``.
         version
             A record_id or the beginning of one; the latest if left out.
         as_of, root_folder, params, **metadata
@@ -110,9 +114,36 @@ class Judging(Reproducing):
             When not exactly one record is meant.
 
         """
-        entry = self.find_one_meant(record, version, as_of=as_of, params=params, **metadata)
         root = None if root_folder is None else Path(root_folder)
+        if isinstance(record, str | type) and version is None and self._is_of_files(self._named(record)[0]):
+            record = self._file_meant(record, as_of=as_of, params=params, **metadata)
+        if isinstance(record, str) and record.startswith(GENERATED_ID):
+            return explanation_of_file(self._store, record.removeprefix(GENERATED_ID), self._instant(as_of), root)
+        entry = self.find_one_meant(record, version, as_of=as_of, params=params, **metadata)
         return explanation_of(self._store, entry, self._instant(as_of), root)
+
+    def _judged(self, variable: VariableLike | Iterable[VariableLike]) -> tuple[str, ...]:
+        """Return the names of variables, also of those of which there are only files that functions wrote."""
+        given = (variable,) if isinstance(variable, str | type) or not isinstance(variable, Iterable) else variable
+        names = tuple(self._named(one)[0] for one in given)
+        return tuple(name if self._is_of_files(name) else self._names(name)[0] for name in names)
+
+    def _is_of_files(self, name: str) -> bool:
+        """Tell whether nothing of that name is stored but how files were written."""
+        if name in self._types or name.startswith(GENERATED_ID):
+            return False
+        return any(edge.target == name for edge in self._store.trace(TraceQuery(edges=True)).edges)
+
+    def _file_meant(self, variable: VariableLike, **request: Any) -> str:
+        found = self.status(variable, **request).records
+        if len(found) == 1:
+            return str(found[0].record_id)
+        name, listed = self._named(variable)[0], "; ".join(f"{one.place}: {one.record_id}" for one in found[:5])
+        if not found:
+            raise NotFoundError(f"No function wrote a file as {name} there; db.status({name}) lists them.")
+        raise AmbiguousVersionError(
+            f"{len(found)} files were written as {name}: {listed}. Name the keys of one, or its id.", variable=name
+        )
 
     def accept(self, function: str | Callable[..., Any], /, reason: str, *, verify: int = 0) -> list[Acceptance]:
         """Vouch that today's code of a function gives the results that the recorded code gave, and keep them.
@@ -164,10 +195,11 @@ class Judging(Reproducing):
             raise SciDBError("accept() needs a reason, in words: why does the change not alter any result?")
         if type(verify) is not int or verify < 0:
             raise SciDBError(f"verify={verify!r}: say how many results to compute again, for example verify=3.")
+        reference = "" if isinstance(function, str) else reference_of(function)
         if not isinstance(function, str):
             function = (function.fingerprint() if isinstance(function, Thunk) else fingerprint(function)).name
         name = function
-        found = outdated_code(self._store, name)
+        found = outdated_code(self._store, name, reference)
         for one in found if verify else ():
             verify_results(self._store, one, verify)
         events = tuple(Accepted(name, one.computation.function_hash, one.new_hash, reason, self._user) for one in found)

@@ -7,11 +7,15 @@ import json
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 from scidb.database.core import Core
 from scidb.database.environment import describe_environment, repository_of
 from scidb.exceptions import UnsavedIntermediateError
 from scidb.hashing import ids
+from scidb.hashing.code.fingerprint import fingerprint
+from scidb.hashing.code.reference import reference_of
+from scidb.records import class_named
 from scidb.store.model import (
     Call,
     CallInput,
@@ -24,6 +28,8 @@ from scidb.store.model import (
     TraceQuery,
 )
 from scidb.thunk.lineage import chain, unsaved
+from scidb.variable import BaseVariable
+from scidb.variable.migration import restoring_functions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
     from scidb.database.core import LineageMode
     from scidb.hashing.code.fingerprint import Fingerprint
     from scidb.store.protocol import Store
-    from scidb.thunk import PipelineThunk, ThunkOutput
+    from scidb.thunk import PipelineThunk, Thunk, ThunkOutput
 
 __all__ = ["Recording", "source_seen"]
 
@@ -49,6 +55,9 @@ class Recording(Core):
         self._environments: dict[str | None, EnvironmentSeen] = {}  # by the repository of the code
         self._noted_environments: set[str] = set()
         self._recorded_calls: set[str] = set()
+        self._references: WeakKeyDictionary[Thunk, str] = WeakKeyDictionary()
+        self._standing_code: set[tuple[str, str]] = set()  # by hash and place, of which results were found up to date
+        self._kept_code: set[str] = set()  # of classes, by which values were restored, with what the database has
         self._here: set[str] = set()  # records that are known to be in this database
         self._elsewhere: set[str] = set()  # and those that are not
         target = store.describe().target
@@ -66,7 +75,7 @@ class Recording(Core):
 
     def _lineage_of(
         self, made: Iterable[tuple[str, ThunkOutput]]
-    ) -> tuple[tuple[Call, ...], list[Fingerprint], tuple[Edge, ...]]:
+    ) -> tuple[tuple[Call, ...], tuple[SourceSeen, ...], tuple[Edge, ...]]:
         """Return the calls to record, upstream first, their code, and the pipeline edges that are new."""
         calls: dict[str, PipelineThunk] = {}
         edges: dict[Edge, None] = {}
@@ -76,12 +85,19 @@ class Recording(Core):
             for call in behind:
                 calls.setdefault(call.call_id, call)
                 target = name if call is output.pipeline_thunk else f"{call.thunk.name}()"
-                code = call.fingerprint
+                made_by = call.fingerprint
                 sources = map(_edge_source, self._origins_of(call))
-                edges.update(dict.fromkeys(Edge(source, target, code.name, code.hash) for source in sources))
+                edges.update(dict.fromkeys(Edge(source, target, made_by.name, made_by.hash) for source in sources))
         new = [call for call in calls.values() if call.call_id not in self._recorded_calls]
-        fingerprints = {call.fingerprint.hash: call.fingerprint for call in new}
-        return tuple(map(self._call_of, new)), list(fingerprints.values()), self._changed_edges(edges)
+        code = {(call.fingerprint.hash, self._reference(call.thunk)): call.fingerprint for call in new}
+        seen = tuple(source_seen(found, reference) for (_, reference), found in code.items())
+        return tuple(map(self._call_of, new)), seen, self._changed_edges(edges)
+
+    def _reference(self, thunk: Thunk) -> str:
+        """Return where the function of a thunk stands, as it was at its first result that was saved."""
+        if thunk not in self._references:
+            self._references[thunk] = reference_of(thunk)
+        return self._references[thunk]
 
     def _check_records(self, calls: Iterable[PipelineThunk]) -> None:
         """Refuse, in strict mode, inputs that were saved in another database alone."""
@@ -132,6 +148,7 @@ class Recording(Core):
             environment_id=self._environment_of(call.fingerprint),
             seconds=call.seconds,
             recalled_from=call.recalled_from,
+            function_ref=self._reference(call.thunk),
         )
 
     def _origins_of(self, call: PipelineThunk) -> Iterator[CallInput]:
@@ -140,16 +157,38 @@ class Recording(Core):
         A variable may have been renamed since it was loaded; one that was never saved here is named by its content.
         """
         renamed = self._info.renamed
-        for identity in call.input_identities.values():
-            for origin in identity.origins:
+        for name, identity in call.input_identities.items():
+            for origin in (identity.as_default() if name in call.defaults else identity).origins:
                 if origin.kind != "record":
                     yield origin
                     continue
-                name = origin.type_name or "?"
+                variable = origin.type_name or "?"
                 record_id = origin.record_id
                 if record_id is None or record_id in self._elsewhere:
-                    record_id = ids.ephemeral_id(name, origin.content_hash)
-                yield replace(origin, type_name=renamed.get(name, name), record_id=record_id)
+                    record_id = ids.ephemeral_id(variable, origin.content_hash)
+                yield replace(origin, type_name=renamed.get(variable, variable), record_id=record_id)
+
+    def _restoring_code(self, calls: Iterable[Call]) -> list[SourceSeen]:
+        """Return the code of classes through which inputs of these calls came, as far as it is not kept yet."""
+        wanted = {
+            (one.type_name, one.record_id): one.code_hash
+            for call in calls
+            for one in call.inputs
+            if one.code_hash is not None and one.code_hash not in self._kept_code
+        }
+        if not wanted:
+            return []
+        record_ids = tuple(record_id for _, record_id in wanted if record_id)
+        versions = {
+            one.record_id: one.schema_version for one in self._store.find(Records(Match(record_ids=record_ids)))
+        }
+        functions = {
+            function: f"{cls.__module__}:{cls.__qualname__}.{function.__name__}"
+            for variable, record_id in wanted
+            if record_id in versions and (cls := class_named(variable or "?")) is not BaseVariable
+            for function in restoring_functions(cls, versions[record_id])
+        }
+        return [source_seen(fingerprint(function), reference) for function, reference in functions.items()]
 
     def _environment_of(self, code: Fingerprint) -> str:
         """Return the id of the environment in which some code runs now; the first write that names it describes it."""
@@ -174,9 +213,9 @@ class Recording(Core):
         return asked - found
 
 
-def source_seen(found: Fingerprint) -> SourceSeen:
-    """Return the event that keeps the code behind a fingerprint."""
-    return SourceSeen(found.hash, found.name, found.manifest, found.sources)
+def source_seen(found: Fingerprint, reference: str) -> SourceSeen:
+    """Return the event that keeps the code behind a fingerprint, as it stands in one place."""
+    return SourceSeen(found.hash, found.name, found.manifest, found.sources, reference)
 
 
 def _edge_source(origin: CallInput) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from scidb.database.recording import Recording, source_seen
+from scidb.database.recording import Recording
 from scidb.exceptions import SciDBError, UnhashableValueError, UnsupportedValueError
 from scidb.hashing import ids
 from scidb.hashing.inputs import preview
@@ -211,8 +211,8 @@ class Saving(Recording):
 
     def _save_lineage(self, variable: str, output: ThunkOutput) -> None:
         """Write the calls behind a result, with their code and the pipeline edges to a variable."""
-        calls, fingerprints, edges = self._lineage_of([(variable, output)])
-        self._write((), calls=calls, edges=edges, events=tuple(map(source_seen, fingerprints)))
+        calls, code, edges = self._lineage_of([(variable, output)])
+        self._write((), calls=calls, edges=edges, events=code)
         self._recorded_calls.update(call.call_id for call in calls)
 
     # -------------------------------------------------------------- many values, one write
@@ -221,9 +221,8 @@ class Saving(Recording):
         """Write values with everything that led to them; tell the sources where they are now."""
         outputs = [_output_behind(item.source) for item in pending]
         made = zip((item.target.info.name for item in pending), outputs, strict=True)
-        calls, fingerprints, edges = self._lineage_of((name, output) for name, output in made if output is not None)
-        sources = tuple(source_seen(found) for found in fingerprints)
-        records = self._write(pending, calls=calls, edges=edges, events=sources)
+        calls, code, edges = self._lineage_of((name, output) for name, output in made if output is not None)
+        records = self._write(pending, calls=calls, edges=edges, events=code)
         self._recorded_calls.update(call.call_id for call in calls)
         for item, output, record in zip(pending, outputs, records, strict=True):
             if output is not None and item.output_num is not None:
@@ -255,13 +254,15 @@ class Saving(Recording):
         named = {call.environment_id for call in calls} - self._noted_environments
         environments = tuple(one for one in self._environments.values() if one.environment_id in named)
         counted = self._memo.hits.take()
-        all_events = (*key_events, *environments, *events, *hits_of(counted, self._user))
+        restoring = self._restoring_code(calls)
+        all_events = (*key_events, *environments, *events, *restoring, *hits_of(counted, self._user))
         try:
             stored = self._store.write(Batch(tuple(chunks), tuple(calls), tuple(edges), all_events))
         except BaseException:
             self._memo.hits.give_back(counted)
             raise
         self._noted_environments.update(one.environment_id for one in environments)
+        self._kept_code.update(one.code_hash for call in calls for one in call.inputs if one.code_hash)
         return stored
 
     def _chunks(self, pending: Sequence[Pending]) -> list[Chunk]:

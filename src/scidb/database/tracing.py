@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from scidb.database.iterating import Iterating
 from scidb.exceptions import SciDBError
+from scidb.hashing.ids import GENERATED_ID
 from scidb.provenance import derived_from, lineage_graph, provenance_of, source_of
-from scidb.store.model import Entries, Failures, Latest, Match, Records, Runs, TraceQuery
+from scidb.store.model import Entries, Failures, GeneratedFiles, Latest, Match, Records, Runs, TraceQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,7 +178,12 @@ class Tracing(Iterating):
         ]
 
     def has_lineage(self, record_id: str) -> bool:
-        """Say whether a computation made this record, as its newest entry has it; False for an unknown id."""
+        """Say whether a computation made this record, as its newest entry has it; False for an unknown id.
+
+        The id of a file that a function wrote, ``generated:...``, has one.
+        """
+        if record_id.startswith(GENERATED_ID):
+            return bool(self._store.find(GeneratedFiles((record_id.removeprefix(GENERATED_ID),))))
         found = self._store.find(Records(Match(record_ids=(record_id,))))
         return any(record.call_id is not None for record in found)
 

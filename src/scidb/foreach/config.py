@@ -239,9 +239,9 @@ def bind_parameters(
                 f"{name!r} is an input and, with pass_metadata, also a key that is passed. Rename the parameter."
             )
     binding = Binding(function)
-    bound = binding.bind((), {**dict.fromkeys(names), **constants})
+    bound, defaults = binding.bind_noting_defaults((), {**dict.fromkeys(names), **constants})
     known = {name: value for name, value in bound.items() if name in constants or name not in names}
-    fixed_inputs, uncacheable = _identify(binding, known)
+    fixed_inputs, uncacheable = _identify(binding, known, defaults)
     variables = tuple(_variable_inputs(inputs, _table_names(as_table, inputs)))
     unwrap = thunk.unwrap if thunk is not None else True
     if not unwrap:
@@ -296,10 +296,11 @@ def _check_names(name: str, signature: inspect.Signature, given: Collection[str]
         raise PipelineError(f"{name}() also needs {', '.join(map(repr, missing))}: add to inputs={{...}}.")
 
 
-def _identify(binding: Binding, values: Mapping[str, Any]) -> tuple[dict[str, Input], str]:
+def _identify(binding: Binding, values: Mapping[str, Any], defaults: Collection[str]) -> tuple[dict[str, Input], str]:
     """Identify what is the same for every combination; one that cannot be hashed makes all uncacheable."""
     try:
-        return {name: binding.identify(name, value) for name, value in values.items()}, ""
+        found = {name: binding.identify(name, value) for name, value in values.items()}
+        return {name: one.as_default() if name in defaults else one for name, one in found.items()}, ""
     except UnhashableValueError as error:
         return {}, str(error)
 

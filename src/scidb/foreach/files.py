@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import PipelineError
@@ -14,7 +15,6 @@ from scidb.hashing.inputs import CallInput, Input
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from scidb.foreach.config import Parameters
     from scidb.foreach.plan import Task
@@ -46,7 +46,12 @@ class FileSeen:
 
     def expect(self, name: str) -> None:
         """Take the file as one that the function is to write: known by its path, whatever will be in it."""
-        self.found = Input(self.form, (CallInput(name, "file", value_repr=self.relative),))
+        self.found = Input(self.form, (CallInput(name, "file", value_repr=self.relative, root=self.root),))
+
+    @property
+    def root(self) -> str:
+        """The folder that the relative path starts from."""
+        return str(self.path.absolute().parents[len(Path(self.relative).parts) - 1])
 
     @property
     def form(self) -> Form:

@@ -16,6 +16,7 @@ from scidb.foreach.protocols import RunInfo
 from scidb.foreach.report import ForEachReport
 from scidb.foreach.work import fingerprint_of
 from scidb.hashing import ids
+from scidb.hashing.code.reference import reference_of
 from scidb.hashing.code.seen import note_seen
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def prepare(recorder: Recorder, choice: Choice, asked: Asked, choices: Sequence[
         total=len(asked.combinations),
         piece_key=asked.piece_key,
         configuration=_configuration(choice, asked),
+        function_ref=reference_of(asked.function),
     )
     if parameters.uncacheable:
         warnings.warn(

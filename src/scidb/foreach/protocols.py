@@ -153,6 +153,7 @@ class RunInfo:
     total: int
     piece_key: str | None = None  # numbers the pieces, if outputs are split
     configuration: str | None = None  # JSON: what the call was given, from which it can be made again
+    function_ref: str = ""  # where the function stands, as ``module:qualified.name``
 
     @property
     def identified_outputs(self) -> int | str | list[int | str]:

@@ -24,6 +24,7 @@ __all__ = ["Parameters"]
 
 
 _CONTAINERS: Final = (list, tuple, dict)
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 class Parameters:
@@ -74,22 +75,33 @@ class Parameters:
             When the function does not take these arguments.
 
         """
+        return self.bind_noting_defaults(args, kwargs)[0]
+
+    def bind_noting_defaults(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], frozenset[str]]:
+        """Return the arguments by parameter name, and the names of those that are defaults; refuses as `bind` does."""
         if self._signature is None:
             inputs = {f"arg_{i}": value for i, value in enumerate(args)}
-            return _with_keywords(inputs, kwargs, taken=inputs)
+            return _with_keywords(inputs, kwargs, taken=inputs), _NONE
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError:
             if self._outer is None:
                 raise
             bound = self._outer.bind(*args, **kwargs)
+        parameters, given = bound.signature.parameters, bound.arguments
+        defaults = _NONE
+        if len(given) < len(parameters):
+            defaults = (
+                frozenset(name for name, one in parameters.items() if one.default is not one.empty) - given.keys()
+            )
         bound.apply_defaults()
-        parameters = bound.signature.parameters
         inputs = dict(bound.arguments)
         for name, parameter in parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
-                return _with_keywords(inputs, inputs.pop(name), taken=parameters)
-        return inputs
+                return _with_keywords(inputs, inputs.pop(name), taken=parameters), defaults
+        return inputs, defaults
 
 
 def _constant(name: str, value: object) -> Input:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GENERATED",
+    "GENERATED_ID",
     "UNCACHEABLE",
     "Computations",
     "Form",
@@ -58,6 +59,8 @@ Form: TypeAlias = list[Any]
 UNCACHEABLE: Final = "uncacheable:"
 GENERATED: Final = "file"
 """The declared outputs of a function that writes a file and whose value is not kept."""
+GENERATED_ID: Final = "generated:"
+"""How the id begins that stands for such a file."""
 
 # One encoder for all texts: json.dumps would make a new one at every call.
 _to_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -271,7 +274,7 @@ def path_form(path: str) -> Form:
 
 def generated_id(lineage: str) -> str:
     """Name the file that a computation generated, of which only lineage is stored."""
-    return f"generated:{lineage}"
+    return f"{GENERATED_ID}{lineage}"
 
 
 def ephemeral_id(type_name: str | None, content: str | None) -> str:

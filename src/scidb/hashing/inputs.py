@@ -7,7 +7,7 @@ module never imports them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypeGuard
 
 from scidb.hashing.ids import Form, content_hash, value_form
@@ -50,6 +50,8 @@ class CallInput:
     value_repr: str | None = None
     root: str | None = None  # of a file: the folder that its path starts from, which is no part of its identity
     literal: str | None = None  # of a constant whose value_repr is cut: the text from which it can be made again
+    code_hash: str | None = None  # of a record: the code of its class that restores it, such as from_db
+    is_default: bool = False  # whether nobody gave it: it is the parameter's default
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,10 @@ class Input:
 
     form: Form
     origins: tuple[CallInput, ...]
+
+    def as_default(self) -> Input:
+        """Return the same, noted as what nobody gave."""
+        return Input(self.form, tuple(replace(origin, is_default=True) for origin in self.origins))
 
 
 class Tracked(Protocol):

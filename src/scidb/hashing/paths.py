@@ -38,7 +38,7 @@ def file_states(inputs: Mapping[str, object]) -> FileStates:
 def written_since(before: FileStates) -> tuple[CallInput, ...]:
     """Return a line of provenance for each file that was written since, known by its path and not by its content."""
     return tuple(
-        CallInput(name, "file", value_repr=path)
+        CallInput(name, "file", value_repr=path, root=None if os.path.isabs(path) else os.getcwd())  # noqa: PTH109, PTH117
         for (name, path), state in before.items()
         if (now := _state(path)) is not None and now != state
     )

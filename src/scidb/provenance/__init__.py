@@ -5,7 +5,7 @@ from scidb.provenance.graph import LineageGraph, Link, Node
 from scidb.provenance.status import GREEN, STATES, Reason, RecordStatus, RollUp, Status
 from scidb.provenance.trace import derived_from, lineage_graph, provenance_of, source_of
 from scidb.provenance.verifying import verify
-from scidb.provenance.why import Explanation, explanation_of, status_of
+from scidb.provenance.why import Explanation, explanation_of, explanation_of_file, status_of
 
 __all__ = [
     "GREEN",
@@ -21,6 +21,7 @@ __all__ = [
     "Status",
     "derived_from",
     "explanation_of",
+    "explanation_of_file",
     "lineage_graph",
     "outdated_code",
     "provenance_of",

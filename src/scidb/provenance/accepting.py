@@ -31,8 +31,10 @@ class Outdated:
     made: tuple[tuple[Record, Call], ...]
 
 
-def outdated_code(store: Store, name: str) -> list[Outdated]:
+def outdated_code(store: Store, name: str, reference: str = "") -> list[Outdated]:
     """Return every code of a function behind the latest results that is neither today's nor accepted.
+
+    `reference` says which one is meant of several of that name, where some results were made by it.
 
     Raises
     ------
@@ -44,6 +46,7 @@ def outdated_code(store: Store, name: str) -> list[Outdated]:
     """
     facts = gather(store, None, None)
     calls = {call.call_id: call for call in facts.calls.values() if call.computation.function_name == name}
+    calls = {key: call for key, call in calls.items() if call.function_ref == reference} or calls
     if not calls:
         known = sorted({call.computation.function_name for call in facts.calls.values()})
         raise NotFoundError(
@@ -52,20 +55,22 @@ def outdated_code(store: Store, name: str) -> list[Outdated]:
             function=name,
         )
     codes = Codes(facts.sources, facts.acceptances)
-    found: dict[str, Outdated] = {}
+    found: dict[tuple[str, str], Outdated] = {}
     unknown = False
-    for computation in {call.computation.function_hash: call.computation for call in calls.values()}.values():
-        code = codes.of(computation)
+    for one in {(call.computation.function_hash, call.function_ref): call for call in calls.values()}.values():
+        code = codes.of(one)
         unknown = unknown or code.comparison == "unknown"
         if code.comparison in {"changed", "library"} and code.now is not None and code.function is not None:
             made = tuple(
-                (entry, calls[entry.call_id])
+                (entry, call)
                 for entry in facts.entries
-                if entry.call_id in calls
+                if (call := calls.get(entry.call_id or "")) is not None
                 and entry.output_num is not None
-                and calls[entry.call_id].computation.function_hash == computation.function_hash
+                and call.function_ref == one.function_ref
+                and call.computation.function_hash == one.computation.function_hash
             )
-            found[computation.function_hash] = Outdated(computation, code, code.function, code.now.hash, made)
+            new = Outdated(one.computation, code, code.function, code.now.hash, made)
+            found.setdefault((one.computation.function_hash, code.now.hash), new)
     if unknown and not found:
         raise SciDBError(
             f"{name}() is not imported here, so what it is today is not known. Import its module first, or name it on "

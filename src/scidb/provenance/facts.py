@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from scidb.hashing.ids import canonical_json
+from scidb.provenance.generated import standing
 from scidb.store.model import (
     Acceptances,
     Calls,
     Failures,
+    GeneratedFiles,
     Invalidations,
     Latest,
     Marks,
@@ -22,14 +24,17 @@ from scidb.store.model import (
     TraceQuery,
     Varying,
 )
+from scidb.variable.migration import restoring_parts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from scidb.provenance.generated import GeneratedFile
     from scidb.store.model import (
         Acceptance,
         Call,
         Computation,
+        Edge,
         Failure,
         Invalidation,
         KeyValue,
@@ -57,10 +62,11 @@ class Facts:
     varying: frozenset[str]
     failures: Mapping[tuple[str, frozenset[tuple[str, KeyValue]]], Failure]  # the newest per version keys and location
     runs: Mapping[str, Run]
-    sources: Mapping[str, Source]
+    sources: Sequence[Source]
     acceptances: Sequence[Acceptance]
     invalidations: Sequence[Invalidation]
     flagged: frozenset[str]  # records that rest on bad data, which a run may have left out on purpose
+    generated: Sequence[GeneratedFile]
     changed_at: Mapping[str, str]  # by every name that a variable has had: when it last changed
     by_place: Mapping[Place, Record] = field(init=False)
     by_id: Mapping[str, Record] = field(init=False)
@@ -95,16 +101,29 @@ def place_of(entry: Record) -> Place:
     return entry.variable, entry.version_keys, frozenset(entry.schema.items())
 
 
-def gather(store: Store, variables: Sequence[str] | None, as_of: str | None, more: Iterable[Record] = ()) -> Facts:
-    """Return what the states of these variables' latest entries (None: of all) depend on.
+def gather(
+    store: Store,
+    variables: Sequence[str] | None,
+    as_of: str | None,
+    more: Iterable[Record] = (),
+    lineage_ids: tuple[str, ...] | None = None,
+) -> Facts:
+    """Return what the states of these variables' latest entries (None: of all) depend on, and of generated files.
 
-    `more` are entries that need not be the latest.
+    `more` are entries that need not be the latest; `lineage_ids` the computations of which the files are meant, if
+    not those of the variables.
     """
     entries: list[Record] = []
-    calls: dict[str, Call] = {}
     extra = list(more)
     loaded: set[str] = set()
-    pending = None if variables is None else _upstream(store, variables)
+    written = store.find(GeneratedFiles(lineage_ids, as_of))
+    edges = store.trace(TraceQuery(edges=True)).edges if written or variables is not None else ()
+    pending = None if variables is None else _upstream(edges, variables)
+    if variables is not None and lineage_ids is None:
+        written = _named_by(written, edges, variables)
+    calls = {call.call_id: call for call in written}
+    if pending is not None:
+        pending |= _variables_of(written)
     is_first = True
     while is_first or pending:
         is_first = False
@@ -117,11 +136,11 @@ def gather(store: Store, variables: Sequence[str] | None, as_of: str | None, mor
         if pending is None:
             break
         loaded |= pending
-        named = (one.type_name for call in calls.values() for one in call.inputs if one.kind == "record")
-        pending = {name for name in named if name is not None} - loaded
+        pending = _variables_of(calls.values()) - loaded
     latest = {entry.record_id for entry in entries}
     used = {one.record_id for call in calls.values() for one in call.inputs if one.record_id} - latest
     earlier = store.find(Records(Match(record_ids=tuple(sorted(used))))) if used else []
+    known = {record.record_id: record for record in (*entries, *earlier)} if written else {}
     failures = [one for one in store.find(Failures()) if as_of is None or one.timestamp <= as_of]
     types, info = store.types(), store.describe()
     marks = store.find(Marks(as_of=as_of)) if info.has_flags else []
@@ -138,19 +157,42 @@ def gather(store: Store, variables: Sequence[str] | None, as_of: str | None, mor
         acceptances=store.find(Acceptances()),
         invalidations=store.find(Invalidations()),
         flagged=frozenset(one.record_id for one in marks),
+        generated=standing(written, edges, known, [key.name for key in info.schema_keys]),
         changed_at={**{old: changed.get(new, "") for old, new in info.renamed.items()}, **changed},
     )
 
 
-def _sources(store: Store, calls: Iterable[Call]) -> dict[str, Source]:
+def _sources(store: Store, calls: Iterable[Call]) -> list[Source]:
+    """Return the code of calls, and that of classes through which their inputs came."""
     hashes = {call.computation.function_hash for call in calls if call.computation.function_hash}
-    return {one.function_hash: one for one in store.find(Sources(tuple(sorted(hashes))))} if hashes else {}
+    restoring = {one.code_hash for call in calls for one in call.inputs if one.code_hash}
+    hashes.update(part for code in restoring for part in restoring_parts(code))
+    return store.find(Sources(tuple(sorted(hashes)))) if hashes else []
 
 
-def _upstream(store: Store, names: Iterable[str]) -> set[str]:
+def _named_by(written: Sequence[Call], edges: Iterable[Edge], variables: Collection[str]) -> list[Call]:
+    """Return the calls whose files were saved as one of these variables, and what handed them results unsaved."""
+    functions = {edge.function_name for edge in edges if edge.target in variables}
+    by_id = {call.call_id: call for call in written}
+    found: dict[str, Call] = {}
+    is_meant = (one for one in written if one.computation.kind == "generated")
+    pending = [one.call_id for one in is_meant if one.computation.function_name in functions]
+    while pending:
+        call = by_id.get(pending.pop())
+        if call is not None and call.call_id not in found:
+            found[call.call_id] = call
+            pending += [one.input_call_id for one in call.inputs if one.input_call_id]
+    return [call for call in written if call.call_id in found]
+
+
+def _variables_of(calls: Iterable[Call]) -> set[str]:
+    return {one.type_name for call in calls for one in call.inputs if one.kind == "record" and one.type_name}
+
+
+def _upstream(edges: Iterable[Edge], names: Iterable[str]) -> set[str]:
     """Return these variables and those that the pipeline makes them from; what it does not say is found on the way."""
     sources: dict[str, list[str]] = defaultdict(list)
-    for edge in store.trace(TraceQuery(edges=True)).edges:
+    for edge in edges:
         sources[edge.target].append(edge.source)
     found: set[str] = set()
     pending = list(names)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from scidb.hashing.ids import generated_id
 from scidb.provenance.listing import Listing
 from scidb.records import place, version_keys_of
 from scidb.store.model import Entries, Exports, Latest, Marks, Match, TraceQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from scidb.store.model import Call, Record
     from scidb.store.protocol import Store
@@ -34,7 +35,7 @@ class Affected:
     metadata
         Schema keys and version keys of a record.
     record_id
-        The record, if it is one.
+        The record, if it is one; of a generated file the id that stands for it.
     function, timestamp, user_id
         What made it, when, and for whom.
     is_latest
@@ -96,7 +97,7 @@ class Impact(Listing[Affected]):
             [
                 row.name if row.kind == "record" else f"{row.kind} {row.name}",
                 place(row.metadata) if row.metadata or row.kind == "record" else "",
-                (row.record_id or "")[:12],
+                "" if row.kind != "record" else (row.record_id or "")[:12],
                 f"{row.function}()" if row.function else "",
                 row.timestamp[:19].replace("T", " "),
                 "" if row.is_latest is None else "latest" if row.is_latest else "superseded",
@@ -130,9 +131,17 @@ def impact_of(store: Store, roots: Sequence[Record], *, has_flags: bool) -> Impa
     made.sort(key=lambda record: (record.timestamp, record.seq))
     all_ids = (*ids, *(record.record_id for record in made))
     latest = {record.record_id for record in store.find(Latest(Match(record_ids=all_ids)))} if made else set()
+    used = {call.call_id: _rests_on(call, calls) for call in calls.values() if call.computation.kind == "generated"}
+    exports = store.find(Exports(all_ids))
+    others = [*used.values(), *(one.record_ids for one in exports)]
+    asked = tuple(dict.fromkeys((*all_ids, *(record_id for ids in others for record_id in ids))))
     flags: dict[str, dict[str, None]] = {}
-    for mark in store.find(Marks(all_ids)) if has_flags else ():
+    for mark in store.find(Marks(asked)) if has_flags else ():
         flags.setdefault(mark.record_id, {})[mark.reason] = None
+
+    def flags_of(record_ids: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(reason for one in record_ids for reason in flags.get(one, ())))
+
     rows = [
         Affected(
             "record",
@@ -143,20 +152,38 @@ def impact_of(store: Store, roots: Sequence[Record], *, has_flags: bool) -> Impa
             one.timestamp,
             one.user_id,
             one.record_id in latest,
-            tuple(flags.get(one.record_id, ())),
+            flags_of([one.record_id]),
         )
         for one in made
     ]
-    rows += [_generated(call) for call in calls.values() if call.computation.kind == "generated"]
+    rows += [_generated(calls[call_id], flags_of(ids)) for call_id, ids in used.items()]
     rows += [
-        Affected("export", one.path, {}, None, None, one.timestamp, one.user_id, None)
-        for one in store.find(Exports(all_ids))
+        Affected("export", one.path, {}, None, None, one.timestamp, one.user_id, None, flags_of(one.record_ids))
+        for one in exports
     ]
     return Impact(roots, rows)
 
 
-def _generated(call: Call) -> Affected:
+def _rests_on(call: Call, calls: Mapping[str, Call]) -> tuple[str, ...]:
+    """Return the records that a call used, or that those used which handed it results unsaved."""
+    found: dict[str, None] = {}
+    seen = {call.call_id}
+    pending = [call]
+    while pending:
+        for one in pending.pop().inputs:
+            if one.record_id is not None:
+                found[one.record_id] = None
+            elif (behind := calls.get(one.input_call_id or "")) is not None and behind.call_id not in seen:
+                seen.add(behind.call_id)
+                pending.append(behind)
+    return tuple(found)
+
+
+def _generated(call: Call, flags: tuple[str, ...]) -> Affected:
     """Return the file that a call wrote; which one it is, its arguments say."""
     function = call.computation.function_name
     given = {one.name: one.value_repr for one in call.inputs if one.kind in ("constant", "file")}
-    return Affected("generated file", f"of {function}()", given, None, function, call.timestamp, call.user_id, None)
+    lineage = generated_id(call.computation.lineage_id)
+    return Affected(
+        "generated file", f"of {function}()", given, lineage, function, call.timestamp, call.user_id, None, flags
+    )

@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from scidb.foreach.seeds import RNG
-from scidb.hashing.ids import UNCACHEABLE, is_lineage_alone
+from scidb.hashing.ids import UNCACHEABLE, generated_id, is_lineage_alone
+from scidb.provenance.generated import newly_there, written_by
 from scidb.provenance.status import GREEN, STATES, Reason, RecordStatus
 from scidb.records import combination_of, version_keys_of, words_of
 from scidb.store.model import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from scidb.provenance.code_now import CodeNow, Codes
     from scidb.provenance.configured import Configuration
     from scidb.provenance.facts import Facts
+    from scidb.provenance.generated import GeneratedFile
     from scidb.provenance.missing import Gap
     from scidb.provenance.status import ReasonKind, State
     from scidb.store.model import CallInput, Record
@@ -48,6 +49,11 @@ class FilesNow:
         """Return where a file should be; None when nobody noted that."""
         root = self._root or (Path(one.root) if one.root else None)
         return None if root is None or one.value_repr is None else root / one.value_repr
+
+    def is_there(self, one: CallInput) -> bool:
+        """Tell whether a file that a call has written is where it was written, or under the folder that is given."""
+        written = Path(one.root or ".") / (one.value_repr or "")
+        return written.exists() or (self._root is not None and (self._root / (one.value_repr or "")).exists())
 
     def digest(self, path: Path) -> str | None:
         """Return the identity of a file's content; None when it cannot be read."""
@@ -115,6 +121,23 @@ class Judge:
             timestamp=entry.timestamp,
         )
 
+    def status_of_file(self, file: GeneratedFile) -> RecordStatus:
+        """Return the state of what a call wrote, and why."""
+        verdict = self._decide(file.call)
+        written = _Verdict(list(verdict.found), list(verdict.remarks))
+        self._check_written(written, file.call)
+        return RecordStatus(
+            variable=file.variable,
+            schema=file.schema,
+            version_keys=file.constants,
+            state=written.state,
+            reasons=written.reasons(),
+            remarks=tuple(dict.fromkeys(written.remarks)),
+            function_name=file.call.computation.function_name,
+            record_id=generated_id(file.call.computation.lineage_id),
+            timestamp=file.call.timestamp,
+        )
+
     # -------------------------------------------------------------- what depends on what
 
     def _decide(self, start: Node) -> _Verdict:
@@ -165,12 +188,12 @@ class Judge:
             else:
                 verdict.add("code not checked", "unchecked", "what made it is not in the database")
             return verdict
-        code = self._codes.of(call.computation)
+        code = self._codes.of(call)
         self._check_code(verdict, call, code)
         self._check_set_aside(verdict, call, entry, code)
         self._check_inputs(verdict, call, entry)
+        self._check_defaults(verdict, call)
         if entry is not None:
-            self._check_defaults(verdict, call, entry, code)
             self._check_failures(verdict, call, entry, code)
         if call.computation.lineage_id in self._facts.varying:
             message = f"{_called(call)} gave several results for the same inputs"
@@ -190,8 +213,7 @@ class Judge:
                 message = f"a change of {name} was accepted: {said}"
                 self._add_change(verdict, "accepted", "acceptance", message, name, code)
             case "unknown":
-                message = f"{name} is not imported here, so its code was not checked"
-                verdict.add("code not checked", "unchecked", message, name)
+                verdict.add("code not checked", "unchecked", code.why_unknown, name)
         if call.computation.lineage_id.startswith(UNCACHEABLE):
             message = f"calls of {name} cannot be recognised, because an argument or the code is not fully known"
             verdict.add("code not checked", "unchecked", message, name)
@@ -238,6 +260,8 @@ class Judge:
 
     def _check_record(self, verdict: _Verdict, one: CallInput) -> None:
         used, latest = self._facts.now_at(one.record_id or "")
+        if used is not None and one.code_hash is not None:
+            self._check_restoring(verdict, one, used)
         if used is None:
             message = f"{one.name} = {one.type_name}, which is not in the database any more"
             verdict.add("input changed", "input", message, one.name)
@@ -255,6 +279,16 @@ class Judge:
         else:
             self._inherit(verdict, one, latest)
 
+    def _check_restoring(self, verdict: _Verdict, one: CallInput, used: Record) -> None:
+        """Note that the class restores an input by other code now: the function would receive another value."""
+        code = self._codes.restoring(used.variable, used.schema_version, one.code_hash or "")
+        name = f"{used.variable}.from_db()"
+        if code.comparison == "unknown":
+            verdict.add("code not checked", "unchecked", f"{one.name}: {code.why_unknown}", name)
+        elif code.comparison == "changed":
+            message = f"{one.name} = {used.variable} is restored by other code: {_changes_text(name, code)}"
+            self._add_change(verdict, "code changed", "code", message, name, code)
+
     def _inherit(self, verdict: _Verdict, one: CallInput, behind: Node | None) -> None:
         """Take over that an input is not up to date, with the way to the root cause."""
         inherited = None if behind is None else self._inherited(behind)
@@ -267,6 +301,21 @@ class Judge:
         else:
             message = f"{one.name} = {what} is not up to date ({state})"
             verdict.add("input changed", "input", message, one.name, cause=cause)
+
+    def _check_written(self, verdict: _Verdict, call: Call) -> None:
+        """Note files that a call wrote and that are gone, and values that it would be given beside the others now."""
+        files = written_by(call)
+        for one in files:
+            if not self._files.is_there(one):
+                said = f"the file {one.value_repr} that {_called(call)} wrote is gone"
+                verdict.add("missing", "file", said, one.name)
+        if not files:
+            verdict.remarks.append(f"which files {_called(call)} wrote is not known: pass them as Path arguments")
+        used = {one.record_id: self._facts.now_at(one.record_id)[0] for one in call.inputs if one.record_id}
+        records = {record_id: record for record_id, record in used.items() if record is not None}
+        entries = [one for one in self._facts.entries if one.record_id not in self._facts.flagged]
+        for name, fresh in newly_there(call, records, entries):
+            self._add_listed(verdict, name, fresh, "would now be used, too")
 
     def _inherited(self, behind: Node) -> Found | None:
         """Return why something is not up to date; that it varies by itself makes nothing out of date."""
@@ -304,23 +353,22 @@ class Judge:
                 ("would not be used any more", gone),
                 ("would be used, too, and is missing", absent),
             ):
-                if some:
-                    more = f" and {len(some) - _LISTED} more" if len(some) > _LISTED else ""
-                    listed = ", ".join(words_of(one) for one in some[:_LISTED])
-                    gap = self._gaps.get(id(some[0]))
-                    cause = gap.reason if gap else None
-                    verdict.add("input changed", "input", f"{name}: {listed}{more} {what}", name, cause=cause)
+                self._add_listed(verdict, name, some, what)
 
-    def _check_defaults(self, verdict: _Verdict, call: Call, entry: Record, code: CodeNow) -> None:
-        """Note defaults of the function that have changed: they count as arguments, not as code."""
-        if entry.version_keys not in self._configurations or code.function is None:
-            return
-        given = self._configurations[entry.version_keys].noted
-        given = {**given, RNG: None} if "__seed" in given else given
+    def _add_listed(self, verdict: _Verdict, name: str, some: Sequence[Record], what: str) -> None:
+        if some:
+            more = f" and {len(some) - _LISTED} more" if len(some) > _LISTED else ""
+            listed = ", ".join(words_of(one) for one in some[:_LISTED])
+            gap = self._gaps.get(id(some[0]))
+            cause = gap.reason if gap else None
+            verdict.add("input changed", "input", f"{name}: {listed}{more} {what}", name, cause=cause)
+
+    def _check_defaults(self, verdict: _Verdict, call: Call) -> None:
+        """Note defaults on which the call relied and that have changed: they count as arguments, not as code."""
         for one in call.inputs:
-            if one.kind != "constant" or one.name in given or one.name in entry.schema:
+            if not one.is_default:
                 continue
-            now = self._codes.default(call.computation, one.name)
+            now = self._codes.default(call, one.name)
             if now is not None and now[0] != one.content_hash:
                 message = f"default of {one.name} in {_called(call)}: {one.value_repr} -> {now[1]}"
                 verdict.add("code changed", "default", message, one.name)

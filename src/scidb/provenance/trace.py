@@ -115,10 +115,14 @@ def _input(origin: CallInput, known: Mapping[str, Record]) -> dict[str, Any]:
 def source_of(store: Store, entry: Record) -> SourceCode | None:
     """Return the code that made an entry; None when it was saved by hand."""
     calls = store.trace(TraceQuery(call_ids=(entry.call_id,), depth=1)).calls if entry.call_id else ()
-    made = next((call.computation for call in calls if call.call_id == entry.call_id), None)
-    if made is None:
+    call = next((call for call in calls if call.call_id == entry.call_id), None)
+    if call is None:
         return None
-    for found in store.find(Sources((made.function_hash,))):
+    made = call.computation
+    # Equal code may stand in several places.
+    for found in sorted(
+        store.find(Sources((made.function_hash,))), key=lambda one: one.function_ref != (call.function_ref or "")
+    ):
         return read_code(made.function_name, found.function_hash, found.manifest, found.sources)
     return SourceCode(made.function_name, made.function_hash, (), ("its code was not recorded",))
 

@@ -7,6 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from scidb.exceptions import NotFoundError
+from scidb.hashing.ids import generated_id
 from scidb.provenance.code_now import Codes
 from scidb.provenance.configured import configurations
 from scidb.provenance.facts import gather, is_selected, place_of
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from scidb.store.model import Match, Record
     from scidb.store.protocol import Store
 
-__all__ = ["Explanation", "explanation_of", "status_of"]
+__all__ = ["Explanation", "explanation_of", "explanation_of_file", "status_of"]
 
 _DEEPEST: Final = 12  # steps that are still drawn further in
 # Of many reasons, how many are named: those with one cause, and those that are all there is to say.
@@ -54,6 +56,11 @@ def status_of(store: Store, match: Match, root_folder: Path | None = None) -> St
     ]
     found += [
         gap.status() for gap in gaps if is_selected(match, gap.place.variable, gap.place.schema, gap.place.version_keys)
+    ]
+    found += [
+        judge.status_of_file(file)
+        for file in facts.generated
+        if any(is_selected(match, one, file.schema, file.version_keys) for one in file.variables or (file.variable,))
     ]
     return Status(tuple(sorted(found, key=lambda one: one.variable)), as_of=match.as_of)
 
@@ -160,3 +167,33 @@ def explanation_of(store: Store, entry: Record, as_of: str | None, root_folder: 
         gone = "it is not the latest any more: the result was split into fewer pieces since"
         status = replace(status, remarks=(*status.remarks, gone))
     return Explanation(status, superseded, f"{maker} on {when} UTC{by}")
+
+
+def explanation_of_file(
+    store: Store, lineage_id: str, as_of: str | None, root_folder: Path | None = None
+) -> Explanation:
+    """Say why a file that a function wrote is in its state, as `explanation_of` does of a record.
+
+    Raises
+    ------
+    NotFoundError
+        When no function wrote a file under that id.
+
+    """
+    facts = gather(store, [], as_of, lineage_ids=(lineage_id,))
+    if not facts.generated:
+        raise NotFoundError(
+            f"No function wrote a file under {generated_id(lineage_id)[:22]}. db.status() lists what functions wrote.",
+            record_id=generated_id(lineage_id),
+        )
+    judge, _ = _judge(store, facts, as_of, root_folder)
+    [file] = facts.generated
+    standing = gather(store, list(file.variables) or None, as_of).generated
+    alike = [one for one in standing if one.call.computation.function_name == file.call.computation.function_name]
+    superseded = None
+    if all(one.call.call_id != file.call.call_id for one in alike):
+        superseded = next((generated_id(one.call.computation.lineage_id) for one in alike[::-1]), "another call")
+    by = f" by {file.call.user_id}" if file.call.user_id else ""
+    when = file.call.timestamp[:16].replace("T", " ")
+    made = f"written by {file.call.computation.function_name}() on {when} UTC{by}"
+    return Explanation(judge.status_of_file(file), superseded, made)

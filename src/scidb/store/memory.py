@@ -329,8 +329,9 @@ def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901, PLR09
             _end_run(state, event, stamp)
         case Failed():
             state.failures.append(_failure(event, stamp))
-        case SourceSeen(function_hash, name, manifest, sources):
-            state.sources.setdefault(function_hash, Source(function_hash, name, manifest, dict(sources)))
+        case SourceSeen(function_hash, name, manifest, sources, ref):
+            source = Source(function_hash, name, manifest, dict(sources), ref)
+            state.sources.setdefault((function_hash, ref), source)
         case EnvironmentSeen(environment_id, description):
             state.environments.setdefault(environment_id, description)
         case Tagged(name, timestamp, user_id):

@@ -30,6 +30,7 @@ from scidb.store.model import (
     Flags,
     Form,
     Forms,
+    GeneratedFiles,
     Group,
     Groups,
     Invalidations,
@@ -93,9 +94,12 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
         case Exports(record_ids=ids):
             return [one for one in state.exports if ids is None or not set(ids).isdisjoint(one.record_ids)]
         case Sources(function_hashes=hashes):
-            return [state.sources[name] for name in dict.fromkeys(hashes) if name in state.sources]
+            known_code = sorted(state.sources.items())
+            return [one for name in dict.fromkeys(hashes) for (found, _), one in known_code if found == name]
         case Calls(call_ids=call_ids):
             return _calls(state, call_ids)
+        case GeneratedFiles():
+            return _generated(state, query)
         case Computations(function_hashes=functions, inputs_hashes=inputs):
             made = _computations(state).values()
             return [one for one in made if one.function_hash in functions and one.inputs_hash in inputs]
@@ -251,6 +255,18 @@ def _calls(state: State, call_ids: Iterable[str]) -> list[Call]:
             wanted.add(call.call_id)
             pending += [one.input_call_id for one in call.inputs if one.input_call_id and _is_unsaved(one)]
     return [call for call in state.calls.values() if call.call_id in wanted]
+
+
+def _generated(state: State, query: GeneratedFiles) -> list[Call]:
+    newest = {
+        call.computation.lineage_id: call.call_id
+        for call in state.calls.values()
+        if call.computation.kind == "generated"
+        and call.recalled_from is None
+        and (query.lineage_ids is None or call.computation.lineage_id in query.lineage_ids)
+        and (query.as_of is None or call.timestamp <= query.as_of)
+    }
+    return _calls(state, newest.values())
 
 
 def _is_unsaved(one: CallInput) -> bool:

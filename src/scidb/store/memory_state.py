@@ -58,7 +58,7 @@ class State:
     runs: dict[str, Run] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     exports: list[Export] = field(default_factory=list)
-    sources: dict[str, Source] = field(default_factory=dict)
+    sources: dict[tuple[str, str], Source] = field(default_factory=dict)  # by hash and place
     environments: dict[str, str] = field(default_factory=dict)
     tags: dict[str, Tag] = field(default_factory=dict)
     acceptances: list[Acceptance] = field(default_factory=list)

@@ -13,7 +13,7 @@ from scidb.thunk.binding import tracked_in
 from scidb.thunk.output import ThunkOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from scidb.thunk.core import Thunk
 
@@ -29,6 +29,8 @@ class PipelineThunk:
         The function.
     inputs
         The arguments as given, by parameter name, defaults included.
+    defaults
+        The names of those that nobody gave.
 
     Attributes
     ----------
@@ -65,9 +67,10 @@ class PipelineThunk:
 
     """
 
-    def __init__(self, thunk: Thunk, inputs: Mapping[str, Any]) -> None:
+    def __init__(self, thunk: Thunk, inputs: Mapping[str, Any], defaults: Collection[str] = ()) -> None:
         self.thunk = thunk
         self.inputs = dict(inputs)
+        self.defaults = defaults
         self.own_classes = own_classes(self.inputs.values(), unwrap=thunk.unwrap)
         self.fingerprint = thunk.fingerprint(self.own_classes)
         self._outputs: tuple[weakref.ref[ThunkOutput], ...] = ()

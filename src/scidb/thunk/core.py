@@ -158,7 +158,7 @@ class Thunk:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result of the function: recalled when it was saved, else computed."""
         force = "force" not in self.parameters and bool(kwargs.pop("force", False))
-        computation = PipelineThunk(self, self._bind(args, kwargs))
+        computation = PipelineThunk(self, *self._bind(args, kwargs))
         if computation.uncacheable is not None and self._first(UncacheableWarning):
             warnings.warn(
                 f"{self.name}() runs every time, because its calls cannot be recognised: {computation.uncacheable}",
@@ -195,9 +195,9 @@ class Thunk:
             )
         return computation.finish(values)
 
-    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
         try:
-            return self.parameters.bind(args, kwargs)
+            return self.parameters.bind_noting_defaults(args, kwargs)
         except TypeError as error:
             raise TypeError(f"{self.name}(): {error}") from None
 

@@ -205,6 +205,7 @@ class BaseVariable(Access):
             output_num=record.output_num,
             type_name=record.variable,
             content_hash=record.content_hash,
+            code_hash=(restoring_code(cls, record.schema_version) or None) if unwrap else None,
         )
         return Input(cls.form_from(record, unwrap=unwrap), (origin,))
 

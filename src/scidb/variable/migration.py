@@ -7,8 +7,9 @@ it, or not at all; never as something that only looks right.
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import MigrationError, SciDBWarning
 from scidb.hashing.code.fingerprint import fingerprint
@@ -16,12 +17,12 @@ from scidb.hashing.inputs import preview
 from scidb.store.columns import column_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from scidb.store.model import Record
     from scidb.variable.base import BaseVariable
 
-__all__ = ["is_migrated", "present_values", "restoring_code"]
+__all__ = ["is_migrated", "present_values", "restoring_code", "restoring_functions", "restoring_parts"]
 
 
 def is_migrated(cls: type[BaseVariable], schema_version: int) -> bool:
@@ -36,6 +37,28 @@ def restoring_code(cls: type[BaseVariable], schema_version: int) -> str:
         # What migrate makes is in the form of the present version.
         return f"{restoring}+{_code(cls, 'migrate')}@{cls.schema_version}"
     return restoring
+
+
+def restoring_functions(cls: type[BaseVariable], schema_version: int) -> list[Callable[..., Any]]:
+    """Return the functions of the class that a stored value of that version goes through, the last one last."""
+    names = ["migrate"] if is_migrated(cls, schema_version) else []
+    names += ["from_db"] if cls.has_custom_storage() else []
+    return [inspect.getattr_static(cls, name).__func__ for name in names]
+
+
+def restoring_parts(code: str) -> list[str]:
+    """Return the fingerprints in what `restoring_code` gives.
+
+    Examples
+    --------
+    >>> restoring_parts(f"{'a' * 64}+{'b' * 64}@2") == ["a" * 64, "b" * 64]
+    True
+
+    """
+    return _FINGERPRINT.findall(code)
+
+
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def _code(cls: type[BaseVariable], name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import os
 import re
 import types
 from collections import defaultdict, deque
@@ -66,6 +67,7 @@ _LOADERS: Final = (
     "sys.modules", "runpy.run_", "importlib.reload", "importlib.machinery.SourceFileLoader",
     "importlib.util.spec_from_",
 )  # fmt: skip
+_ENVIRONMENT: Final = re.compile(r"os\.(environ|getenv)b?\b|(os\.path|posixpath|ntpath)\.expandvars\b")
 _GETTERS: Final = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 
 
@@ -208,6 +210,11 @@ class Graph:
         self.libraries.add(name)
         if name.startswith(_LOADERS):
             self._warn(f"What is reached by way of {name} is unknown; name it with includes=.")
+        elif found := _ENVIRONMENT.match(name):
+            self._warn(
+                f"What it reads of the environment by way of {found.group()} is not part of its identity; pass the "
+                "value as an argument."
+            )
         return f"lib:{name}"
 
     def _unit(self, kind: str, obj: object) -> str:
@@ -245,6 +252,8 @@ class Graph:
             return self._unit("wrapped", obj)
         if isinstance(obj, _GETTERS):
             return self._unit("getter", obj)
+        if obj is os.environ:
+            return self._library("os.environ")
         if own_classes([obj], unwrap=False):
             return self._unit("values", obj)
         try:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from scidb.exceptions import SciDBError
 from scidb.hashing.ids import content_hash
 from scidb.hashing.settings import configure
-from scidb.provenance.live import fingerprint_now, live_function
+from scidb.provenance.live import live_code
 from scidb.provenance.reproduction.calls import CannotRunError, Material, called, digest_of, part_of, prepared
 from scidb.provenance.reproduction.exchange import Ended, Journal, read_chunk, read_order, write_chunk
 from scidb.provenance.reproduction.rebuild import rebuilt
@@ -182,9 +182,9 @@ def _function_of(code: Code) -> tuple[Callable[..., Any], str, tuple[str, ...]]:
 
     """
     if code.module is not None and _imported(code.module) == "":
-        now = fingerprint_now(code.manifest)
-        function = live_function(code.manifest)
-        if function is not None and now is not None and now.hash == code.function_hash:
+        live = live_code(code.manifest, code.reference)
+        if live is not None and live.fingerprint.hash == code.function_hash:
+            function = live.function
             return (function.function if isinstance(function, Thunk) else function), code.origin, ()
     function, remarks = rebuilt(code)
     return function, "this session" if code.origin == "installed" else code.origin, remarks

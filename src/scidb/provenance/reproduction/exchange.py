@@ -41,6 +41,7 @@ class Code:
     sources: Mapping[str, str]
     origin: str  # "installed", "this session" or "stored"
     module: str | None = None
+    reference: str = ""  # where it stands, as ``module:qualified.name``
 
 
 @dataclass(frozen=True, slots=True)

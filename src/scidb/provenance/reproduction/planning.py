@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from scidb.exceptions import NotFoundError, SciDBError
 from scidb.hashing.code.graph import innermost
 from scidb.hashing.code.manifest import Manifest
+from scidb.hashing.code.reference import split_reference
 from scidb.hashing.code.seen import is_of_library, was_seen
 from scidb.hashing.settings import fingerprint_settings
-from scidb.provenance.live import fingerprint_now, live_function
+from scidb.provenance.live import live_code
 from scidb.provenance.reproduction.exchange import Code, Order, Step, numbered, write_chunk
 from scidb.records import class_named
 from scidb.store.model import Entries, Match, Records, Sources, TraceQuery
@@ -149,24 +150,37 @@ def _codes(
     store: Store, calls: Sequence[Call], *, run_stored_code: bool
 ) -> tuple[dict[str, Code], tuple[StoredCode, ...]]:
     """Return the code of each function: what this process has, or else what is stored, if that may run."""
-    hashes = tuple(dict.fromkeys(call.computation.function_hash for call in calls))
     names = {call.computation.function_hash: call.computation.function_name for call in calls}
+    own = {call.function_ref for call in calls}
+    found: dict[str, list[Source]] = defaultdict(list)
+    for source in store.find(Sources(tuple(names))):
+        found[source.function_hash].append(source)
     codes: dict[str, Code] = {}
     stored: list[StoredCode] = []
-    for source in store.find(Sources(hashes)):
-        try:
-            now = _here(source)
-        except SciDBError as error:  # the database may be damaged, or made to mislead
-            stored.append(StoredCode(names[source.function_hash], source.function_hash, "", str(error)))
+    for function_hash, places in found.items():
+        # Equal code may stand in several places; any will do, that of the call itself first.
+        places.sort(key=lambda one: one.function_ref not in own)
+        tried = [_tried(source) for source in places]
+        code = next((one for one in tried if isinstance(one, Code)), None)
+        if code is not None:
+            codes[function_hash] = code
             continue
-        if isinstance(now, Code):
-            codes[source.function_hash] = now
-            continue
-        text = "\n\n".join(_texts(source))
-        stored.append(StoredCode(names[source.function_hash], source.function_hash, text, now))
+        said = [one for one in tried if not isinstance(one, Code)]
+        reason, text = next((one for one in said if one[1]), said[0])
+        stored.append(StoredCode(names[function_hash], function_hash, text, reason))
         if run_stored_code and text:
-            codes[source.function_hash] = Code(source.function_hash, source.manifest, source.sources, "stored")
+            source = places[tried.index((reason, text))]
+            codes[function_hash] = Code(function_hash, source.manifest, source.sources, "stored")
     return codes, tuple(stored)
+
+
+def _tried(source: Source) -> Code | tuple[str, str]:
+    """Return the code as this process has it, or else what is there instead, and the text that is stored."""
+    try:
+        now = _here(source)
+        return now if isinstance(now, Code) else (now, "\n\n".join(_texts(source)))
+    except SciDBError as error:  # the database may be damaged, or made to mislead
+        return str(error), ""
 
 
 def _texts(source: Source) -> Iterator[str]:
@@ -183,22 +197,24 @@ def _texts(source: Source) -> Iterator[str]:
 def _here(source: Source) -> Code | str:
     """Return the code as this process has it, if it is the recorded one; else say what is there instead."""
     name = f"{source.function_name}()"
-    now = fingerprint_now(source.manifest)
-    function = live_function(source.manifest)
-    if now is None or function is None:
+    live = live_code(source.manifest, source.function_ref)
+    if live is None:
         return f"{name} is not imported here (name its file or module with --import, or import it)"
+    now, function = live.fingerprint, live.function
     if now.hash != source.function_hash:
         return f"the code of {name} is not the recorded one any more"
     if is_of_library(function) and not was_seen(function):  # a database could name any, such as os.remove
         return f"{name} is a function of a library, and nothing that is imported here uses it with for_each or @thunk"
-    return _session_code(now, function)
+    return _session_code(now, function, source.function_ref)
 
 
-def _session_code(now: Fingerprint, function: object) -> Code:
+def _session_code(now: Fingerprint, function: object, reference: str) -> Code:
     module = str(getattr(function, "__module__", "") or getattr(innermost(function), "__module__", ""))
+    if reference and module not in _MAIN:
+        module = split_reference(reference)[0]
     found = None if module in _MAIN else sys.modules.get(module)
     # The running program is not imported again, because that could run it; its own sources are used.
-    return Code(now.hash, now.manifest, now.sources, "installed", module if found is not None else None)
+    return Code(now.hash, now.manifest, now.sources, "installed", module if found is not None else None, reference)
 
 
 # ------------------------------------------------------------------ the order

@@ -5,26 +5,30 @@ Each question is one statement, however many calls it is about.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from scidb.store.duck.sql import Condition
 from scidb.store.model import Acceptance, Call, CallInput, Computation, Timing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import State
-    from scidb.store.model import Calls, Computations, Timings, Varying
+    from scidb.store.model import Calls, Computations, GeneratedFiles, Timings, Varying
 
-__all__ = ["find_acceptances", "find_calls", "find_computations", "find_timings", "find_varying"]
+__all__ = ["find_acceptances", "find_calls", "find_computations", "find_generated", "find_timings", "find_varying"]
 
 _COMPUTATION: Final = "p.lineage_id, p.function_name, p.function_hash, p.inputs_hash, p.outputs, p.kind"
+_THESE: Final = "SELECT unnest(?) AS call_id"
 _CALLS: Final = (
-    "WITH RECURSIVE wanted AS (SELECT unnest(?) AS call_id UNION SELECT i.input_call_id FROM wanted w "
+    "WITH RECURSIVE wanted AS ({first} UNION SELECT i.input_call_id FROM wanted w "
     "JOIN _call_inputs i ON i.call_id = w.call_id WHERE i.input_call_id IS NOT NULL AND (i.kind = 'computation' "
     "OR starts_with(i.record_id, 'generated:') OR starts_with(i.record_id, 'ephemeral:'))) "
     "SELECT c.call_id, c.run_id, c.user_id, c.environment_id, c.seconds, c.recalled_from, c.timestamp, "
+    "c.function_ref, "
     f"{_COMPUTATION}, i.name, i.kind, i.record_id, i.input_call_id, i.output_num, i.type_name, i.content_hash, "
-    "i.value_repr, i.root, i.literal FROM wanted w JOIN _calls c ON c.call_id = w.call_id "
+    "i.value_repr, i.root, i.literal, i.code_hash, i.is_default FROM wanted w JOIN _calls c ON c.call_id = w.call_id "
     "JOIN _computations p ON p.lineage_id = c.lineage_id LEFT JOIN _call_inputs i ON i.call_id = c.call_id "
     "ORDER BY c.timestamp, c.seq, i.position"
 )
@@ -34,15 +38,35 @@ def find_calls(connection: Connection, query: Calls) -> list[Call]:
     """Return calls and what handed them results unsaved, in the order of storing."""
     if not query.call_ids:
         return []
+    return _with_upstream(connection, _THESE, [list(dict.fromkeys(query.call_ids))])
+
+
+def find_generated(connection: Connection, query: GeneratedFiles) -> list[Call]:
+    """Return the newest execution of each computation that wrote files, and what handed them results unsaved."""
+    condition = Condition(["p.kind = 'generated'", "c.recalled_from IS NULL"])
+    if query.lineage_ids is not None:
+        condition.one_of("c.lineage_id", query.lineage_ids)
+    if query.as_of is not None:
+        condition.add("c.timestamp <= ?", query.as_of)
+    first = (
+        "SELECT call_id FROM (SELECT c.call_id FROM _calls c JOIN _computations p ON p.lineage_id = c.lineage_id "
+        f"WHERE {condition.text()} "
+        "QUALIFY row_number() OVER (PARTITION BY c.lineage_id ORDER BY c.timestamp DESC, c.seq DESC) = 1)"
+    )
+    return _with_upstream(connection, first, condition.parameters)
+
+
+def _with_upstream(connection: Connection, first: str, parameters: Sequence[Any]) -> list[Call]:
+    """Return the calls that a statement selects, and those that handed them results unsaved, with their inputs."""
     calls: dict[str, Call] = {}
     inputs: dict[str, list[CallInput]] = {}
-    for row in connection.rows(_CALLS, [list(dict.fromkeys(query.call_ids))]):
+    for row in connection.rows(_CALLS.format(first=first), parameters):
         call_id = row[0]
         if call_id not in calls:
             inputs[call_id] = []
-            calls[call_id] = Call(call_id, Computation(*row[7:13]), (), *row[1:7])
-        if row[13] is not None:
-            inputs[call_id].append(CallInput(*row[13:]))
+            calls[call_id] = Call(call_id, Computation(*row[8:14]), (), *row[1:8])
+        if row[14] is not None:
+            inputs[call_id].append(CallInput(*row[14:]))
     return [_with_inputs(call, tuple(inputs[call_id])) for call_id, call in calls.items()]
 
 
@@ -50,7 +74,7 @@ def _with_inputs(call: Call, inputs: tuple[CallInput, ...]) -> Call:
     # As `replace` would, in a third of its time.
     return Call(
         call.call_id, call.computation, inputs, call.run_id, call.user_id, call.environment_id, call.seconds,
-        call.recalled_from, call.timestamp,
+        call.recalled_from, call.timestamp, call.function_ref,
     )  # fmt: skip
 
 

@@ -294,7 +294,11 @@ def _add_sources(connection: Connection, events: Sequence[Event]) -> None:
     insert_missing(
         connection,
         TABLES["_functions"],
-        [(one.function_hash, one.function_name, one.manifest, _source_index(one.sources)) for one in seen],
+        [
+            (one.function_hash, one.function_ref, one.function_name, one.manifest, _source_index(one.sources))
+            for one in seen
+        ],
+        key_columns=2,
     )
     texts = [text for one in seen for text in one.sources.values()]
     if texts:
@@ -310,27 +314,23 @@ def _digest(text: str) -> str:
 
 
 def find_sources(connection: Connection, query: Sources) -> list[Source]:
-    """Return the code behind these function hashes, in their order."""
+    """Return the code behind these function hashes, in their order, and of one hash by where it stands."""
     condition = Condition()
     condition.one_of("function_hash", list(dict.fromkeys(query.function_hashes)))
     rows = connection.rows(
-        f"SELECT function_hash, function_name, manifest, sources FROM _functions WHERE {condition.text()}",
+        "SELECT function_hash, function_name, manifest, sources, function_ref FROM _functions "
+        f"WHERE {condition.text()} ORDER BY function_ref",
         condition.parameters,
     )
-    functions = {row[0]: (row[1], row[2], json.loads(row[3])) for row in rows}
+    indexes = [json.loads(row[3]) for row in rows]
     wanted = Condition()
-    wanted.one_of("source_hash", [digest for _, _, index in functions.values() for digest in index.values()])
+    wanted.one_of("source_hash", list(dict.fromkeys(digest for index in indexes for digest in index.values())))
     texts = dict(connection.rows(f"SELECT * FROM _sources WHERE {wanted.text()}", wanted.parameters))
-    return [
-        Source(
-            function_hash,
-            functions[function_hash][0],
-            functions[function_hash][1],
-            {name: texts[digest] for name, digest in functions[function_hash][2].items()},
-        )
-        for function_hash in dict.fromkeys(query.function_hashes)
-        if function_hash in functions
-    ]
+    found: dict[str, list[Source]] = {}
+    for (function_hash, name, manifest, _, reference), index in zip(rows, indexes, strict=True):
+        code = {unit: texts[digest] for unit, digest in index.items()}
+        found.setdefault(function_hash, []).append(Source(function_hash, name, manifest, code, reference))
+    return [one for function_hash in dict.fromkeys(query.function_hashes) for one in found.get(function_hash, ())]
 
 
 # ------------------------------------------------------------------ what is stored one by one

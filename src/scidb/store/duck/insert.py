@@ -53,17 +53,22 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
     connection.insert(f"INSERT INTO {quote(table.name)} ({columns}) SELECT {columns} FROM incoming", incoming=incoming)
 
 
-def insert_missing(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Insert those rows, the first for each key in the first column, whose key is not in the table; return the keys."""
-    first = {row[0]: row for row in reversed(rows)}
-    key = quote(table.names[0])
+def insert_missing(
+    connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], *, key_columns: int = 1
+) -> list[Any]:
+    """Insert those rows, the first for each key, whose key is not in the table; return what is first in each key.
+
+    The key is the first column, or so many of the first ones.
+    """
+    first = {row[:key_columns]: row for row in reversed(rows)}
+    keys = [quote(name) for name in table.names[:key_columns]]
     condition = Condition()
-    condition.one_of(key, list(first))
-    known = connection.rows(f"SELECT {key} FROM {quote(table.name)} WHERE {condition.text()}", condition.parameters)
-    for (known_key,) in known:
-        del first[known_key]
+    condition.one_of(keys[0], list(dict.fromkeys(key[0] for key in first)))
+    query = f"SELECT {', '.join(keys)} FROM {quote(table.name)} WHERE {condition.text()}"
+    for known in connection.rows(query, condition.parameters):
+        first.pop(tuple(known), None)
     insert_rows(connection, table, list(first.values()))
-    return list(first)
+    return [key[0] for key in first]
 
 
 def _insert_values(connection: Connection, target: str, rows: Sequence[Sequence[Any]]) -> None:

@@ -14,7 +14,14 @@ from scidb.exceptions import (
 from scidb.store.duck import state as states
 from scidb.store.duck.annotations import find_groups, find_tags
 from scidb.store.duck.changes import find_changes
-from scidb.store.duck.computed import find_acceptances, find_calls, find_computations, find_timings, find_varying
+from scidb.store.duck.computed import (
+    find_acceptances,
+    find_calls,
+    find_computations,
+    find_generated,
+    find_timings,
+    find_varying,
+)
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.events import find_environments, find_exports, find_failures, find_runs, find_sources
 from scidb.store.duck.flags import find_flags, find_marks
@@ -39,6 +46,7 @@ from scidb.store.model import (
     Failures,
     Flags,
     Forms,
+    GeneratedFiles,
     Groups,
     Invalidations,
     Latest,
@@ -89,6 +97,7 @@ _FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]
     Calls: lambda connection, _, query: find_calls(connection, query),
     Computations: lambda connection, _, query: find_computations(connection, query),
     Timings: lambda connection, _, query: find_timings(connection, query),
+    GeneratedFiles: lambda connection, _, query: find_generated(connection, query),
     Varying: lambda connection, _, query: find_varying(connection, query),
     Acceptances: lambda connection, state, _: find_acceptances(connection, state),
     Invalidations: find_invalidations,

@@ -95,14 +95,14 @@ TABLES: Final = {
         _table(
             "_calls",
             "call_id VARCHAR, lineage_id VARCHAR, run_id VARCHAR, user_id VARCHAR, environment_id VARCHAR, "
-            "seconds DOUBLE, recalled_from VARCHAR, timestamp VARCHAR, seq INTEGER",
+            "seconds DOUBLE, recalled_from VARCHAR, timestamp VARCHAR, seq INTEGER, function_ref VARCHAR",
             "call_id",
         ),
         _table(
             "_call_inputs",
             "call_id VARCHAR, position INTEGER, name VARCHAR, kind VARCHAR, record_id VARCHAR, "
             "input_call_id VARCHAR, output_num INTEGER, type_name VARCHAR, content_hash VARCHAR, "
-            "value_repr VARCHAR, root VARCHAR, literal VARCHAR",
+            "value_repr VARCHAR, root VARCHAR, literal VARCHAR, code_hash VARCHAR, is_default BOOLEAN",
         ),
         _table("_hits", "lineage_id VARCHAR, hits BIGINT, timestamp VARCHAR, user_id VARCHAR"),
         _table(
@@ -122,8 +122,8 @@ TABLES: Final = {
         ),
         _table(
             "_functions",
-            "function_hash VARCHAR, function_name VARCHAR, manifest VARCHAR, sources VARCHAR",
-            "function_hash",
+            "function_hash VARCHAR, function_ref VARCHAR, function_name VARCHAR, manifest VARCHAR, sources VARCHAR",
+            "function_hash, function_ref",
         ),
         _table("_sources", "source_hash VARCHAR, source VARCHAR", "source_hash"),
         _table("_environments", "environment_id VARCHAR, description VARCHAR", "environment_id"),

@@ -92,17 +92,18 @@ def _calls(connection: Connection, call_ids: Sequence[str]) -> list[Call]:
     inputs: dict[str, list[CallInput]] = {}
     for call_id, *values in connection.rows(
         "SELECT call_id, name, kind, record_id, input_call_id, output_num, type_name, content_hash, value_repr, root, "
-        f"literal FROM _call_inputs WHERE {condition.text()} ORDER BY call_id, position",
+        f"literal, code_hash, is_default FROM _call_inputs WHERE {condition.text()} ORDER BY call_id, position",
         condition.parameters,
     ):
         inputs.setdefault(call_id, []).append(CallInput(*values))
     rows = connection.rows(
         "SELECT c.call_id, c.run_id, c.user_id, c.environment_id, c.seconds, c.recalled_from, c.timestamp, "
+        "c.function_ref, "
         "p.lineage_id, p.function_name, p.function_hash, p.inputs_hash, p.outputs, p.kind "
         f"FROM _calls c JOIN _computations p USING (lineage_id) WHERE {condition.text()}",
         condition.parameters,
     )
-    found = {row[0]: Call(row[0], Computation(*row[7:]), tuple(inputs.get(row[0], ())), *row[1:7]) for row in rows}
+    found = {row[0]: Call(row[0], Computation(*row[8:]), tuple(inputs.get(row[0], ())), *row[1:8]) for row in rows}
     return [found[call_id] for call_id in call_ids if call_id in found]
 
 

@@ -298,14 +298,14 @@ def _insert_calls(connection: Connection, calls: Sequence[Call], stamp: str) -> 
 def _call_row(call: Call, stamp: str, seq: int) -> tuple[Any, ...]:
     return (
         call.call_id, call.computation.lineage_id, call.run_id, call.user_id, call.environment_id, call.seconds,
-        call.recalled_from, stamp, seq,
+        call.recalled_from, stamp, seq, call.function_ref,
     )  # fmt: skip
 
 
 def _input_row(call: Call, position: int, one: CallInput) -> tuple[Any, ...]:
     return (
         call.call_id, position, one.name, one.kind, one.record_id, one.input_call_id, one.output_num,
-        one.type_name, one.content_hash, one.value_repr, one.root, one.literal,
+        one.type_name, one.content_hash, one.value_repr, one.root, one.literal, one.code_hash, one.is_default,
     )  # fmt: skip
 
 

@@ -40,7 +40,17 @@ from scidb.store.model.asked import (
     Trace,
     TraceQuery,
 )
-from scidb.store.model.computed import Acceptance, Acceptances, Accepted, Calls, Computations, Timing, Timings, Varying
+from scidb.store.model.computed import (
+    Acceptance,
+    Acceptances,
+    Accepted,
+    Calls,
+    Computations,
+    GeneratedFiles,
+    Timing,
+    Timings,
+    Varying,
+)
 from scidb.store.model.kept import (
     Call,
     Chunk,
@@ -113,6 +123,7 @@ __all__ = [
     "Flags",
     "Form",
     "Forms",
+    "GeneratedFiles",
     "Group",
     "Grouped",
     "Groups",

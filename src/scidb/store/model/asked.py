@@ -103,6 +103,7 @@ class Source:
     function_name: str
     manifest: str
     sources: Mapping[str, str]
+    function_ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)

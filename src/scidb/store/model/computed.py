@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from scidb.store.model.asked import Query
 from scidb.store.model.kept import Call, Computation
 
-__all__ = ["Acceptance", "Acceptances", "Accepted", "Calls", "Computations", "Timing", "Timings", "Varying"]
+__all__ = [
+    "Acceptance",
+    "Acceptances",
+    "Accepted",
+    "Calls",
+    "Computations",
+    "GeneratedFiles",
+    "Timing",
+    "Timings",
+    "Varying",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,17 @@ class Calls(Query[Call]):
     """These calls, and those that handed them results unsaved, each once; in the order of storing."""
 
     call_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedFiles(Query[Call]):
+    """The newest execution (until `as_of`) of each of these computations, or of all, that wrote files.
+
+    Also the calls that handed them results unsaved; each once, in the order of storing. A recall writes nothing.
+    """
+
+    lineage_ids: tuple[str, ...] | None = None
+    as_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,7 @@ class Call:
     seconds: float | None = None
     recalled_from: str | None = None
     timestamp: str = ""
+    function_ref: str | None = None  # where the function of this call stood, as ``module:qualified.name``
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,12 +108,16 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class SourceSeen:
-    """The code behind a function_hash: its manifest, and each source text by its SHA-256."""
+    """The code behind a function_hash: its manifest, and each source text by its SHA-256.
+
+    Equal code may stand in several places, each with a manifest of its own.
+    """
 
     function_hash: str
     function_name: str
     manifest: str  # JSON
     sources: Mapping[str, str]
+    function_ref: str = ""  # where it stands, as ``module:qualified.name``; empty when it has no name
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,10 @@ from scidb.store.model import (
     Calls,
     Computation,
     Computations,
+    GeneratedFiles,
     Timing,
     Timings,
+    TraceQuery,
     Varying,
 )
 from scidb.testing.store_suite.base import StoreCases
@@ -32,6 +34,11 @@ def _handed_on(call_id: str | None) -> CallInput:
     return CallInput("x", "computation", input_call_id=call_id, output_num=0, content_hash="y")
 
 
+def _wrote(call_id: str, *inputs: CallInput) -> Call:
+    made = call(call_id, *inputs, function="plot")
+    return replace(made, computation=replace(made.computation, kind="generated"))
+
+
 def _made(store: Store, value: float, lineage_id: str, *, call_id: str = "c", output_num: int = 0) -> str:
     """Save a result of a computation, and return the time."""
     made = record("Emg", value, {"subject": 1}, lineage_id=lineage_id, call_id=call_id, output_num=output_num)
@@ -46,13 +53,17 @@ class ComputingCases(StoreCases):
         """Calls come with computation, all inputs in order and time, each once, in the order of storing."""
         raw = save(store, "Force", 1.0, subject=1)
         file = CallInput("path", "file", content_hash="p", value_repr="a.csv", root="/data")
-        first = replace(call("c1", used(raw), file), run_id="r1", environment_id="e1", recalled_from="c0")
+        restored = replace(used(raw), code_hash="h")
+        default = CallInput("k", "constant", content_hash="k", value_repr="1", is_default=True)
+        first = call("c1", restored, file, default)
+        first = replace(first, run_id="r1", environment_id="e1", recalled_from="c0", function_ref="lab:f")
         other, bare = call("c2", used(raw), function="g"), call("c3", function="h")
         store.write(Batch(calls=(first, other, bare)))
         found = store.find(Calls(("c3", "c1", "c9", "c1")))
         assert found == [replace(one, timestamp=found[0].timestamp) for one in (first, bare)]
         assert found[0].timestamp
         assert store.find(Calls(())) == []
+        assert set(store.trace(TraceQuery(call_ids=("c1", "c3"), depth=1)).calls) == set(found)
 
     def test_calls_that_handed_on_results_unsaved(self, store: Store) -> None:
         """With a call come those whose results it received unsaved, all the way; not those of saved inputs."""
@@ -66,6 +77,22 @@ class ComputingCases(StoreCases):
         assert [one.call_id for one in store.find(Calls(("c5",)))] == ["c4", "c5"]
         assert [one.call_id for one in store.find(Calls(("c3",)))] == ["c1", "c2", "c3"]
         assert [one.call_id for one in store.find(Calls(("c4",)))] == ["c4"]
+
+    def test_calls_that_wrote_files(self, store: Store) -> None:
+        """Of each computation that wrote files the newest execution is found, with what it received unsaved."""
+        raw = save(store, "Force", 1.0, subject=1)
+        handed_on = call("c1", used(raw))
+        plot, again = (_wrote(name, _handed_on("c1")) for name in ("c2", "c3"))
+        recalled = replace(_wrote("c4", _handed_on("c1")), recalled_from="c3")
+        stamps = []
+        for calls in ((handed_on, plot), (again,), (recalled, _wrote("c5", used(raw)), call("c6", used(raw)))):
+            store.write(Batch(calls=calls))
+            stamps += [one.timestamp for one in store.find(Calls((calls[-1].call_id,)))][-1:]
+        assert [one.call_id for one in store.find(GeneratedFiles())] == ["c1", "c3", "c5"]
+        assert [one.call_id for one in store.find(GeneratedFiles(as_of=stamps[0]))] == ["c1", "c2"]
+        lineage = plot.computation.lineage_id
+        assert [one.call_id for one in store.find(GeneratedFiles((lineage, "other")))] == ["c1", "c3"]
+        assert store.find(GeneratedFiles(("other",))) == store.find(GeneratedFiles(())) == []
 
     def test_computations_by_code_and_inputs(self, store: Store) -> None:
         """Computations are found by their code and their inputs together, whatever their lineage_id."""

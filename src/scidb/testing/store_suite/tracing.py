@@ -317,6 +317,17 @@ class EventCases(StoreCases):
         }
         assert store.find(Sources()) == []
 
+    def test_sources_in_several_places(self, store: Store) -> None:
+        """Equal code is kept once for each place where it stands, with the manifest that it has there."""
+        places = [SourceSeen("h1", "f", f'{{"at":"{at}"}}', {"s1": "x = 1"}, f"{at}:f") for at in ("lab", "a")]
+        store.write(Batch(events=(*places, SourceSeen("h2", "f", "{}", {}, "lab:f"))))
+        store.write(Batch(events=(*places, replace(places[0], manifest="later"))))
+        assert [(one.function_hash, one.function_ref, one.manifest) for one in store.find(Sources(("h2", "h1")))] == [
+            ("h2", "lab:f", "{}"),
+            ("h1", "a:f", '{"at":"a"}'),
+            ("h1", "lab:f", '{"at":"lab"}'),
+        ]
+
     def test_environment_twice(self, store: Store) -> None:
         """An environment that is seen again is no error."""
         seen = EnvironmentSeen("e1", '{"python":"3.13"}')
