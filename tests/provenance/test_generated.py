@@ -178,6 +178,19 @@ def test_a_relative_path(db: DatabaseManager, tmp_path: Path, monkeypatch: pytes
     assert [one.state for one in figures(db)] == ["missing"]
 
 
+def test_a_file_that_other_arguments_wrote_again(db: DatabaseManager, tmp_path: Path) -> None:
+    """Of two calls that wrote one path, the later one made what is there; two paths are two files."""
+
+    def draw(x: int, path: Path) -> None:
+        path.write_text(str(x))
+
+    write = thunk(generates_file=True)(draw)
+    for x, name in ((1, "a.txt"), (2, "a.txt"), (1, "b.txt")):
+        Figure.save(write(x, tmp_path / name), db=db)
+
+    assert [dict(one.version_keys) for one in figures(db)] == [{"x": 2}, {"x": 1}]
+
+
 def test_as_it_was(db: DatabaseManager, plots: Project, tmp_path: Path) -> None:
     """With as_of, files and inputs are those of then."""
     db.tag("first")
