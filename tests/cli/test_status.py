@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from tests.cli.conftest import lines
 
-from scidb import BaseVariable, for_each
+from scidb import BaseVariable, for_each, thunk
 from scidb.session import open_database
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ class Smooth(BaseVariable):
 
 
 class Peak(BaseVariable):
+    pass
+
+
+class Figure(BaseVariable):
     pass
 
 
@@ -142,6 +146,26 @@ def test_explain_by_id(scidb: Scidb, lab: Lab) -> None:
     [row] = lines(scidb("ls", "Force", "subject=1", "--json"))
 
     assert "saved by hand" in scidb("explain", row["record_id"][:10]).stdout
+
+
+def test_files_that_functions_wrote(scidb: Scidb, lab: Lab, here: Path) -> None:
+    """They are listed with an id that `explain` takes back, and their variable is a name like others."""
+    lab.file.write_text(f"{CODE}\n\ndef draw(x, path):\n    path.write_text(str(x))\n")
+    with open_database(lab.database) as db, db.as_current():
+        importlib.invalidate_caches()
+        write = thunk(generates_file=True)(importlib.import_module(MODULE).draw)
+        Figure.save(write(Peak.load_one(subject=1), path=here / "a.svg"), subject=1)
+    del write
+    forget()
+    scidb("status", "Figure", "--import", str(lab.file))
+    (here / "a.svg").unlink()
+
+    out = scidb("status", "--import", str(lab.file), expect=STALE).stdout
+    [short] = [word for word in out.split() if word.startswith("generated:")]
+    for words in ([short], ["Figure", "subject=1"]):
+        explained = scidb("explain", *words, "--import", str(lab.file), expect=STALE).stdout
+        assert explained.splitlines()[0] == f"Figure (subject=1) [{short}]: missing"
+        assert "a.svg that draw() wrote is gone" in explained
 
 
 def test_accept(scidb: Scidb, lab: Lab) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.provenance.conftest import Force, Mean, Smooth
 
 from scidb import BaseVariable, PathInput, for_each, thunk
-from scidb.exceptions import NotFoundError
+from scidb.exceptions import AmbiguousVersionError, NotFoundError
 
 if TYPE_CHECKING:
     from tests.provenance.conftest import Project
@@ -178,6 +178,19 @@ def test_a_relative_path(db: DatabaseManager, tmp_path: Path, monkeypatch: pytes
     assert [one.state for one in figures(db)] == ["missing"]
 
 
+def test_a_file_that_other_arguments_wrote_again(db: DatabaseManager, tmp_path: Path) -> None:
+    """Of two calls that wrote one path, the later one made what is there; two paths are two files."""
+
+    def draw(x: int, path: Path) -> None:
+        path.write_text(str(x))
+
+    write = thunk(generates_file=True)(draw)
+    for x, name in ((1, "a.txt"), (2, "a.txt"), (1, "b.txt")):
+        Figure.save(write(x, tmp_path / name), db=db)
+
+    assert [dict(one.version_keys) for one in figures(db)] == [{"x": 2}, {"x": 1}]
+
+
 def test_as_it_was(db: DatabaseManager, plots: Project, tmp_path: Path) -> None:
     """With as_of, files and inputs are those of then."""
     db.tag("first")
@@ -186,8 +199,15 @@ def test_as_it_was(db: DatabaseManager, plots: Project, tmp_path: Path) -> None:
 
     assert len(figures(db, as_of="first")) == 2
     assert figures(db, as_of="first")[1].record_id != figures(db)[1].record_id
-    with pytest.raises(NotFoundError, match="No function wrote a file"):
+    with pytest.raises(NotFoundError, match="No file that a function wrote"):
         db.explain("generated:nothing")
+    with pytest.raises(AmbiguousVersionError, match="3 files that a function wrote"):
+        db.explain("generated:")
+    with pytest.raises(AmbiguousVersionError, match="2 files were written as Figure"):
+        db.explain(Figure)
+    with pytest.raises(NotFoundError, match="No function wrote a file as Figure there"):
+        db.explain(Figure, subject=9)
+    assert str(db.explain(str(figures(db)[0].record_id)[:16])) == str(db.explain(Figure, subject=1))
 
 
 # ---------------------------------------------------------------- lineage, impact, flags

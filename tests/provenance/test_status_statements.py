@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import scidb
-from scidb import BaseVariable, for_each
+from scidb import BaseVariable, PathInput, for_each, thunk
 from scidb.store.duck.connection import Connection
 
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ LEVELS: tuple[type[BaseVariable], ...] = (Level0, Level1, Level2, Level3)
 
 def step(x: float) -> float:
     return x + 1
+
+
+@thunk(generates_file=True)
+def write(x: float, path: Path) -> None:
+    path.write_text(str(x))
 
 
 def pipeline(path: Path, subjects: int, levels: int) -> DatabaseManager:
@@ -92,3 +97,18 @@ def test_no_more_for_another_level(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             counts.append([len(statements(monkeypatch, ask)) for ask in asked])
 
     assert counts[0] == counts[1]
+
+
+def test_no_more_for_files_that_functions_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are judged together, however many were written."""
+    counts = []
+    for subjects in (2, 60):
+        with scidb.open(tmp_path / f"{subjects}.duckdb", {"subject": int}) as db:
+            db.save_many(Level0, [(float(n), {"subject": n}) for n in range(subjects)])
+            path = PathInput(f"{subjects}_{{subject}}.txt", root_folder=tmp_path)
+            for_each(write, {"x": Level0, "path": path}, [], subject=[], db=db, progress=False, pass_metadata=False)
+            assert db.status().counts == {"saved by hand": subjects, "up to date": subjects}
+            db.save_many(Level0, [(-1.0, {"subject": n}) for n in range(subjects)])
+            counts.append(len(statements(monkeypatch, db.status)))
+
+    assert counts[0] >= counts[1]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from scidb.database import DatabaseManager
     from scidb.store.model import Record
 
-__all__ = ["RecordWords", "conditions", "meant_by", "one_record"]
+__all__ = ["RecordWords", "conditions", "is_of_files", "meant_by", "one_record"]
 
 RecordWords: TypeAlias = Annotated[
     list[str],
@@ -46,6 +46,16 @@ def meant_by(db: DatabaseManager, words: Sequence[str]) -> tuple[str, dict[str, 
     """Return an id, or a variable and keys, as the facade takes them."""
     name, *rest = words
     return name, conditions(db, rest)
+
+
+def is_of_files(db: DatabaseManager, word: str) -> bool:
+    """Tell whether a word names files that functions wrote: by the beginning of their id, or as a variable."""
+    from scidb.hashing.ids import GENERATED_ID
+
+    if word.startswith(GENERATED_ID):
+        return True
+    is_known = any(info.name == word for info in db.types())
+    return not is_known and any(edge["target"] == word for edge in db.get_pipeline_structure())
 
 
 def _is_id(db: DatabaseManager, word: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from scidb.cli.arguments import RecordWords, one_record
+from scidb.cli.arguments import RecordWords, is_of_files, meant_by, one_record
 from scidb.cli.context import AsOfOption, DatabaseOption, JsonOption, open_for_reading, settings_of
 from scidb.cli.importing import ImportOption, import_named
 from scidb.cli.jsonlines import print_json_lines
@@ -30,8 +30,11 @@ def explain(
     settings = settings_of(ctx, db, as_json)
     import_named(imports)
     with open_for_reading(settings) as database:
-        record = one_record(database, words, as_of)
-        found = database.explain(record, as_of=as_of, root_folder=root)
+        if is_of_files(database, words[0]):
+            name, keys = meant_by(database, words)
+            found = database.explain(name, as_of=as_of, root_folder=root, **keys)
+        else:
+            found = database.explain(one_record(database, words, as_of), as_of=as_of, root_folder=root)
     if settings.as_json:
         print_json_lines([found.to_dict()])
     else:

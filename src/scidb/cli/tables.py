@@ -135,7 +135,7 @@ def _aligned(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[s
 
 def short_id(record_id: str) -> str:
     """Return as much of an id as people need; every verb takes it."""
-    return record_id[:12]
+    return record_id[: record_id.find(":") + 13]  # twelve, behind a prefix such as "generated:"
 
 
 def conditions_text(keys: Mapping[str, Any]) -> str:

@@ -118,7 +118,7 @@ class Judging(Reproducing):
         if isinstance(record, str | type) and version is None and self._is_of_files(self._named(record)[0]):
             record = self._file_meant(record, as_of=as_of, params=params, **metadata)
         if isinstance(record, str) and record.startswith(GENERATED_ID):
-            return explanation_of_file(self._store, record.removeprefix(GENERATED_ID), self._instant(as_of), root)
+            return explanation_of_file(self._store, record, self._instant(as_of), root)
         entry = self.find_one_meant(record, version, as_of=as_of, params=params, **metadata)
         return explanation_of(self._store, entry, self._instant(as_of), root)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scidb.hashing.inputs import CallInput
     from scidb.store.model import Call, Edge, KeyValue, Record
 
-__all__ = ["GeneratedFile", "newly_there", "standing", "written_by"]
+__all__ = ["GeneratedFile", "Newcomers", "standing", "written_by"]
 
 Place: TypeAlias = frozenset[tuple[Any, ...]]
 
@@ -125,27 +125,42 @@ def _value(one: CallInput) -> Any:
         return one.value_repr or ""
 
 
-def newly_there(
-    call: Call, records: Mapping[str, Record], entries: Iterable[Record]
-) -> Iterator[tuple[str, list[Record]]]:
-    """Yield what for_each would give the function beside the values that an input is made of, saved since."""
-    given: dict[str, list[Record]] = defaultdict(list)
-    for one in call.inputs:
-        if (record := records.get(one.record_id or "")) is not None:
-            given[one.name].append(record)
-    for name, used in given.items():
-        if call.run_id is None or len(used) < 2:
-            continue
-        shared = [item for item in used[0].schema.items() if all(item in one.schema.items() for one in used)]
-        alike = {(one.variable, one.version_keys, frozenset(one.schema)) for one in used}
-        known = {frozenset(one.schema.items()) for one in used}
-        fresh = [
-            entry
-            for entry in entries
-            if entry.timestamp > call.timestamp
-            and (entry.variable, entry.version_keys, frozenset(entry.schema)) in alike
-            and frozenset(entry.schema.items()) not in known
-            and all(item in entry.schema.items() for item in shared)
-        ]
-        if fresh:
-            yield name, fresh
+class Newcomers:
+    """The entries that there are, arranged so that each call finds those that it would be given, too, at once."""
+
+    def __init__(self, entries: Iterable[Record]) -> None:
+        self._alike: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+        for entry in entries:
+            self._alike[_kind(entry)].append(entry)
+        self._indexes: dict[tuple[Any, ...], dict[tuple[Any, ...], list[Record]]] = {}
+
+    def of(self, call: Call, records: Mapping[str, Record]) -> Iterator[tuple[str, list[Record]]]:
+        """Yield, by parameter, what for_each would give beside the values that it gave, saved since."""
+        given: dict[str, list[Record]] = defaultdict(list)
+        for one in call.inputs if call.run_id is not None else ():
+            if (record := records.get(one.record_id or "")) is not None:
+                given[one.name].append(record)
+        for name, used in given.items():
+            first = used[0].schema
+            shared = tuple(key for key in first if all(one.schema.get(key) == first[key] for one in used))
+            known = {frozenset(one.schema.items()) for one in used}
+            fresh = [
+                entry
+                for kind in dict.fromkeys(map(_kind, used))
+                for entry in self._at(kind, shared, first)
+                if len(used) > 1 and entry.timestamp > call.timestamp and frozenset(entry.schema.items()) not in known
+            ]
+            if fresh:
+                yield name, fresh
+
+    def _at(self, kind: tuple[Any, ...], keys: tuple[str, ...], place: Mapping[str, Any]) -> Sequence[Record]:
+        if (kind, keys) not in self._indexes:
+            index: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+            for entry in self._alike.get(kind, ()):
+                index[tuple(entry.schema[key] for key in keys)].append(entry)
+            self._indexes[kind, keys] = index
+        return self._indexes[kind, keys].get(tuple(place[key] for key in keys), ())
+
+
+def _kind(entry: Record) -> tuple[Any, ...]:
+    return entry.variable, entry.version_keys, frozenset(entry.schema)

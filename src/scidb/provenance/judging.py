@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from scidb.hashing.ids import UNCACHEABLE, generated_id, is_lineage_alone
-from scidb.provenance.generated import newly_there, written_by
+from scidb.provenance.generated import Newcomers, written_by
 from scidb.provenance.status import GREEN, STATES, Reason, RecordStatus
 from scidb.records import combination_of, version_keys_of, words_of
 from scidb.store.model import Call
@@ -102,6 +102,7 @@ class Judge:
         self._gaps = {id(gap.place): gap for gap in gaps}
         self._verdicts: dict[int, _Verdict] = {}
         self._own_keys: dict[str, dict[str, Any]] = {}
+        self._newcomers: Newcomers | None = None
 
     def status_of(self, entry: Record) -> RecordStatus:
         """Return the state of an entry, and why."""
@@ -313,8 +314,10 @@ class Judge:
             verdict.remarks.append(f"which files {_called(call)} wrote is not known: pass them as Path arguments")
         used = {one.record_id: self._facts.now_at(one.record_id)[0] for one in call.inputs if one.record_id}
         records = {record_id: record for record_id, record in used.items() if record is not None}
-        entries = [one for one in self._facts.entries if one.record_id not in self._facts.flagged]
-        for name, fresh in newly_there(call, records, entries):
+        if self._newcomers is None:
+            entries = (one for one in self._facts.entries if one.record_id not in self._facts.flagged)
+            self._newcomers = Newcomers(entries)
+        for name, fresh in self._newcomers.of(call, records):
             self._add_listed(verdict, name, fresh, "would now be used, too")
 
     def _inherited(self, behind: Node) -> Found | None:

@@ -11,7 +11,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from scidb.hashing.code.fingerprint import fingerprint
 from scidb.hashing.code.graph import innermost
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from scidb.store.model import Source
 
 __all__ = ["Live", "fingerprint_now", "has_moved", "live_code", "live_function", "why_not_here"]
+
+
+_MAIN: Final = ("__main__", "__mp_main__")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ def has_moved(recorded: Source, other: Source) -> bool:
     that a module is just not imported, or that this is another machine, is no reason.
     """
     module, name = split_reference(recorded.function_ref)
-    if not module or "<" in name or other.function_ref in {"", recorded.function_ref}:
+    if not module or module in _MAIN or "<" in name or other.function_ref in {"", recorded.function_ref}:
         return False
     if imported(module):
         return attribute(module, name) is None

@@ -7,14 +7,15 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from scidb.exceptions import NotFoundError
-from scidb.hashing.ids import generated_id
+from scidb.exceptions import AmbiguousVersionError, NotFoundError
+from scidb.hashing.ids import GENERATED_ID, generated_id
 from scidb.provenance.code_now import Codes
 from scidb.provenance.configured import configurations
 from scidb.provenance.facts import gather, is_selected, place_of
 from scidb.provenance.judging import FilesNow, Judge
 from scidb.provenance.missing import gaps_of, never_made
 from scidb.provenance.status import RecordStatus, Status
+from scidb.store.model import GeneratedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -113,10 +114,10 @@ class Explanation:
 
     def _lines(self) -> Iterator[str]:
         record = self.record
-        yield f"{record.place} [{(record.record_id or '')[:12]}]: {record.state}"
+        yield f"{record.place} [{_short(record.record_id or '')}]: {record.state}"
         yield f"  {self.made}"
         if self.superseded_by:
-            yield f"  it is not the latest any more; that is {self.superseded_by[:12]}"
+            yield f"  it is not the latest any more; that is {_short(self.superseded_by)}"
         yield from _reason_lines([reason for reason in record.reasons if reason.kind != "by hand"])
         if record.state == "up to date":
             yield "  its code and all that it was made from are as they were"
@@ -127,6 +128,11 @@ class Explanation:
         return f"<pre>{html.escape(str(self))}</pre>"
 
     __repr__ = __str__
+
+
+def _short(record_id: str) -> str:
+    prefix = GENERATED_ID if record_id.startswith(GENERATED_ID) else ""
+    return record_id[: len(prefix) + 12]
 
 
 def _reason_lines(reasons: Iterable[Reason]) -> Iterator[str]:
@@ -170,30 +176,42 @@ def explanation_of(store: Store, entry: Record, as_of: str | None, root_folder: 
 
 
 def explanation_of_file(
-    store: Store, lineage_id: str, as_of: str | None, root_folder: Path | None = None
+    store: Store, record_id: str, as_of: str | None, root_folder: Path | None = None
 ) -> Explanation:
     """Say why a file that a function wrote is in its state, as `explanation_of` does of a record.
 
+    Parameters
+    ----------
+    store, as_of, root_folder
+        As for `explanation_of`.
+    record_id
+        The id that stands for the file, ``generated:...``, or the beginning of it.
+
     Raises
     ------
-    NotFoundError
-        When no function wrote a file under that id.
+    NotFoundError, AmbiguousVersionError
+        When it is not exactly one that functions wrote.
 
     """
-    facts = gather(store, [], as_of, lineage_ids=(lineage_id,))
-    if not facts.generated:
-        raise NotFoundError(
-            f"No function wrote a file under {generated_id(lineage_id)[:22]}. db.status() lists what functions wrote.",
-            record_id=generated_id(lineage_id),
+    written = [one for one in store.find(GeneratedFiles(as_of=as_of)) if one.computation.kind == "generated"]
+    meant = [one for one in written if generated_id(one.computation.lineage_id).startswith(record_id)]
+    if len(meant) != 1:
+        what = f"{len(meant)} files" if meant else "No file"
+        error = AmbiguousVersionError if meant else NotFoundError
+        raise error(
+            f"{what} that a function wrote: an id that begins with {record_id!r}. db.status() lists them.",
+            record_id=record_id,
         )
+    [call] = meant
+    alike = [one for one in written if one.computation.function_name == call.computation.function_name]
+    standing = gather(store, [], as_of, lineage_ids=tuple(one.computation.lineage_id for one in alike)).generated
+    facts = gather(store, [], as_of, lineage_ids=(call.computation.lineage_id,))
     judge, _ = _judge(store, facts, as_of, root_folder)
     [file] = facts.generated
-    standing = gather(store, list(file.variables) or None, as_of).generated
-    alike = [one for one in standing if one.call.computation.function_name == file.call.computation.function_name]
     superseded = None
-    if all(one.call.call_id != file.call.call_id for one in alike):
-        superseded = next((generated_id(one.call.computation.lineage_id) for one in alike[::-1]), "another call")
-    by = f" by {file.call.user_id}" if file.call.user_id else ""
-    when = file.call.timestamp[:16].replace("T", " ")
-    made = f"written by {file.call.computation.function_name}() on {when} UTC{by}"
+    if all(one.call.call_id != call.call_id for one in standing):
+        nearest = [one for one in standing if one.schema == file.schema] or standing
+        superseded = generated_id(nearest[-1].call.computation.lineage_id)
+    by = f" by {call.user_id}" if call.user_id else ""
+    made = f"written by {call.computation.function_name}() on {call.timestamp[:16].replace('T', ' ')} UTC{by}"
     return Explanation(judge.status_of_file(file), superseded, made)

@@ -67,7 +67,7 @@ _LOADERS: Final = (
     "sys.modules", "runpy.run_", "importlib.reload", "importlib.machinery.SourceFileLoader",
     "importlib.util.spec_from_",
 )  # fmt: skip
-_ENVIRONMENT: Final = re.compile(r"os\.(environ|getenv)b?\b|(os\.path|posixpath|ntpath)\.expandvars\b")
+_ENVIRONMENT: Final = ("os.environ", "os.getenv", "os.path.expandvars", "posixpath.expandvars", "ntpath.expandvars")
 _GETTERS: Final = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 
 
@@ -210,10 +210,11 @@ class Graph:
         self.libraries.add(name)
         if name.startswith(_LOADERS):
             self._warn(f"What is reached by way of {name} is unknown; name it with includes=.")
-        elif found := _ENVIRONMENT.match(name):
+        elif name.startswith(_ENVIRONMENT):
+            read = next(one for one in _ENVIRONMENT if name.startswith(one))
             self._warn(
-                f"What it reads of the environment by way of {found.group()} is not part of its identity; pass the "
-                "value as an argument."
+                f"What it reads of the environment by way of {read} is not part of its identity; pass the value as an "
+                "argument."
             )
         return f"lib:{name}"
 

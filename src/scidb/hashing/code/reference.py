@@ -72,8 +72,12 @@ def split_reference(reference: str) -> tuple[str, str]:
 
 
 def imported(module: str) -> list[ModuleType]:
-    """Return the imported modules of a name; the running program has that of its file."""
-    names = [*(main for main in _MAIN if main in sys.modules and import_name(main) == module), module]
+    """Return the imported modules of a name; the running program has that of its file.
+
+    A program without a file, as a notebook, is no other one.
+    """
+    names: list[str] = [main for main in _MAIN if main in sys.modules and import_name(main) == module]
+    names += [module] if module not in _MAIN else []
     return [found for key in dict.fromkeys(names) if (found := sys.modules.get(key)) is not None]
 
 
