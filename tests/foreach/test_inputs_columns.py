@@ -121,6 +121,20 @@ def test_a_function_cannot_spoil_the_next_combination(tables: scidb.DatabaseMana
     assert [item.data for item in Result.load_all()] == [101.0] * 4
 
 
+@in_memory
+def test_a_view_of_an_array_is_not_shared(tables: scidb.DatabaseManager) -> None:
+    """A field of a structured array is a view, and is copied where other combinations use it, too."""
+    Events.save(np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]), subject=1, trial=1)
+
+    def spoil(field: Any, plain: int) -> float:
+        field += 100
+        return float(field[0])
+
+    inputs = {"field": Fixed(Events["b"], subject=1, trial=1), "plain": Plain}
+    for_each(spoil, inputs, [Result], subject=[], trial=[])
+    assert [item.data for item in Result.load_all()] == [102.0] * 4
+
+
 def test_columns_are_part_of_identity(tables: scidb.DatabaseManager) -> None:
     """Another column is another computation and another variant; the same one is up to date."""
 

@@ -15,6 +15,8 @@ from scidb import BaseVariable, EachOf, Fixed, ForEachConfig, Merge, PathInput, 
 from scidb.foreach.merged import Part, merged
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import scidb
 
 
@@ -210,6 +212,33 @@ def test_as_table_puts_places_one_below_the_other(data: scidb.DatabaseManager) -
     report = for_each(size, {"table": spec}, [Count], subject=[], as_table=True)
     assert (report.completed, report.failed) == (2, 0)
     assert for_each(size, {"table": spec}, [Count], subject=[], as_table=True).up_to_date == 2
+
+
+@in_memory
+def test_a_function_that_writes_a_file(data: scidb.DatabaseManager, tmp_path: Path) -> None:
+    """A merge and a file to be written go together; what was written is not written again."""
+
+    @thunk(generates_file=True)
+    def write(table: pd.DataFrame, path: Path, subject: int, trial: int) -> None:
+        path.write_text(f"{subject} {trial} {table.size}")
+
+    files = PathInput("{subject}-{trial}.txt", root_folder=tmp_path)
+    inputs = {"table": Merge(Force, Weight), "path": files}
+    assert for_each(write, inputs, [], subject=[], trial=[]).completed == 4
+    assert (tmp_path / "2-1.txt").read_text() == "2 1 4"
+    assert for_each(write, inputs, [], subject=[], trial=[]).up_to_date == 4
+
+
+@in_memory
+def test_flags_leave_places_out_of_the_whole_table(data: scidb.DatabaseManager) -> None:
+    """What is flagged in one part leaves its place out of every part; a coarser part, all places below it."""
+    data.flag(Speed.load_one(subject=1, trial=2), "slipped")
+    data.flag(Weight.load_one(subject=2), "scale broken")
+    spec = Merge(Speed, Weight, Force)
+    report = for_each(same, {"table": spec}, [Table], save=False, as_table=True, subject=[1, 2], exclude=True)
+    assert (report.completed, report.excluded) == (1, 1)
+    assert report.values[0] is not None
+    assert report.values[0][0]["trial"].tolist() == [1, 1]
 
 
 @in_memory

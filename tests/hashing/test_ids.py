@@ -57,6 +57,10 @@ def test_kinds_of_ids_never_meet() -> None:
         ids.computation_form(CONTENT, 0),
         ids.file_form("a", CONTENT),
         ids.custom_form("a.B", 1, ZEROS, CONTENT),
+        ids.columns_form(["a"], ids.value_form(CONTENT), single=True),
+        ids.columns_form(["a"], ids.value_form(CONTENT), single=False),
+        ids.merge_form([("a", ids.value_form(CONTENT))]),
+        ids.merge_form([("", ids.columns_form(["a"], ids.value_form(CONTENT), single=True))]),
     ]
     made = [ids.lineage_id(ZEROS, {"x": form}, 1) for form in forms]
     made += [ids.inputs_hash({"x": form}) for form in forms]

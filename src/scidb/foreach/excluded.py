@@ -25,13 +25,32 @@ def leave_out_flagged(
     why = recorder.flagged_among(entries, exclude)
     if not why:
         return
+    tables = [spec for spec in specs if spec.as_table and spec.parameter != spec.name]
     for task in tasks:
+        _leave_out_places(tables, task, why)
         for spec in specs:
             found = task.entries[spec.name]
             task.entries[spec.name] = [entry for entry in found if entry.record_id not in why]
             if found and not task.entries[spec.name]:
                 task.report.state, task.report.is_excluded = "skipped", True
                 task.report.reason = task.report.reason or _reason(found, why)
+
+
+def _leave_out_places(specs: Sequence[VariableInput], task: Task, why: Mapping[str, str]) -> None:
+    """Leave out of the other parts of a merge what stands at the places that one part is left out of."""
+    gone = [
+        (spec, spec.place_of(entry).items())
+        for spec in specs
+        for entry in task.entries[spec.name]
+        if entry.record_id in why
+    ]
+    for spec in specs:
+        own = [place for other, place in gone if other.parameter == spec.parameter and other is not spec]
+        task.entries[spec.name] = [
+            entry
+            for entry in task.entries[spec.name]
+            if entry.record_id in why or not any(place <= spec.place_of(entry).items() for place in own)
+        ]
 
 
 def _reason(found: Sequence[Entry], why: Mapping[str, str]) -> str:
