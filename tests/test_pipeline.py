@@ -278,9 +278,9 @@ def test_a_plan_says_what_would_run_and_why(forces: DatabaseManager) -> None:
     Force.save(9.0, subject=4)
     changed = p.plan()
     assert [(one.completed, one.up_to_date) for one in changed.steps] == [(2, 2), (0, 3), (0, 1)]
-    assert changed.steps[0].why == "1 without a result; 1 of which code or inputs changed"
+    assert changed.steps[0].why == "1 without a result; 1 whose code or inputs changed"
     assert changed.steps[1].why == "depends on smooth"
-    assert "2 to compute (about under 1 ms by past calls), and what depends on that." in str(changed)
+    assert "2 to compute (under 1 ms by past calls), and what depends on that." in str(changed)
 
 
 def test_a_plan_names_inputs_that_nobody_makes(forces: DatabaseManager, caplog: pytest.LogCaptureFixture) -> None:

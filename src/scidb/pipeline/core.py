@@ -265,7 +265,7 @@ def _run_step(step: Step, options: Mapping[str, Any], report: PipelineReport) ->
     except KeyboardInterrupt as error:
         if isinstance(stopped := getattr(error, "report", None), ForEachReport):
             report.reports[step.name] = stopped
-        report.not_run = report.not_run[1:]
+        report.not_run, report.interrupted = report.not_run[1:], True
         error.report = report  # type: ignore[attr-defined]  # as for_each does
         raise
     except Exception as error:

@@ -30,6 +30,8 @@ class PipelineReport:
         failed in it again.
     not_run
         The names of the steps that were not begun, because the run was stopped.
+    interrupted
+        Whether it was stopped by Ctrl-C; then `reports` ends with the step that was under way.
     behind
         By step, the steps that make its inputs and in which something failed: it ran without those.
     seconds
@@ -40,6 +42,7 @@ class PipelineReport:
     reports: dict[str, ForEachReport] = field(default_factory=dict)
     not_run: tuple[str, ...] = ()
     behind: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    interrupted: bool = False
     seconds: float = 0.0
 
     def _sum(self, state: str) -> int:
@@ -97,7 +100,8 @@ class PipelineReport:
     def _total(self) -> str:
         counts = f"{self.completed} computed, {self.recalled} recalled, {self.up_to_date} up to date"
         failed = f", {self.failed} FAILED" if self.failed else ""
-        return f"In all {counts}{failed} ({self.seconds:.2f} s)"
+        stopped = ", interrupted" if self.interrupted else ""
+        return f"In all {counts}{failed}{stopped} ({self.seconds:.2f} s)"
 
     __repr__ = __str__
 
