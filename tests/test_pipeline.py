@@ -398,13 +398,13 @@ def test_later_steps_run_for_what_has_its_inputs(forces: DatabaseManager, caplog
     report = p.run()
 
     assert (report.reports["smooth"].failed, report.reports["peak"].completed) == (1, 3)
-    assert report.behind == {"peak": ("smooth",)}
+    assert report.behind == {"peak": ("smooth",), "mean": ("smooth",)}
     assert "peak() ran behind failures of smooth" in caplog.text
     assert "peak: 3 computed" in str(report)
     assert ", behind failures of smooth" in str(report)
     assert "1 FAILED" in str(report)
     page = report._repr_html_()
-    assert "<summary>subject=4: <code>ValueError: a negative force</code></summary>" in page
+    assert "<summary>smooth at subject=4: <code>ValueError: a negative force</code></summary>" in page
     assert "behind failures of smooth" in page
 
     Force.save(4.0, subject=4)

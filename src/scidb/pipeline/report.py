@@ -33,7 +33,7 @@ class PipelineReport:
     interrupted
         Whether it was stopped by Ctrl-C; then `reports` ends with the step that was under way.
     behind
-        By step, the steps that make its inputs and in which something failed: it ran without those.
+        By step, those before it in which something failed and on which it rests, through others, too.
     seconds
         How long all of it took.
 
@@ -119,5 +119,5 @@ class PipelineReport:
         headings = ("step", "computed", "recalled", "up to date", "skipped", "failed", "seconds", "")
         parts = [f"<p><b>{html.escape(self._total())}</b></p>", table_html(headings, rows)]
         failures = [(name, failure) for name, report in self.reports.items() for failure in report.failures]
-        parts += [f"{html.escape(name)} {failure_html(failure)}" for name, failure in failures[:_FAILURES]]
+        parts += [failure_html(failure, f"{name} at ") for name, failure in failures[:_FAILURES]]
         return "".join(parts)
