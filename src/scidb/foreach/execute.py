@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sized
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from scidb.current import current
@@ -194,11 +195,7 @@ def for_each(
     run = replace(run, total=len(tasks))
     report = ForEachReport(function_name(fn), [task.report for task in tasks], dry_run=dry_run)
     report.left_out = len(combinations) - len(tasks)
-
-    def estimate() -> Estimate:
-        return estimated(recorder.past(function) if computing else None, computing)
-
-    computing = report.completed
+    estimate = partial(_estimate, recorder, run, report.completed)
     if dry_run:
         report.estimate = estimate()
     else:
@@ -212,6 +209,10 @@ def for_each(
     if dry_run:
         show_plan(report, progress)
     return report
+
+
+def _estimate(recorder: Recorder, run: RunInfo, computing: int) -> Estimate:
+    return estimated(recorder.past(run.function) if computing else None, computing)
 
 
 def _recorder(db: object | None) -> Recorder:
