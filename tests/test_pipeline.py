@@ -278,9 +278,9 @@ def test_a_plan_says_what_would_run_and_why(forces: DatabaseManager) -> None:
     Force.save(9.0, subject=4)
     changed = p.plan()
     assert [(one.completed, one.up_to_date) for one in changed.steps] == [(2, 2), (0, 3), (0, 1)]
-    assert changed.steps[0].why == "1 without a result; 1 of which code or inputs changed"
+    assert changed.steps[0].why == "1 without a result; 1 whose code or inputs changed"
     assert changed.steps[1].why == "depends on smooth"
-    assert "2 to compute (about under 1 ms by past calls), and what depends on that." in str(changed)
+    assert "2 to compute (under 1 ms by past calls), and what depends on that." in str(changed)
 
 
 def test_a_plan_names_inputs_that_nobody_makes(forces: DatabaseManager, caplog: pytest.LogCaptureFixture) -> None:
@@ -398,13 +398,13 @@ def test_later_steps_run_for_what_has_its_inputs(forces: DatabaseManager, caplog
     report = p.run()
 
     assert (report.reports["smooth"].failed, report.reports["peak"].completed) == (1, 3)
-    assert report.behind == {"peak": ("smooth",)}
+    assert report.behind == {"peak": ("smooth",), "mean": ("smooth",)}
     assert "peak() ran behind failures of smooth" in caplog.text
     assert "peak: 3 computed" in str(report)
     assert ", behind failures of smooth" in str(report)
     assert "1 FAILED" in str(report)
     page = report._repr_html_()
-    assert "<summary>subject=4: <code>ValueError: a negative force</code></summary>" in page
+    assert "<summary>smooth at subject=4: <code>ValueError: a negative force</code></summary>" in page
     assert "behind failures of smooth" in page
 
     Force.save(4.0, subject=4)

@@ -19,6 +19,7 @@ from scidb.cli import (
     prune,
     reproduce,
     retry,
+    run,
     runs,
     show,
     sql,
@@ -65,6 +66,7 @@ app.command("flag")(flag.flag)
 app.command("reproduce")(reproduce.reproduce)
 app.command("runs")(runs.runs)
 app.command("retry")(retry.retry)
+app.command("run")(run.run)
 app.command("sql")(sql.sql)
 app.command("prune")(prune.prune)
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 import shlex
 import sys
 from contextlib import contextmanager
-from importlib.machinery import SourceFileLoader
 from importlib.resources import files
 from importlib.util import module_from_spec, spec_from_loader
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from scidb.cli.importing import FromSource
 from scidb.exceptions import CorruptDatabaseError, FormatVersionError, PipelineError, SchemaKeyError, StorageError
 from scidb.session import get_database, open_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-    from types import CodeType, ModuleType
+    from types import ModuleType
 
     from scidb.database import DatabaseManager
     from scidb.foreach import ForEachReport
@@ -131,17 +131,10 @@ def _shipped() -> Iterator[tuple[str, bytes]]:
 # ------------------------------------------------------------------ the script
 
 
-class _FromSource(SourceFileLoader):
-    """Compiles the file at every import: a cached compilation is told from an edit by second and size only."""
-
-    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the name that importlib gives
-        return self.source_to_code(self.get_data(self.path), self.path)
-
-
 @contextmanager
 def _imported(path: Path) -> Iterator[ModuleType]:
     """Import the script as it is now, with its folder on the path as when Python runs it."""
-    loader = _FromSource(MODULE, str(path.resolve()))
+    loader = FromSource(MODULE, str(path.resolve()))
     spec = spec_from_loader(MODULE, loader)
     if spec is None:
         raise PipelineError(f"{path} cannot be imported.")
@@ -250,9 +243,14 @@ def _show_tree(graph: LineageGraph, folder: Path) -> None:
 def _suggest(folder: Path) -> None:
     database = ("scidb", "--db", folder / DATABASE)
     _heading("Try next")
+    _show(
+        _command("scidb", "run", folder / PIPELINE, "--plan")
+        + "    # after you changed something in it: what would run"
+    )
+    _show(_command("scidb", "run", folder / PIPELINE))
+    _show(_command(*database, "status", "--import", folder / PIPELINE))
     _show(_command(*database, "lineage", "Slope", "subject=308", "first_day=2"))
     _show(_command(*database, "sql", "SELECT day, avg(value) FROM ReactionTime GROUP BY day ORDER BY day"))
-    _show(f"{_command('python', folder / PIPELINE)}    # after you changed something in it")
 
 
 def _command(*words: object) -> str:

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
@@ -16,9 +17,9 @@ from scidb.exceptions import PipelineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
-__all__ = ["ImportOption", "import_named"]
+__all__ = ["FromSource", "ImportOption", "find_from", "import_named"]
 
 ImportOption: TypeAlias = Annotated[
     list[str] | None,
@@ -30,6 +31,14 @@ ImportOption: TypeAlias = Annotated[
 ]
 
 _SOURCE: Final = ".py"
+
+
+class FromSource(SourceFileLoader):
+    """Compiles the file at every import: a cached compilation is told from an edit by second and size only."""
+
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the name that importlib gives
+        """Return the file's code, compiled now."""
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def import_named(names: Sequence[str] | None) -> list[ModuleType]:
@@ -52,7 +61,7 @@ def import_named(names: Sequence[str] | None) -> list[ModuleType]:
 def _imported(name: str) -> ModuleType:
     if name.endswith(_SOURCE) or "/" in name or "\\" in name or Path(name).is_file():
         return _import_file(Path(name).expanduser())
-    _find_from(Path.cwd())
+    find_from(Path.cwd())
     return _run(name, lambda: importlib.import_module(name))
 
 
@@ -73,7 +82,7 @@ def _import_file(path: Path) -> ModuleType:
             f"--import {path}: its name is that of the module {name!r}, which is in use ({file or 'built in'}). "
             "Rename the file."
         )
-    _find_from(path.parent)
+    find_from(path.parent)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PipelineError(f"--import {path}: Python does not know how to import this file.")
@@ -92,7 +101,8 @@ def _import_file(path: Path) -> ModuleType:
     return _run(str(path), run)
 
 
-def _find_from(folder: Path) -> None:
+def find_from(folder: Path) -> None:
+    """Let Python find modules in a folder, before any other."""
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 

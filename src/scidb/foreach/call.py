@@ -86,8 +86,8 @@ class Call:
         return report
 
     def run_only(self, combinations: Sequence[Mapping[str, Any]]) -> ForEachReport:
-        """Run some combinations alone, with the function as it is now."""
-        chosen = Chosen(combinations)
+        """Run some combinations alone, each once, with the function as it is now."""
+        chosen = Chosen(list({tuple(one.items()): one for one in combinations}.values()))
         arguments = {**self.arguments, "fn": _as_it_is_now(self.arguments["fn"])}
         return Call(self.function, arguments, dict.fromkeys(combinations[0], chosen)).run()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from scidb.foreach.protocols import Past
 
-__all__ = ["Estimate", "duration_text", "estimated"]
+__all__ = ["Estimate", "about", "duration_text", "estimated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Estimate:
             return "nothing to compute"
         code = "" if self.is_same_code else " of former code"
         calls = f"{self.calls} past call{'s' if self.calls > 1 else ''}{code}"
-        return f"about {duration_text(self.seconds)} ({duration_text(self.each or 0.0)} each, from {calls})"
+        return f"{about(self.seconds)} ({duration_text(self.each or 0.0)} each, from {calls})"
 
 
 def estimated(past: Past | None, computing: int) -> Estimate:
@@ -50,6 +50,12 @@ def estimated(past: Past | None, computing: int) -> Estimate:
     if past is None:
         return Estimate(None)
     return Estimate(past.seconds * computing, past.seconds, past.calls, past.is_same_code)
+
+
+def about(seconds: float) -> str:
+    """Return a duration that is only estimated."""
+    text = duration_text(seconds)
+    return text if text.startswith("under") else f"about {text}"
 
 
 def duration_text(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sized
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from scidb.current import current
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
-    from scidb.foreach.protocols import Loadable, Recorder
+    from scidb.foreach.protocols import Loadable, Recorder, RunInfo
     from scidb.foreach.report import ForEachReport
     from scidb.hashing.code.fingerprint import Fingerprint
 
@@ -188,10 +189,7 @@ def for_each(
     refuse_equal(planned)
     report = common_report(planned)
 
-    def estimate() -> Estimate:
-        return estimated(recorder.past(planned[0].run.function) if computing else None, computing)
-
-    computing = report.completed
+    estimate = partial(_estimate, recorder, planned[0].run, report.completed)
     if dry_run:
         report.estimate = estimate()
         report.seconds = time.monotonic() - started
@@ -228,6 +226,10 @@ def for_each(
 def _paths(inputs: Mapping[str, Any]) -> list[PathInput]:
     given = [one for spec in inputs.values() for one in (spec.alternatives if isinstance(spec, EachOf) else (spec,))]
     return [spec for spec in given if isinstance(spec, PathInput)]
+
+
+def _estimate(recorder: Recorder, run: RunInfo, computing: int) -> Estimate:
+    return estimated(recorder.past(run.function) if computing else None, computing)
 
 
 def _recorder(db: object | None) -> Recorder:

@@ -123,9 +123,9 @@ def page(report: ForEachReport) -> str:
     return "".join(parts)
 
 
-def failure_html(failure: FailedCombination) -> str:
+def failure_html(failure: FailedCombination, step: str = "") -> str:
     """Return one failure as HTML: where and what, and the traceback when it is unfolded."""
-    place, said = html.escape(keys_text(failure.combination)), html.escape(_cut(_error(failure)))
+    place, said = html.escape(f"{step}{keys_text(failure.combination)}"), html.escape(_cut(_error(failure)))
     return (
         f"<details><summary>{place}: <code>{said}</code></summary><pre>{html.escape(failure.traceback)}</pre></details>"
     )

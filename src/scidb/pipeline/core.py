@@ -242,8 +242,7 @@ def _run(steps: Sequence[Step], options: Mapping[str, Any]) -> PipelineReport:
     started = time.monotonic()
     try:
         for number, step in enumerate(steps):
-            makers = [other.name for other in steps[:number] if step.needs(other)]
-            if behind := tuple(name for name in makers if report.reports[name].failed):
+            if behind := _failed_before(step, steps[:number], report):
                 report.behind[step.name] = behind
             _run_step(step, options, report)
     finally:
@@ -258,6 +257,17 @@ def _run(steps: Sequence[Step], options: Mapping[str, Any]) -> PipelineReport:
     return report
 
 
+def _failed_before(step: Step, before: Sequence[Step], report: PipelineReport) -> tuple[str, ...]:
+    """Return the steps in which something failed that this one rests on, through others, too."""
+    found: dict[str, None] = {}
+    for other in before:
+        if step.needs(other):
+            found |= dict.fromkeys(report.behind.get(other.name, ()))
+            if report.reports[other.name].failed:
+                found[other.name] = None
+    return tuple(found)
+
+
 def _run_step(step: Step, options: Mapping[str, Any], report: PipelineReport) -> None:
     try:
         with collected_by(None):
@@ -265,7 +275,7 @@ def _run_step(step: Step, options: Mapping[str, Any], report: PipelineReport) ->
     except KeyboardInterrupt as error:
         if isinstance(stopped := getattr(error, "report", None), ForEachReport):
             report.reports[step.name] = stopped
-        report.not_run = report.not_run[1:]
+        report.not_run, report.interrupted = report.not_run[1:], True
         error.report = report  # type: ignore[attr-defined]  # as for_each does
         raise
     except Exception as error:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scidb.exceptions import SciDBError
-from scidb.foreach.estimate import duration_text
+from scidb.foreach.estimate import about, duration_text
 from scidb.foreach.shown import table_html
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class PlannedStep:
         if new := self.completed - again:
             yield f"{new} without a result"
         if again:
-            yield f"{again} of which code or inputs changed"
+            yield f"{again} whose code or inputs changed"
         if self._would_fail:
             yield f"{self._would_fail} would fail"
         if self.skipped and not self.missing and not self.depends_on:
@@ -184,7 +184,7 @@ class PipelinePlan:
         if not known:
             return " (no estimate: no past call was timed)"
         rest = " for the steps that were timed before" if len(known) < len(told) else " by past calls"
-        return f" (about {duration_text(sum(known))}{rest})"
+        return f" ({about(sum(known))}{rest})"
 
     def _repr_html_(self) -> str:
         import html

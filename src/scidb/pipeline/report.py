@@ -30,8 +30,10 @@ class PipelineReport:
         failed in it again.
     not_run
         The names of the steps that were not begun, because the run was stopped.
+    interrupted
+        Whether it was stopped by Ctrl-C; then `reports` ends with the step that was under way.
     behind
-        By step, the steps that make its inputs and in which something failed: it ran without those.
+        By step, those before it in which something failed and on which it rests, through others, too.
     seconds
         How long all of it took.
 
@@ -40,6 +42,7 @@ class PipelineReport:
     reports: dict[str, ForEachReport] = field(default_factory=dict)
     not_run: tuple[str, ...] = ()
     behind: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    interrupted: bool = False
     seconds: float = 0.0
 
     def _sum(self, state: str) -> int:
@@ -97,7 +100,8 @@ class PipelineReport:
     def _total(self) -> str:
         counts = f"{self.completed} computed, {self.recalled} recalled, {self.up_to_date} up to date"
         failed = f", {self.failed} FAILED" if self.failed else ""
-        return f"In all {counts}{failed} ({self.seconds:.2f} s)"
+        stopped = ", interrupted" if self.interrupted else ""
+        return f"In all {counts}{failed}{stopped} ({self.seconds:.2f} s)"
 
     __repr__ = __str__
 
@@ -115,5 +119,5 @@ class PipelineReport:
         headings = ("step", "computed", "recalled", "up to date", "skipped", "failed", "seconds", "")
         parts = [f"<p><b>{html.escape(self._total())}</b></p>", table_html(headings, rows)]
         failures = [(name, failure) for name, report in self.reports.items() for failure in report.failures]
-        parts += [f"{html.escape(name)} {failure_html(failure)}" for name, failure in failures[:_FAILURES]]
+        parts += [failure_html(failure, f"{name} at ") for name, failure in failures[:_FAILURES]]
         return "".join(parts)

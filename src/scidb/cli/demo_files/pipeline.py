@@ -1,7 +1,8 @@
 """Reaction time and sleep: how much slower do people get with each day of too little sleep.
 
 Eighteen people slept three hours a night and were tested every day (Belenky and others, 2003).
-Change anything here and run `python pipeline.py`: only what your change touches is computed again.
+Change anything here and run `python pipeline.py`, or `scidb run pipeline.py`: only what your change touches is
+computed again.
 """
 
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scidb import BaseVariable, Fixed, ForEachReport, PathInput, configure_database, for_each
+from scidb import BaseVariable, DatabaseManager, Fixed, ForEachReport, PathInput, configure_database, for_each
 
 HERE = Path(__file__).resolve().parent
 configure_database(HERE / "demo.duckdb", {"subject": int, "day": int})
@@ -76,6 +77,11 @@ def run(first_day: int = 0) -> list[ForEachReport]:
         for_each(fit_line, {"slowing": Slowing, "first_day": first_day}, [Slope], subject=[], as_table=True),
         for_each(summarise, {"slopes": slopes, "first_day": first_day}, [GroupSlope]),
     ]
+
+
+def pipeline(_db: DatabaseManager) -> None:
+    """Name the steps for `scidb run pipeline.py`, which collects them and runs what is out of date."""
+    run()
 
 
 if __name__ == "__main__":
