@@ -10,6 +10,9 @@ import pytest
 
 from scidb import BaseVariable, DatabaseManager, Fixed, ForEachConfig, PathInput, for_each, schema_key, thunk
 
+# What does not depend on the store need not be tried with each.
+IN_MEMORY = pytest.mark.parametrize("target", ["memory:"])
+
 
 class Signal(BaseVariable):
     pass
@@ -112,6 +115,7 @@ def test_what_means_the_same_is_one_variant(one: dict[str, Any], other: dict[str
     assert one == other
 
 
+@IN_MEMORY
 def test_for_each_saves_under_its_configuration(db: DatabaseManager) -> None:
     """Results under different configurations stand beside each other; equal ones are up to date."""
     Signal.save(1.0, subject=1)

@@ -14,10 +14,15 @@ import pytest
 import scidb
 from scidb import BaseVariable, DatabaseManager, exceptions, for_each, thunk
 from scidb.foreach.pieces import split
-from scidb.store.model import Batch, Chunk, Entries, Match
+from scidb.memo import complete
+from scidb.store.model import Batch, Chunk, Computation, Entries, Match, Record, Result
+from scidb.testing.store_suite.samples import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# What does not depend on the store need not be tried with each.
+IN_MEMORY = pytest.mark.parametrize("target", ["memory:"])
 
 
 class Walk(BaseVariable):
@@ -52,6 +57,10 @@ def both(walk: Any) -> Any:
 
 def double(step: float) -> float:
     return 2 * step
+
+
+def ranks(values: list[float]) -> list[int]:
+    return [int(rank) for rank in np.argsort(values)]
 
 
 def to_file(walk: Any, subject: int) -> None:
@@ -187,6 +196,31 @@ def _save_over(database: DatabaseManager) -> None:
     database._store.write(Batch(chunks=(Chunk((by_hand,), None),)))
 
 
+def test_a_result_is_recalled_whole_or_not_at_all() -> None:
+    """M2: of several calls the newest one counts of which every piece of every output is there."""
+    computation = Computation("l", "f", "code", "inputs", '["distribute",2]')
+
+    def pieces(call_id: str, output: int, *numbers: int, of: int) -> list[Record]:
+        return [
+            record("Step", (call_id, n), {}, call_id=call_id, lineage_id="l", output_num=output, piece=n, pieces=of)
+            for n in numbers
+        ]
+
+    lacking = [
+        [],
+        pieces("a", 0, 1, 2, of=2),
+        [*pieces("a", 0, 1, 2, of=2), *pieces("a", 1, 2, of=2)],
+        [*pieces("a", 0, 1, 2, of=2), *pieces("a", 1, 1, 3, of=3)],
+        [*pieces("a", 0, 1, of=1), *pieces("b", 1, 1, of=1)],
+        [*pieces("a", 0, 1, 2, of=2), *pieces("a", 1, 1, of=1), *pieces("a", 2, 1, of=1)],
+    ]
+    assert [complete(Result(computation, tuple(records))) for records in lacking] == [None] * len(lacking)
+    whole = [*pieces("a", 0, 1, 2, of=2), *pieces("a", 1, 1, of=1)]
+    known = complete(Result(computation, (*pieces("b", 0, 1, of=1), *whole[::-1])))
+    assert known is not None
+    assert (known.call_id, known.records) == ("a", tuple(whole))
+
+
 def test_several_outputs_have_their_own_counts(walks: DatabaseManager) -> None:
     """Three steps have two pauses between them; each output is split by itself, and recalled whole."""
     options: dict[str, Any] = {"subject": [], "distribute": True}
@@ -205,6 +239,7 @@ def test_several_outputs_have_their_own_counts(walks: DatabaseManager) -> None:
 
 
 @pytest.mark.parametrize("unpack", [False, True])
+@IN_MEMORY
 def test_thunks(walks: DatabaseManager, unpack: bool) -> None:
     """A thunk is split as a function is, with its outputs unpacked or not."""
     if unpack:
@@ -220,6 +255,7 @@ def test_thunks(walks: DatabaseManager, unpack: bool) -> None:
     assert counts(for_each(made, {"walk": Walk}, options, subject=[], distribute=True)) == (0, 0, 2, 0, 0)
 
 
+@IN_MEMORY
 def test_distributed_is_another_computation(walks: DatabaseManager) -> None:
     """Split or whole is another variant and another computation, so that neither is taken for the other."""
     assert counts(for_each(steps, {"walk": Walk}, [Step], subject=[])) == (2, 0, 0, 0, 0)
@@ -245,6 +281,7 @@ def test_later_steps_read_pieces_as_any_value(walks: DatabaseManager) -> None:
     assert "no Step at subject=1, trial=3" in list(report.to_pandas()["reason"])
 
 
+@IN_MEMORY
 def test_in_between_the_levels(target: str) -> None:
     """The key below the deepest iterated one numbers the pieces, whatever there is below and beside it."""
     with scidb.open(target, ["group", "subject", "session", "trial"]) as database, database.as_current():
@@ -256,6 +293,7 @@ def test_in_between_the_levels(target: str) -> None:
         ]
 
 
+@IN_MEMORY
 def test_without_saving_the_pieces_are_shown(walks: DatabaseManager) -> None:
     """``save=False`` returns the pieces of each output."""
     assert run(save=False).values == [((1.0, 2.0, 3.0),), ((4.0, 5.0),)]
@@ -278,6 +316,7 @@ SPLIT: list[tuple[Any, list[Any]]] = [
 ]
 
 
+@IN_MEMORY
 def test_what_is_split(db: DatabaseManager) -> None:
     """Elements of lists, tuples, arrays and Series, rows of tables: each with its type, and rows with their label."""
     Walk.save_many([(number, {"subject": number}) for number in range(len(SPLIT))])
@@ -310,6 +349,7 @@ def test_tables_of_other_libraries() -> None:
 WITHOUT_PIECES: list[Any] = [3.5, "text", b"bytes", {"a": 1}, {1, 2}, np.array(1.0), np.float64(2.0)]
 
 
+@IN_MEMORY
 def test_what_has_no_pieces_fails(db: DatabaseManager) -> None:
     """R3: what has no elements in an order fails its own combination, and nothing of it is saved."""
     results = [[1.0], *WITHOUT_PIECES]
@@ -329,6 +369,7 @@ def test_what_has_no_pieces_fails(db: DatabaseManager) -> None:
 EMPTY: list[Any] = [[], (), np.zeros((0, 2)), FRAME.iloc[:0]]
 
 
+@IN_MEMORY
 def test_nothing_is_a_failure(db: DatabaseManager, caplog: pytest.LogCaptureFixture) -> None:
     """A8: a result without pieces cannot be stored, and is said loudly; what was there before stays, and is named."""
     options: dict[str, Any] = {"subject": range(len(EMPTY)), "pass_metadata": True, "distribute": True}
@@ -342,6 +383,7 @@ def test_nothing_is_a_failure(db: DatabaseManager, caplog: pytest.LogCaptureFixt
     assert found(subject=3) == {(3, 1): 1.0, (3, 2): 3.0}
 
 
+@IN_MEMORY
 def test_a_piece_that_cannot_be_stored_fails_all(walks: DatabaseManager) -> None:
     """V11: nothing is half saved: one bad piece fails the combination."""
     report = for_each(
@@ -373,6 +415,7 @@ def test_a_piece_that_cannot_be_stored_fails_all(walks: DatabaseManager) -> None
     ],
     ids=["no key", "deepest key", "a name", "a file"],
 )  # fmt: skip
+@IN_MEMORY
 def test_calls_that_cannot_be(walks: DatabaseManager, call: Callable[[], Any], message: str) -> None:
     """What cannot be split is an error before anything runs."""
     with pytest.raises(exceptions.PipelineError, match=message):
@@ -413,6 +456,20 @@ def test_provenance_and_status_of_pieces(walks: DatabaseManager) -> None:
     [left] = [one for one in walks.status("Doubled").records if not one.is_green]
     assert (left.place, left.state) == ("Doubled (subject=1, trial=3)", "input changed")
     assert "is not there any more" in left.reason
+
+
+@IN_MEMORY
+def test_status_of_pieces_of_a_summary(walks: DatabaseManager) -> None:
+    """What a summary was given is looked for where it was called, not where its pieces are."""
+    run()
+    for_each(ranks, {"values": Step}, [Pause], subject=[], distribute=True)
+    assert walks.status().is_green
+
+    Walk.save([4.0, 5.0, 6.0], subject=2)
+    run()
+    stale = [one for one in walks.status("Pause").records if not one.is_green]
+    assert [one.place for one in stale] == ["Pause (subject=2, trial=1)", "Pause (subject=2, trial=2)"]
+    assert "Step (subject=2, trial=3) would now be used, too" in stale[0].reason
 
 
 def test_status_knows_what_is_missing_and_what_failed(walks: DatabaseManager) -> None:

@@ -16,6 +16,9 @@ from scidb.hashing.inputs import identify_constant
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# What does not depend on the store need not be tried with each.
+IN_MEMORY = pytest.mark.parametrize("target", ["memory:"])
+
 
 class Trace(BaseVariable):
     pass
@@ -45,6 +48,10 @@ def noise(rng: np.random.Generator) -> float:
     return float(rng.random())
 
 
+def by_default(rng: Any = None) -> float:
+    return float(rng.random())
+
+
 def as_input(rng: float) -> float:
     return 2 * rng
 
@@ -61,6 +68,7 @@ def counts(report: scidb.ForEachReport) -> tuple[int, int, int, int, int]:
     return report.completed, report.recalled, report.up_to_date, report.skipped, report.failed
 
 
+@IN_MEMORY
 def test_each_combination_draws_its_own(db: DatabaseManager) -> None:
     """Combinations that receive nothing else are different computations; a second run has nothing to do."""
     assert counts(for_each(draw, {}, [Draw], subject=[1, 2, 3], seed=42)) == (3, 0, 0, 0, 0)
@@ -70,6 +78,7 @@ def test_each_combination_draws_its_own(db: DatabaseManager) -> None:
     assert counts(for_each(draw, {}, [Draw], subject=[1, 2, 3], seed=np.int64(42))) == (0, 0, 3, 0, 0)  # type: ignore[arg-type]
 
 
+@IN_MEMORY
 def test_equal_data_draw_different_numbers(db: DatabaseManager) -> None:
     """M6a does not make one computation of two that draw: equal traces of two subjects have numbers of their own."""
     for subject in (1, 2):
@@ -120,6 +129,7 @@ def test_function_and_seed_are_part_of_it(db: DatabaseManager) -> None:
     assert Other.load_one(subject=1).data == 2 * two
 
 
+@IN_MEMORY
 def test_what_the_function_draws_is_its_own(db: DatabaseManager) -> None:
     """A result that is computed twice gets a generator in its first state each time."""
     first = for_each(draw, {}, [Draw], subject=[1, 2], seed=7, save=False).values
@@ -128,6 +138,7 @@ def test_what_the_function_draws_is_its_own(db: DatabaseManager) -> None:
 
 
 @pytest.mark.parametrize("unwrap", [True, False])
+@IN_MEMORY
 def test_thunks(db: DatabaseManager, unwrap: bool) -> None:
     """A thunk gets its generator as a function does, beside variables that it gets whole."""
     Trace.save([1.0, 20.0, 300.0], subject=1)
@@ -139,6 +150,7 @@ def test_thunks(db: DatabaseManager, unwrap: bool) -> None:
     assert counts(report) == (1, 0, 0, 0, 0)
 
 
+@IN_MEMORY
 def test_with_keys_and_pieces(db: DatabaseManager) -> None:
     """The generator comes beside key values that are passed, and its numbers may be split."""
 
@@ -174,6 +186,7 @@ def test_calls_that_cannot_be(call: Callable[[], Any], message: str) -> None:
         assert db.types() == []
 
 
+@IN_MEMORY
 def test_a_key_named_rng(target: str) -> None:
     """A schema key may have the name of the parameter, unless both are to be passed."""
     with scidb.open(target, ["rng"]) as database, database.as_current():
@@ -183,6 +196,7 @@ def test_a_key_named_rng(target: str) -> None:
         assert counts(for_each(as_input, {}, [Other], rng=[1], pass_metadata=True)) == (1, 0, 0, 0, 0)
 
 
+@IN_MEMORY
 def test_one_computation_is_said_without_a_seed(db: DatabaseManager, caplog: pytest.LogCaptureFixture) -> None:
     """A simulation that receives the same everywhere is told of seed=; with one there is nothing to say."""
     for_each(lambda: 1.0, {}, [Other], subject=[1, 2])
@@ -197,7 +211,7 @@ def test_one_computation_is_said_without_a_seed(db: DatabaseManager, caplog: pyt
 
 def test_provenance_names_the_seed(db: DatabaseManager) -> None:
     """Seed and location are among the constants of a call, and status takes them for no default that has changed."""
-    for_each(draw, {}, [Draw], subject=[1], seed=42)
+    for_each(by_default, {}, [Draw], subject=[1], seed=42)
     provenance = db.get_provenance(Draw, subject=1)
     assert provenance is not None
     [shown] = provenance["constants"]

@@ -15,12 +15,13 @@ from scidb.foreach.protocols import Past, Rejected
 from scidb.hashing import ids
 from scidb.hashing.version_keys import version_value
 from scidb.memo import Sought
-from scidb.records import instances, labels_of, records_table, values_of
+from scidb.records import combination_of, instances, labels_of, records_table, values_of
 from scidb.store.model import (
     Call,
     Computation,
     Edge,
     Failed,
+    Failures,
     Latest,
     Match,
     Record,
@@ -81,6 +82,20 @@ class Iterating(Memoising):
     def set_aside(self, function_hash: str, made: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return those of these results, each a lineage_id and an instant, that were invalidated since."""
         return self._memo.set_aside(function_hash, made)
+
+    def failed_since(self, entries: Sequence[Entry]) -> dict[str, str]:
+        """Return the error of the newest run that failed at the place of these results after they were logged."""
+        made = [record for record in cast("Sequence[Record]", entries) if '"__fn"' in record.version_keys]
+        if not made:
+            return {}
+        asked = Failures(version_keys=tuple({record.version_keys for record in made}))
+        newest = {(one.version_keys, frozenset(one.schema.items())): one for one in self._store.find(asked)}
+        found = {}
+        for record in made if newest else ():
+            failure = newest.get((record.version_keys, frozenset(combination_of(record).items())))
+            if failure is not None and failure.timestamp > record.timestamp:
+                found[record.record_id] = f"{failure.error}: {failure.message}"
+        return found
 
     def known_values(self, entries: Sequence[Entry]) -> dict[str, Any]:
         """Load results of earlier computations by record id, each as the variable that it was saved as."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from scidb.exceptions import AmbiguousVersionError
 from scidb.foreach.checks import check_columns, check_one_place
 from scidb.foreach.excluded import leave_out_flagged
+from scidb.foreach.failed import failed_since, warn_of_failed
 from scidb.foreach.files import WrittenFiles, as_written, find_files, read_files
 from scidb.foreach.forms import InputForms
 from scidb.foreach.left import leave_out
@@ -116,8 +117,10 @@ def plan_tasks(
         at = _at(task.combination)
         task.standing = [entry for name in names for entry in standing.get((name, at), (None,))]
         task.report.has_result = any(task.standing)
+    failed = failed_since(recorder, runnable)
+    warn_of_failed(run.function.name, runnable, failed)
     if reuse:
-        find_state(recorder, parameters, run, runnable)
+        find_state(recorder, parameters, run, runnable, failed)
         _warn_of_one_computation(run, runnable)
     for task in runnable:
         if task.report.state == "not_run":

@@ -304,6 +304,13 @@ class Recorder(Protocol):
         """Return those of these results, each a lineage_id and an instant, that were invalidated since."""
         ...
 
+    def failed_since(self, entries: Sequence[Entry]) -> Mapping[str, str]:
+        """Return the error of the newest run that failed at the place of these results after they were logged.
+
+        By record id; one look-up, whatever the number of entries.
+        """
+        ...
+
     def known_values(self, entries: Sequence[Entry]) -> dict[str, Any]:
         """Load results of earlier computations by record id, each as the variable that it was saved as."""
         ...

@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["find_state", "warn_of_lookup"]
 
 
-def find_state(recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: Sequence[Task]) -> None:
-    """Mark what is up to date; give the rest the result of an earlier equal computation, if there was one."""
+def find_state(
+    recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: Sequence[Task], failed: Collection[str]
+) -> None:
+    """Mark what is up to date; give the rest the result of an earlier equal computation, if there was one.
+
+    What stands at a place where a newer run `failed` is logged again, so that it is newer than the failure.
+    """
     if parameters.generates_file:
         _find_generated(recorder, parameters, run, tasks)
         return
@@ -35,7 +40,7 @@ def find_state(recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: 
     made = {(task.lineage_id, entry.timestamp) for task, entries in there for entry in entries}
     aside = _set_aside(recorder, run, made) if made else ()
     for task, entries in there:
-        if any((task.lineage_id, entry.timestamp) in aside for entry in entries):
+        if any((task.lineage_id, one.timestamp) in aside or one.record_id in failed for one in entries):
             changed.append(task)
         else:
             task.report.state = "up_to_date"
@@ -47,7 +52,8 @@ def find_state(recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: 
             # Made by other code, the results of which were accepted as those of this one.
             latest = [(entry.record_id, entry.lineage_id) for entry in task.standing if entry is not None]
             is_latest = latest == [(record.record_id, record.lineage_id) for record in earlier.records]
-            task.report.state = "up_to_date" if is_latest else "recalled"
+            is_doubted = any(record_id in failed for record_id, _ in latest)
+            task.report.state = "up_to_date" if is_latest and not is_doubted else "recalled"
 
 
 def _find_generated(recorder: Recorder, parameters: Parameters, run: RunInfo, tasks: Sequence[Task]) -> None:

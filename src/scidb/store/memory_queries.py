@@ -89,8 +89,9 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
             return _groups(state)
         case Runs(limit=limit):
             return list(state.runs.values())[::-1][:limit]
-        case Failures(run_id=run_id):
-            return [failure for failure in state.failures if run_id in {None, failure.run_id}]
+        case Failures(run_id=run_id, version_keys=texts):
+            of_run = [failure for failure in state.failures if run_id in {None, failure.run_id}]
+            return [failure for failure in of_run if _one_of(failure.version_keys, texts)]
         case Exports(record_ids=ids):
             return [one for one in state.exports if ids is None or not set(ids).isdisjoint(one.record_ids)]
         case Sources(function_hashes=hashes):

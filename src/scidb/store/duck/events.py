@@ -211,6 +211,8 @@ def find_failures(connection: Connection, query: Failures) -> list[Failure]:
     condition = Condition()
     if query.run_id is not None:
         condition.one_of("run_id", [query.run_id])
+    if query.version_keys is not None:
+        condition.one_of("version_keys", query.version_keys)
     rows = connection.rows(
         "SELECT run_id, schema, version_keys, error, message, traceback, seconds, lineage_id, timestamp, "
         f"inputs FROM _failures WHERE {condition.text()} ORDER BY timestamp, seq",

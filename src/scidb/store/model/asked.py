@@ -337,9 +337,10 @@ class Runs(Query[Run]):
 
 @dataclass(frozen=True, slots=True)
 class Failures(Query[Failure]):
-    """Failed combinations in the order of failing, of one run or of all."""
+    """Failed combinations in the order of failing: of one run, with one of these version keys, or all."""
 
     run_id: str | None = None
+    version_keys: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -302,6 +302,9 @@ class EventCases(StoreCases):
         assert found[0].timestamp == found[1].timestamp < found[2].timestamp
         assert [one.message for one in store.find(Failures("r0"))] == ["no 2", "no 0"]
         assert store.find(Failures("r9")) == []
+        assert store.find(Failures(version_keys=("{}", '{"gain":1}'))) == found
+        assert [one.message for one in store.find(Failures("r1", ('{"gain":1}',)))] == ["no 1"]
+        assert store.find(Failures(version_keys=("{}",))) == store.find(Failures(version_keys=())) == []
 
     def test_sources(self, store: Store) -> None:
         """The code behind a function_hash is kept once, and found by it."""
