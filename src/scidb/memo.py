@@ -23,10 +23,9 @@ from scidb.store.model import (
     Computations,
     Hit,
     Invalidations,
-    Match,
-    Records,
     Results,
     SetAside,
+    Stored,
 )
 
 if TYPE_CHECKING:
@@ -185,7 +184,7 @@ class Values:
                 [found[record.record_id]] = _values(chunk)
         if not missing:
             return found
-        for chunk in self._store.fetch(Records(Match(record_ids=tuple(missing)))):
+        for chunk in self._store.fetch(Stored(tuple(missing))):
             values = _values(self._keep(chunk))
             found.update(zip((record.record_id for record in chunk.records), values, strict=True))
         for record_id, record in missing.items():

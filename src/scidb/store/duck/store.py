@@ -12,13 +12,14 @@ from scidb.exceptions import (
     UnsupportedOperationError,
 )
 from scidb.store.duck import state as states
+from scidb.store.duck.ahead import known_chunks, look_up
 from scidb.store.duck.annotations import find_groups, find_tags
 from scidb.store.duck.changes import find_changes
 from scidb.store.duck.computed import find_acceptances, find_calls, find_computations, find_varying
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.events import find_environments, find_exports, find_failures, find_runs, find_sources
 from scidb.store.duck.flags import find_flags, find_marks
-from scidb.store.duck.memo import find_invalidations, find_memo_entries, find_results
+from scidb.store.duck.memo import find_invalidations, find_memo_entries
 from scidb.store.duck.occurring import find_forms, find_levels, find_locations
 from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_texts
@@ -45,11 +46,13 @@ from scidb.store.model import (
     Levels,
     Locations,
     Marks,
+    Match,
     MemoEntries,
     Records,
     Results,
     Runs,
     Sources,
+    Stored,
     StoreInfo,
     Tags,
     TypeInfo,
@@ -279,6 +282,8 @@ class DuckStore:
         self._connection.check_usable()
         if isinstance(query, Latest | Locations):
             return self._answered(query)
+        if isinstance(query, Stored):
+            query = Records(Match(record_ids=query.record_ids))
         if isinstance(query, Records | Entries):
             return list(self._found(query).records)
         if isinstance(query, Results):
@@ -305,6 +310,12 @@ class DuckStore:
     def fetch(self, query: Query[Record]) -> Iterator[Chunk]:
         """Stream the records that answer the query with their payloads, in the query's order."""
         self._connection.check_usable()
+        if isinstance(query, Stored):
+            state = self._current()
+            known = state.memory.window.known(query.record_ids)
+            if known is not None:
+                return known_chunks(self._connection, state, known)
+            query = Records(Match(record_ids=query.record_ids))
         if not isinstance(query, Latest | Records | Entries):
             raise UnsupportedOperationError(f"Records cannot be fetched by a {type(query).__name__}.")
         return chunks(self._connection, self._current(), self._found(query))
@@ -329,15 +340,19 @@ class DuckStore:
         remembered = state.memory.results
         found = {one: remembered.get(one) for one in query.lineage_ids}
         missing = [one for one, result in found.items() if result is None]
+        for one in found.keys() - missing:
+            state.memory.window.used(one)
         if missing:
-            fresh = {one.computation.lineage_id: one for one in find_results(self._connection, state, missing)}
-            found.update(fresh)
+            results, rows = look_up(self._connection, state, missing)
+            fresh = {one.computation.lineage_id: one for one in results}
+            found.update((one, fresh[one]) for one in missing if one in fresh)
             with self._publishing:
                 # After a write meanwhile, what was found may be out of date.
                 if self._state is state:
                     state.memory.bound()
                     # Other code may write over a generated file, which changes nothing about its computation.
                     remembered.update((one, result) for one, result in fresh.items() if result.records)
+                    state.memory.window.know(rows)
         return [result for result in found.values() if result is not None]
 
     def trace(self, query: TraceQuery) -> Trace:
