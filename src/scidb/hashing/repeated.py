@@ -10,7 +10,8 @@ import sys
 import threading
 import weakref
 from collections import OrderedDict
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from scidb.hashing.ids import content_hash
 
@@ -25,6 +26,9 @@ _ENTRY: Final = 512
 _KINDS: Final = frozenset("biufcmMUS")
 
 
+_Key: TypeAlias = tuple[int, Callable[[object], str]]
+
+
 class _Hashed(NamedTuple):
     """An array as it was: of the first time only that it came, then a copy of its bytes and their hash."""
 
@@ -32,25 +36,29 @@ class _Hashed(NamedTuple):
     dtype: Any
     shape: tuple[int, ...]
     data: bytes
-    content: str
+    digest: str
 
 
 class _Copies:
-    """Arrays that were hashed lately, by identity, up to a number of bytes; those that are gone go first."""
+    """Arrays that were hashed lately, by identity and kind of hash, up to some bytes; those that are gone go first."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[int, _Hashed] = OrderedDict()
+        self._kept: OrderedDict[_Key, _Hashed] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
 
-    def get(self, array: object) -> _Hashed | None:
-        known = self._kept.get(id(array))
+    def get(self, array: object, hash_of: Callable[[object], str]) -> _Hashed | None:
+        """Return what is known of an array."""
+        known = self._kept.get((id(array), hash_of))
+        # The id of an array that is gone may be that of another one now.
         return known if known is not None and known.array() is array else None
 
-    def put(self, array: object, hashed: _Hashed) -> None:
+    def put(self, array: object, hash_of: Callable[[object], str], hashed: _Hashed) -> None:
+        """Note what is known of an array now."""
+        key = id(array), hash_of
         with self._lock:
-            self._drop(id(array))
-            self._kept[id(array)] = hashed
+            self._drop(key)
+            self._kept[key] = hashed
             self._size += len(hashed.data) + _ENTRY
             if self._size > _MOST:
                 for gone in [key for key, one in self._kept.items() if one.array() is None]:
@@ -58,7 +66,7 @@ class _Copies:
             while self._size > _MOST:
                 self._drop(next(iter(self._kept)))
 
-    def _drop(self, key: int) -> None:
+    def _drop(self, key: _Key) -> None:
         dropped = self._kept.pop(key, None)
         if dropped is not None:
             self._size -= len(dropped.data) + _ENTRY
@@ -67,8 +75,8 @@ class _Copies:
 _copies: Final = _Copies()
 
 
-def repeated_hash(value: object) -> str:
-    """Return the `content_hash` of a value; of an array that comes again unchanged, without a digest.
+def repeated_hash(value: object, hash_of: Callable[[object], str] = content_hash) -> str:
+    """Return the hash of a value, by content; of an array that comes again unchanged, without a digest.
 
     Raises
     ------
@@ -86,21 +94,23 @@ def repeated_hash(value: object) -> str:
 
     """
     numpy: Any = sys.modules.get("numpy")  # no value can be an array of a library that is not imported
-    return _array_hash(value, numpy) if numpy is not None and type(value) is numpy.ndarray else content_hash(value)
+    if numpy is None or type(value) is not numpy.ndarray:
+        return hash_of(value)
+    return _array_hash(value, hash_of, numpy)
 
 
-def _array_hash(value: Any, numpy: Any) -> str:
+def _array_hash(value: Any, hash_of: Callable[[object], str], numpy: Any) -> str:
     if not 0 < value.nbytes <= _LARGEST or value.dtype.kind not in _KINDS:
-        return content_hash(value)
-    known = _copies.get(value)
+        return hash_of(value)
+    known = _copies.get(value, hash_of)
     if known is None:
-        _copies.put(value, _Hashed(weakref.ref(value), value.dtype, value.shape, b"", ""))
-        return content_hash(value)
+        _copies.put(value, hash_of, _Hashed(weakref.ref(value), value.dtype, value.shape, b"", ""))
+        return hash_of(value)
     data = value.tobytes()
     dtype, shape = value.dtype, value.shape
     if known.data == data and known.dtype == dtype and known.shape == shape:
-        return known.content
+        return known.digest
     # Hashed is what is kept, since another thread may be changing the array meanwhile.
-    content = content_hash(numpy.ndarray(shape, dtype, data))
-    _copies.put(value, _Hashed(known.array, dtype, shape, data, content))
-    return content
+    digest = hash_of(numpy.ndarray(shape, dtype, data))
+    _copies.put(value, hash_of, _Hashed(known.array, dtype, shape, data, digest))
+    return digest

@@ -88,7 +88,9 @@ class Window:
     def with_neighbours(self, row: Row, asked: Sequence[Row]) -> list[Row]:
         """Return a row, and those in the same table that are asked for or may be next, up to some bytes."""
         with self._lock:
-            others = {one.record.record_id: one for one in (*asked, *self._beside.values())}
+            beside = list(self._beside.values())
+        beside.sort(key=lambda one: abs(one.record_no - row.record_no))
+        others = {one.record.record_id: one for one in (*asked, *beside)}
         others.pop(row.record.record_id, None)
         together, left = [row], _BROUGHT_BYTES - row.record.nbytes
         for one in others.values():
