@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scidb.exceptions import NotFoundError, SciDBError
-from scidb.records import class_named, is_recallable, values_of
+from scidb.hashing.inputs import PLAIN
+from scidb.records import class_named, is_recallable, presented, stored_values, values_of
 from scidb.store.acceptances import vouched
 from scidb.store.model import (
     Acceptances,
@@ -23,10 +24,9 @@ from scidb.store.model import (
     Computations,
     Hit,
     Invalidations,
-    Match,
-    Records,
     Results,
     SetAside,
+    Stored,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ logger = logging.getLogger("scidb.memo")
 _VALUE_BYTES: Final = 64 << 20
 # What an entry takes beside its value: keys, records, the objects around a small Arrow table.
 _ENTRY_BYTES: Final = 4_096
+# A value of so many bytes at most is kept as it is, too, if nobody can change it.
+_PLAIN_BYTES: Final = 256
 _UNWRITTEN: Final = 1_000
 
 
@@ -180,7 +182,7 @@ class Values:
     def __init__(self, store: Store, limit: int = _VALUE_BYTES) -> None:
         self._store = store
         self._limit = limit
-        self._kept: OrderedDict[str, tuple[Chunk, int]] = OrderedDict()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
 
@@ -194,15 +196,16 @@ class Values:
         found: dict[str, Any] = {}
         missing: dict[str, Record] = {}
         for record in records:
-            chunk = self._chunk(record.record_id)
-            if chunk is None:
+            kept = self._get(record.record_id)
+            if kept is None:
                 missing[record.record_id] = record
             else:
-                [found[record.record_id]] = _values(chunk)
+                stored = stored_values(kept.chunk) if kept.plain is None else [kept.plain]
+                [found[record.record_id]] = presented(kept.chunk, stored, class_named(kept.chunk.records[0].variable))
         if not missing:
             return found
-        for chunk in self._store.fetch(Records(Match(record_ids=tuple(missing)))):
-            values = _values(self._keep(chunk))
+        for chunk in self._store.fetch(Stored(tuple(missing))):
+            values = values_of(self._keep(chunk), class_named(chunk.records[0].variable))
             found.update(zip((record.record_id for record in chunk.records), values, strict=True))
         for record_id, record in missing.items():
             if record_id not in found:
@@ -211,13 +214,13 @@ class Values:
                 )
         return found
 
-    def _chunk(self, record_id: str) -> Chunk | None:
+    def _get(self, record_id: str) -> _Kept | None:
         with self._lock:
             kept = self._kept.get(record_id)
             if kept is None:
                 return None
             self._kept.move_to_end(record_id)
-            return kept[0]
+            return kept
 
     def _keep(self, chunk: Chunk) -> Chunk:
         """Keep what is stored of a single record; a part of a larger table would keep all of it."""
@@ -226,20 +229,32 @@ class Values:
         size = chunk.table.get_total_buffer_size() + _ENTRY_BYTES
         if size > self._limit:
             return chunk
-        kept = replace(chunk, given=False)  # else the value would share its memory
+        chunk = replace(chunk, given=False)  # else the value would share its memory
+        kept = _Kept(chunk, size, _plain(chunk))
         with self._lock:
             record_id = chunk.records[0].record_id
-            _, before = self._kept.pop(record_id, (None, 0))
-            self._kept[record_id] = (kept, size)
-            self._size += size - before
+            before = self._kept.pop(record_id, None)
+            self._kept[record_id] = kept
+            self._size += size - (before.nbytes if before else 0)
             while self._size > self._limit:
-                _, (_, dropped) = self._kept.popitem(last=False)
-                self._size -= dropped
-        return kept
+                _, dropped = self._kept.popitem(last=False)
+                self._size -= dropped.nbytes
+        return chunk
 
 
-def _values(chunk: Chunk) -> list[Any]:
-    return values_of(chunk, class_named(chunk.records[0].variable))
+def _plain(chunk: Chunk) -> object:
+    if chunk.records[0].nbytes > _PLAIN_BYTES:
+        return None
+    [value] = stored_values(chunk)
+    return value if type(value) in PLAIN else None
+
+
+class _Kept(NamedTuple):
+    """What is stored of a record, how many bytes that takes, and the value itself where nobody can change it."""
+
+    chunk: Chunk
+    nbytes: int
+    plain: object
 
 
 class Hits:

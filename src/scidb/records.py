@@ -39,7 +39,9 @@ __all__ = [
     "is_recallable",
     "labels_of",
     "place",
+    "presented",
     "records_table",
+    "stored_values",
     "telling_configuration",
     "values_of",
     "version_keys_of",
@@ -85,10 +87,17 @@ def values_of(chunk: Chunk, cls: type[BaseVariable]) -> list[Any]:
         When a value was stored by another state of the class, which this one cannot restore.
 
     """
-    if not chunk.records:
-        return []
-    encoding, custom = _unmark_custom(chunk.records[0].encoding)
-    values = codecs.decode(encoding, chunk.table, given=chunk.given)
+    return presented(chunk, stored_values(chunk), cls) if chunk.records else []
+
+
+def stored_values(chunk: Chunk) -> list[Any]:
+    """Return the values of a chunk, which has some, in stored form: as they were before `presented`."""
+    return codecs.decode(_unmark_custom(chunk.records[0].encoding)[0], chunk.table, given=chunk.given)
+
+
+def presented(chunk: Chunk, values: list[Any], cls: type[BaseVariable]) -> list[Any]:
+    """Return stored values of the records of a chunk as the class gives them; see `values_of`."""
+    custom = _unmark_custom(chunk.records[0].encoding)[1]
     return values if cls is BaseVariable else present_values(cls, values, chunk.records, custom=custom)
 
 

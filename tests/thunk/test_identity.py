@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import math
 import operator
+import re
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scidb.exceptions import UncacheableWarning
+from scidb.hashing.arguments import Parameters
 from scidb.hashing.ids import UNCACHEABLE, content_hash, lineage_id, value_form
 from scidb.thunk import Thunk, ThunkOutput, thunk
 
@@ -536,3 +539,39 @@ def test_threads_share_a_thunk() -> None:
     assert len({output.hash for output in results}) == 1
     assert len(results) == 8
     assert len(caught) == 1
+
+
+def _with_defaults(a: Any, b: Any = 1, *, c: Any = 2, d: Any) -> None: ...
+def _of_one(a: Any) -> None: ...
+def _by_position(a: Any, /, b: Any = 1) -> None: ...
+def _with_others(a: Any, *others: Any, **named: Any) -> None: ...
+
+
+@pytest.mark.parametrize("function", [_with_defaults, _of_one, _by_position, _with_others])
+@given(st.lists(st.integers(0, 9), max_size=4), st.dictionaries(st.sampled_from("abcde"), st.integers(0, 9)))
+def test_arguments_are_bound_as_python_binds_them(
+    function: Callable[..., Any], args: list[int], kwargs: dict[str, int]
+) -> None:
+    """M6: names, defaults and their order are those of `inspect.signature`, and what Python refuses is refused."""
+    parameters = Parameters(function)
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+    except TypeError as error:
+        with pytest.raises(TypeError, match=f"^{re.escape(str(error))}$"):
+            parameters.bind(tuple(args), kwargs)
+        return
+    bound.apply_defaults()
+    expected = dict(bound.arguments)
+    expected.update(expected.pop("named", {}))
+    assert list(parameters.bind(tuple(args), kwargs).items()) == list(expected.items())
+
+
+def test_small_constants_are_told_apart() -> None:
+    """Values that Python counts as equal are different inputs: 1, 1.0 and True; 0.0 and -0.0; NaN is itself."""
+    values = [1, 1.0, True, 0, 0.0, -0.0, False, None, math.nan]
+    for _ in range(2):
+        calls = [scale(1, k=[value]).pipeline_thunk.lineage_id for value in values if value is not None]
+        identities = [Parameters(scale.function).identify("a", value) for value in values]
+        assert len(set(calls)) == len(values) - 1
+        assert [one.form for one in identities] == [value_form(content_hash(value)) for value in values]
+        assert [one.origins[0].value_repr for one in identities] == [repr(value) for value in values]

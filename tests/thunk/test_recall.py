@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from scidb.exceptions import (
     NetworkError,
     UncacheableWarning,
 )
+from scidb.hashing.code.changes import changed_reads
 from scidb.thunk import (
     CacheWarning,
     PipelineThunk,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.thunk.conftest import FakeCache
+
+    from scidb.hashing.code.fingerprint import Fingerprint
 
 runs: list[str] = []
 
@@ -281,6 +285,39 @@ def test_a_function_that_changes_what_it_reads_says_so_once() -> None:
     assert first.hash != second.hash
     ignoring = Thunk(remember.function, ignore=("seen",))
     assert ignoring(1).hash == ignoring(1).hash
+
+
+def test_a_large_global_is_looked_at_after_a_call_when_there_is_reason_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is large is hashed again after the first call, and after all once it has changed; a change is then named."""
+    monkeypatch.setattr("scidb.hashing.code.budget.BUDGET", 1000)
+    table = np.zeros(1_000_000)
+    looked: list[object] = []
+
+    def compared(before: Fingerprint, after: Fingerprint) -> list[str]:
+        looked.append(before)
+        return changed_reads(before, after)
+
+    monkeypatch.setattr(sys.modules[Thunk.__module__], "changed_reads", compared)
+
+    @thunk(ignore=["sometimes"])
+    def count(x: int) -> float:
+        if x in sometimes:
+            table[0] += 1.0
+        return float(table[x])
+
+    sometimes: set[int] = set()
+    with pytest.warns(LargeGlobalWarning):
+        count(1)
+    count(2)
+    count(3)
+    assert len(looked) == 1
+    sometimes |= {4, 6}
+    count(4)
+    assert len(looked) == 1
+    count(5)
+    assert len(looked) == 2
+    with pytest.warns(ChangingCodeWarning, match=r"count\(\) changes what it reads: table"):
+        count(6)
 
 
 def test_a_large_global_is_said_once_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:

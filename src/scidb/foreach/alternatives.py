@@ -113,4 +113,4 @@ def use_results(recorder: Recorder, one: Planned, done: Iterable[Planned]) -> No
     made = {task.lineage_id for before in done for task in before.tasks if task.report.state == "completed"}
     tasks = [task for task in one.tasks if task.report.state == "completed" and task.lineage_id in made]
     if tasks:
-        find_state(recorder, one.parameters, one.run, tasks)
+        find_state(recorder, one.parameters, one.run, tasks, failed=())

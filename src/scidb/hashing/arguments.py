@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import struct
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scidb.exceptions import UnhashableValueError
 from scidb.hashing.canonical.encode import canonical_hash
@@ -40,6 +40,7 @@ class Parameters:
         self._signature = _signature(function, follow_wrapped=True)
         # A decorator may supply arguments that the function it wraps declares; then its own parameters count.
         self._outer = _signature(function, follow_wrapped=False) if hasattr(function, "__wrapped__") else None
+        self._plain = _plain_parameters(self._signature)
 
     def __contains__(self, name: str) -> bool:
         return self._signature is not None and name in self._signature.parameters
@@ -81,6 +82,8 @@ class Parameters:
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[dict[str, Any], frozenset[str]]:
         """Return the arguments by parameter name, and the names of those that are defaults; refuses as `bind` does."""
+        if self._plain is not None and (fitting := _bind_plain(self._plain, args, kwargs)) is not None:
+            return fitting
         if self._signature is None:
             inputs = {f"arg_{i}": value for i, value in enumerate(args)}
             return _with_keywords(inputs, kwargs, taken=inputs), _NONE
@@ -160,6 +163,42 @@ def _signature(function: Callable[..., Any], *, follow_wrapped: bool) -> inspect
         return inspect.signature(function, follow_wrapped=follow_wrapped)
     except (TypeError, ValueError):
         return None
+
+
+class _Plain(NamedTuple):
+    """The parameters of most functions: none takes several arguments, or goes without a name."""
+
+    positional: tuple[str, ...]
+    defaults: dict[str, Any]  # by all names in their order; `inspect.Parameter.empty` where there is none
+
+
+def _plain_parameters(signature: inspect.Signature | None) -> _Plain | None:
+    if signature is None:
+        return None
+    parameters = signature.parameters.values()
+    kinds = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+    if not kinds.issuperset(parameter.kind for parameter in parameters):
+        return None
+    positional = (one.name for one in parameters if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return _Plain(tuple(positional), {parameter.name: parameter.default for parameter in parameters})
+
+
+def _bind_plain(
+    plain: _Plain, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[dict[str, Any], frozenset[str]] | None:
+    """Return arguments and defaults as `inspect` would bind them, in a tenth of its time; None where they do not fit."""
+    if len(args) > len(plain.positional):
+        return None
+    given = dict(zip(plain.positional, args, strict=False))
+    count = len(given) + len(kwargs)
+    given.update(kwargs)
+    if len(given) != count or not plain.defaults.keys() >= given.keys():
+        return None
+    inputs = {**plain.defaults, **given}
+    if len(given) == len(inputs):
+        return inputs, _NONE
+    missing = any(value is inspect.Parameter.empty for value in inputs.values())
+    return None if missing else (inputs, frozenset(inputs.keys() - given.keys()))
 
 
 def _is_stateless(value: object) -> bool:

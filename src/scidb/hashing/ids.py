@@ -126,6 +126,19 @@ def inputs_hash(inputs: Mapping[str, Form]) -> str:
 
 def computation_ids(function_hash: str, inputs: Mapping[str, Form], outputs: int | str) -> tuple[str, str]:
     """Return `lineage_id` and `inputs_hash` at once, for which the inputs are encoded once."""
+    values = tuple((name, form[1]) for name, form in inputs.items() if len(form) == 2 and form[0] == "value")
+    if len(values) == len(inputs):
+        return _ids_of_values(function_hash, values, outputs)
+    return _computation_ids(function_hash, inputs, outputs)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _ids_of_values(function_hash: str, values: tuple[tuple[str, str], ...], outputs: int | str) -> tuple[str, str]:
+    """Return the ids of a computation on plain values; the same one is asked for at every hit."""
+    return _computation_ids(function_hash, {name: value_form(content) for name, content in values}, outputs)
+
+
+def _computation_ids(function_hash: str, inputs: Mapping[str, Form], outputs: int | str) -> tuple[str, str]:
     forms = preimage(dict(inputs))
     computation = array([preimage("computation"), preimage(function_hash), forms, preimage(outputs)])
     return hash_of(computation), hash_of(array([preimage("inputs"), forms]))

@@ -6,12 +6,14 @@ module never imports them.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypeGuard
 
 from scidb.hashing.ids import Form, content_hash, value_form
 from scidb.hashing.literal import literal_text
+from scidb.hashing.repeated import repeated_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -110,9 +112,18 @@ def holds_tracked(value: object) -> TypeGuard[list[Any] | tuple[Any, ...] | dict
 
 def identify_constant(name: str, value: object) -> Input:
     """Return identity and origin of an argument that knows no origin itself."""
-    content = content_hash(value)
+    if type(value) in _SHORT:
+        # Of 0.0 and -0.0, which are equal, the texts differ.
+        return _identify_short(name, value, repr(value) if type(value) is float else "")
+    content = repeated_hash(value)
     origin = CallInput(name, "constant", content_hash=content, value_repr=preview(value), literal=longer_literal(value))
     return Input(value_form(content), (origin,))
+
+
+@functools.lru_cache(maxsize=1024, typed=True)
+def _identify_short(name: str, value: object, _text: str) -> Input:
+    content = content_hash(value)
+    return Input(value_form(content), (CallInput(name, "constant", content_hash=content, value_repr=preview(value)),))
 
 
 def identify_input(

@@ -37,7 +37,9 @@ def own_classes(values: Collection[object], *, unwrap: bool, whole: Iterable[typ
             pending.append(value.data)  # the result of a thunk, which is there already
             continue
         tracked = is_tracked(value)
-        if is_user_class(type(value)) and not (tracked and unwrap):
+        if tracked and unwrap:
+            continue
+        if is_user_class(type(value)):
             found.add(type(value))
             if not tracked:
                 pending.extend(_attributes(value))

@@ -40,11 +40,13 @@ from scidb.store.model import (
     Location,
     Locations,
     Marks,
+    Match,
     MemoEntries,
     Records,
     Results,
     Runs,
     Sources,
+    Stored,
     Tags,
     Timing,
     Timings,
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from scidb.store.memory_state import State
-    from scidb.store.model import Call, CallInput, Edge, KeyValue, Match, Query, Record, TraceQuery
+    from scidb.store.model import Call, CallInput, Edge, KeyValue, Query, Record, TraceQuery
 
 __all__ = ["answer", "walk"]
 
@@ -71,6 +73,8 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
         case Records(match=match):
             newest = {entry.record_id: entry for entry in _matching(state, match, _until(state, match))}
             return sorted(newest.values(), key=_natural_order(state))
+        case Stored(record_ids=ids):
+            return answer(state, Records(Match(record_ids=ids)))
         case Entries(match=match, limit=limit):
             found = _matching(state, match, _until(state, match))
             return found[::-1][:limit]

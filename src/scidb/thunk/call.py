@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import UnhashableValueError
 from scidb.hashing.ids import computation_ids, new_call_id, uncacheable_id
-from scidb.hashing.inputs import CallInput, Input, preview
+from scidb.hashing.inputs import PLAIN, CallInput, Input, preview
 from scidb.hashing.inside import own_classes
 from scidb.thunk.binding import tracked_in
 from scidb.thunk.output import ThunkOutput
@@ -114,7 +114,8 @@ class PipelineThunk:
     @property
     def is_complete(self) -> bool:
         """Whether every argument has its value, so that the function can run."""
-        return all(item.is_complete for name, value in self.inputs.items() for item in _outputs_in(name, value))
+        values = ((name, value) for name, value in self.inputs.items() if type(value) not in PLAIN)
+        return all(item.is_complete for name, value in values for item in _outputs_in(name, value))
 
     def compute_lineage_hash(self) -> str:
         """Return the lineage_id; the name under which other tools know it."""

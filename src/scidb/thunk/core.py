@@ -126,6 +126,9 @@ class Thunk:
         self.strict = strict
         self.parameters = Parameters(function)
         self._warned: set[type[Warning]] = set()
+        # Where the code reads something large: the hash of what was called last, and whether that ever changed.
+        self._called: str | None = None
+        self._is_watched = False
         self._lock = threading.Lock()
         # What runs is what was imported, also when the file is edited before the first call.
         snapshot(function)
@@ -213,7 +216,17 @@ class Thunk:
         return self._outputs(result)
 
     def _changed_by(self, computation: PipelineThunk) -> list[str]:
-        """Return the names of what the code reads, and what a call has changed."""
+        """Return the names of what the code reads, and what a call has changed.
+
+        Something large is hashed again after the first call, and after all once it was found changed: by whom is not
+        known then, so that the next change by a call is seen.
+        """
+        if computation.fingerprint.large:
+            with self._lock:
+                before, self._called = self._called, computation.fingerprint.hash
+                self._is_watched = self._is_watched or before not in {None, self._called}
+            if before is not None and not self._is_watched:
+                return []
         return changed_reads(computation.fingerprint, self.fingerprint(computation.own_classes))
 
     def _outputs(self, result: Any) -> Sequence[Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 from scidb.exceptions import SciDBError, UnhashableValueError
 from scidb.hashing.ids import computation_form, content_hash, value_form
 from scidb.hashing.inputs import CallInput, Input, preview
+from scidb.hashing.repeated import repeated_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,7 +211,7 @@ class ThunkOutput:
         if not self.has_value:
             form = computation_form(self.pipeline_thunk.lineage_id, self.output_num)
             return Input(form, (self._origin(name, None),))
-        content = self.content_hash
+        content = repeated_hash(self.data)
         return Input(value_form(content), (self._origin(name, content),))
 
     def __repr__(self) -> str:

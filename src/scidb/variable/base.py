@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from scidb.exceptions import UnhashableValueError, UnsupportedValueError
 from scidb.hashing.ids import content_hash, custom_form, record_form, value_form
 from scidb.hashing.inputs import CallInput, Input, is_tracked, preview
+from scidb.hashing.repeated import repeated_hash
 from scidb.registry import register_class
 from scidb.store.names import check_variable_name
 from scidb.variable.access import Access
@@ -227,7 +228,7 @@ class BaseVariable(Access):
         """Return identity and origin of this value as the input `name` of a call."""
         if is_tracked(self.data):  # made of a thunk's result, which knows more than its value
             return self.data.__scidb_input__(name, unwrap=unwrap)
-        content = content_hash(self.stored_value())
+        content = repeated_hash(self.stored_value())
         if self._record is not None and self._loaded is not None and content == self._loaded.stored:
             return self._input_as_loaded(name, self._record, self._loaded.content, unwrap=unwrap)
         self._record = None  # never saved, or changed in place since: then it is no longer that record

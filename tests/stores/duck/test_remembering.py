@@ -99,7 +99,7 @@ def test_answers_are_bounded() -> None:
     assert answers.get(Latest()) is None
 
 
-@pytest.mark.parametrize("looked_up", ["find_results", "find_rows"])
+@pytest.mark.parametrize("looked_up", ["look_up", "find_rows"])
 def test_what_changes_during_a_look_up_is_not_remembered(
     store: DuckStore, monkeypatch: pytest.MonkeyPatch, looked_up: str
 ) -> None:
@@ -121,6 +121,6 @@ def test_what_changes_during_a_look_up_is_not_remembered(
         return found
 
     monkeypatch.setattr(duck_store, looked_up, slow)
-    query: Any = Results((lineage_id,)) if looked_up == "find_results" else Latest()
+    query: Any = Results((lineage_id,)) if looked_up == "look_up" else Latest()
     sizes = [sum(len(getattr(one, "records", "x")) for one in store.find(query)) for _ in range(2)]
-    assert sizes == ([1, 2] if looked_up == "find_results" else [41, 42])
+    assert sizes == ([1, 2] if looked_up == "look_up" else [41, 42])

@@ -111,15 +111,16 @@ def fingerprint(
     graph = Graph(function, version=version, ignore=ignore)
     tokens = graph.add([function, *includes])
     policies = versions_that_count(graph.libraries)
-    digest = _digest([VERSION, version, tokens, [node.item() for node in graph.nodes]], policies)
     name = _name(innermost(function))
     remarks = tuple(graph.unread())
-    # One digest may have texts that differ in form.
-    key = (digest, name, remarks, tuple(node.unit for node in graph.nodes))
+    # All that is digested, and the units, since one digest may have texts that differ in form.
+    nodes = tuple((node.kind, node.digest, tuple(node.references), node.unit) for node in graph.nodes)
+    key = (version, tuple(tokens), nodes, tuple(policies.items()), name, remarks)
     known = _made.get(key)
     if known is None:
         if len(_made) >= _KEPT:
             _made.clear()
+        digest = _digest([VERSION, version, tokens, [node.item() for node in graph.nodes]], policies)
         roots = tuple(zip(("function", *("include" for _ in includes)), tokens, strict=True))
         manifest = Manifest(
             version=VERSION,

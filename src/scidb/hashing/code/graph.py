@@ -37,6 +37,7 @@ from scidb.hashing.origin import (
     library_name,
     type_name,
 )
+from scidb.hashing.repeated import repeated_hash
 
 if TYPE_CHECKING:
     from scidb.hashing.code.manifest import Reference
@@ -202,7 +203,7 @@ class Graph:
         return "missing" if obj is MISSING else self.token(obj, label, reader)
 
     def _value(self, value: object) -> str:
-        token = f"value:{canonical_hash(value)}"
+        token = f"value:{repeated_hash(value, canonical_hash)}"
         self.values[token] = value
         return token
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from scidb.store.duck.found import COLUMNS
 from scidb.store.duck.insert import insert_rows
+from scidb.store.duck.rows import row_of
 from scidb.store.duck.sql import Condition, quote
 from scidb.store.duck.tables import TABLES
 from scidb.store.model import (
@@ -17,27 +19,38 @@ from scidb.store.model import (
     MemoEntry,
     Record,
     Result,
-    SetAside,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from scidb.store.duck.connection import Connection
-    from scidb.store.duck.state import State
+    from scidb.store.duck.state import Row, State
     from scidb.store.model import Event
 
-__all__ = ["add_hits", "find_invalidations", "find_memo_entries", "find_results", "invalidate", "result_of"]
+__all__ = [
+    "add_hits",
+    "computations_of",
+    "computations_within",
+    "find_invalidations",
+    "find_memo_entries",
+    "invalidate",
+    "result_of",
+    "results_of",
+]
 
 _COMPUTATION: Final = "c.lineage_id, c.function_name, c.function_hash, c.inputs_hash, c.outputs, c.kind"
 _NAMED: Final = " UNION ALL ".join(
     f"SELECT function_name, function_hash FROM {table}" for table in ("_computations", "_lineage", "_runs")
 )
-# The fields of a record that the log has, in their order, and the numbers of its location and of its data.
-_LOGGED: Final = (
-    "record_id", "variable_name", "version_keys", "content_hash", "schema_version", "lineage_id", "call_id",
-    "output_num", "piece", "pieces", "user_id", "timestamp", "seq", "schema_id", "record_no",
-)  # fmt: skip
+# Until when results do not count, joined where anything was ever set aside.
+_UNTIL: Final = (
+    " LEFT JOIN (SELECT function_hash, max(timestamp) AS until FROM _invalidations GROUP BY ALL) f "
+    "ON f.function_hash = c.function_hash "
+    "LEFT JOIN (SELECT lineage_id, max(timestamp) AS until FROM _invalidations GROUP BY ALL) g "
+    "ON g.lineage_id = c.lineage_id"
+)
+_LATER: Final = "greatest(coalesce(f.until, ''), coalesce(g.until, ''))"
 # One result has few entries, mostly; planning a window takes longer than reading so many.
 _FEW: Final = 4_096
 
@@ -119,40 +132,62 @@ def find_invalidations(connection: Connection, state: State, query: Invalidation
     return [Invalidation(*row) for row in rows]
 
 
-def _set_aside(connection: Connection, state: State, made: Collection[Computation]) -> SetAside:
-    codes = {one.function_hash for one in made}
-    only = next(iter(codes)) if len(codes) == 1 else None
-    ids = tuple(one.lineage_id for one in made)
-    return SetAside.of(find_invalidations(connection, state, Invalidations(only, ids)))
-
-
 # ------------------------------------------------------------------ results
 
 
-def find_results(connection: Connection, state: State, lineage_ids: Sequence[str]) -> list[Result]:
-    """Return what counts of each of these computations, sorted by lineage_id."""
-    chosen = _chosen(connection, MemoEntries(lineage_ids=tuple(lineage_ids)))
-    if not chosen:
-        return []
-    aside = _set_aside(connection, state, chosen)
-    generated = [one.lineage_id for one in chosen if one.kind == "generated"]
-    entries = _entries(connection, state, [one.lineage_id for one in chosen if one.kind != "generated"])
+class Made(NamedTuple):
+    """A computation, until when its results do not count, and its number; those stored later have higher ones."""
+
+    computation: Computation
+    until: str
+    number: int
+
+
+def computations_of(connection: Connection, state: State, lineage_ids: Sequence[str]) -> list[Made]:
+    """Return those of these computations that were stored, sorted by lineage_id.
+
+    Asked for alone, since most that is not known is found not to be by its key.
+    """
+    condition = Condition()
+    condition.one_of("c.lineage_id", lineage_ids)
+    return _made(connection, state, condition)
+
+
+def computations_within(connection: Connection, state: State, first: int, last: int) -> list[Made]:
+    """Return the computations with these numbers that may have made records."""
+    condition = Condition()
+    condition.add("c.rowid BETWEEN ? AND ? AND c.kind = 'value'", first, last)
+    return _made(connection, state, condition)
+
+
+def _made(connection: Connection, state: State, condition: Condition) -> list[Made]:
+    until, joined = (_LATER, _UNTIL) if state.has_set_aside else ("''", "")
+    rows = connection.rows(
+        f"SELECT {_COMPUTATION}, {until}, c.rowid FROM _computations c{joined} WHERE {condition.text()} "
+        "ORDER BY c.lineage_id",
+        condition.parameters,
+    )
+    return [Made(Computation(*row[:6]), *row[6:]) for row in rows]
+
+
+def results_of(connection: Connection, state: State, chosen: Sequence[Made]) -> tuple[list[Result], list[Row]]:
+    """Return what counts of each of these computations, in their order, and the entries among it."""
+    generated = [one.computation.lineage_id for one in chosen if one.computation.kind == "generated"]
+    others = [one.computation.lineage_id for one in chosen if one.computation.kind != "generated"]
+    entries = _entries(connection, state, others) if others else {}
     executions = _executions(connection, generated) if generated else {}
-    found = []
-    for made in chosen:
+    found, rows = [], []
+    for made, until, _ in chosen:
         if made.lineage_id in executions:
             call_id, stamp = executions[made.lineage_id]
-            if aside.counts(stamp, made.function_hash, made.lineage_id):
+            if stamp > until:
                 found.append(Result(made, (), call_id, stamp))
             continue
-        counting = [
-            one
-            for one in entries.get(made.lineage_id, ())
-            if aside.counts(one.timestamp, made.function_hash, made.lineage_id)
-        ]
+        counting = [row for row in entries.get(made.lineage_id, ()) if row.record.timestamp > until]
         if counting:
-            found.append(result_of(made, counting))
-    return found
+            found.append(result_of(made, [row.record for row in counting]))
+            rows += counting
+    return found, rows
 
 
 def result_of(made: Computation, entries: Iterable[Record]) -> Result:
@@ -164,50 +199,28 @@ def result_of(made: Computation, entries: Iterable[Record]) -> Result:
     return Result(made, tuple(newest.values()))
 
 
-def _entries(connection: Connection, state: State, lineage_ids: Sequence[str]) -> dict[str, list[Record]]:
+def _entries(connection: Connection, state: State, lineage_ids: Sequence[str]) -> dict[str, list[Row]]:
     """Return entries that these computations made, newest first."""
-    if not lineage_ids:
-        return {}
     condition = Condition()
-    condition.one_of("lineage_id", lineage_ids)
-    query = f"SELECT {', '.join(_LOGGED)} FROM _record_metadata WHERE {condition.text()} AND output_num IS NOT NULL"
+    condition.one_of("m.lineage_id", lineage_ids)
+    columns = ", ".join([COLUMNS, *(f"s.{quote(key.name)}" for key in state.keys)])
+    query = (
+        f"SELECT {columns} FROM _record_metadata m JOIN _schema s ON s.schema_id = m.schema_id "
+        f"JOIN _records r ON r.record_no = m.record_no WHERE {condition.text()} AND m.output_num IS NOT NULL"
+    )
     most = max(_FEW, 4 * len(lineage_ids))
-    rows = connection.rows(f"{query} LIMIT {most + 1}", condition.parameters)
-    if len(rows) > most:
+    entries = connection.rows(f"{query} LIMIT {most + 1}", condition.parameters)
+    if len(entries) > most:
         newest = (
-            " QUALIFY row_number() OVER (PARTITION BY lineage_id, output_num, content_hash, variable_name, "
-            "schema_version, record_no, pieces ORDER BY timestamp DESC, seq DESC) = 1"
+            " QUALIFY row_number() OVER (PARTITION BY m.lineage_id, m.output_num, m.content_hash, m.variable_name, "
+            "m.schema_version, m.record_no, m.pieces ORDER BY m.timestamp DESC, m.seq DESC) = 1"
         )
-        rows = connection.rows(query + newest, condition.parameters)
-    # One after the other: a join takes longer to plan than all of them to run.
-    stored = _by_number(connection, "_records", "record_no", ("encoding", "nbytes"), {row[-1] for row in rows})
-    unknown = {row[-2] for row in rows} - state.memory.shown.keys()
-    keys = tuple(key.name for key in state.keys)
-    for number, texts in _by_number(connection, "_schema", "schema_id", keys, unknown).items():
-        state.show(number, texts)
-    entries = [_record(state, row, *stored[row[-1]]) for row in rows]
-    found: dict[str, list[Record]] = {}
-    for one in sorted(entries, key=lambda one: (one.timestamp, one.seq), reverse=True):
-        found.setdefault(one.lineage_id or "", []).append(one)
+        entries = connection.rows(query + newest, condition.parameters)
+    found: dict[str, list[Row]] = {}
+    rows = (row_of(state, entry) for entry in entries)
+    for row in sorted(rows, key=lambda row: (row.record.timestamp, row.record.seq), reverse=True):
+        found.setdefault(row.record.lineage_id or "", []).append(row)
     return found
-
-
-def _record(state: State, row: tuple[Any, ...], encoding: str, nbytes: int) -> Record:
-    place = state.memory.shown[row[-2]]
-    values: tuple[Any, ...] = (*row[:2], place, *row[2:5], encoding, nbytes, *row[5:-2])
-    return Record(*values)
-
-
-def _by_number(
-    connection: Connection, table: str, key: str, columns: Sequence[str], numbers: Collection[int]
-) -> dict[int, tuple[Any, ...]]:
-    if not numbers:
-        return {}
-    condition = Condition()
-    condition.one_of(key, sorted(numbers))
-    names = ", ".join([key, *map(quote, columns)])
-    rows = connection.rows(f"SELECT {names} FROM {table} WHERE {condition.text()}", condition.parameters)
-    return {row[0]: row[1:] for row in rows}
 
 
 def _executions(connection: Connection, lineage_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -254,12 +267,7 @@ def find_memo_entries(connection: Connection, query: MemoEntries) -> list[MemoEn
     """Return what is in the memo, and of what use it was."""
     condition = _condition(connection, query)
     rows = connection.rows(
-        "WITH chosen AS (SELECT c.*, greatest(coalesce(f.until, ''), coalesce(g.until, '')) AS until "
-        "FROM _computations c "
-        "LEFT JOIN (SELECT function_hash, max(timestamp) AS until FROM _invalidations GROUP BY ALL) f "
-        "ON f.function_hash = c.function_hash "
-        "LEFT JOIN (SELECT lineage_id, max(timestamp) AS until FROM _invalidations GROUP BY ALL) g "
-        f"ON g.lineage_id = c.lineage_id WHERE {condition.text()}), "
+        f"WITH chosen AS (SELECT c.*, {_LATER} AS until FROM _computations c{_UNTIL} WHERE {condition.text()}), "
         "made AS (SELECT m.lineage_id, m.record_no, max(m.timestamp) AS saved FROM _record_metadata m "
         "JOIN chosen c ON c.lineage_id = m.lineage_id WHERE m.output_num IS NOT NULL AND m.timestamp > c.until "
         "AND c.kind <> 'generated' GROUP BY ALL), "

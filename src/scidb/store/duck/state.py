@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from scidb.store.duck.answers import Answers
 from scidb.store.duck.sql import check_keys, quote
 from scidb.store.duck.types import Shape, integer_type, key_value
+from scidb.store.duck.window import Window
 from scidb.store.model import SchemaKey
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Memory:
     # lineage_id -> what the computation gave, as far as it counts; forgotten when that changes.
     results: dict[str, Result] = field(default_factory=dict)
     answers: Answers = field(default_factory=Answers)
+    window: Window = field(default_factory=Window)
 
     def bound(self) -> None:
         """Begin anew where too much is remembered; what is asked for again is found again."""

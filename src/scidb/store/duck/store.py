@@ -12,6 +12,7 @@ from scidb.exceptions import (
     UnsupportedOperationError,
 )
 from scidb.store.duck import state as states
+from scidb.store.duck.ahead import known_chunks, look_up
 from scidb.store.duck.annotations import find_groups, find_tags
 from scidb.store.duck.changes import find_changes
 from scidb.store.duck.computed import (
@@ -25,7 +26,7 @@ from scidb.store.duck.computed import (
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.events import find_environments, find_exports, find_failures, find_runs, find_sources
 from scidb.store.duck.flags import find_flags, find_marks
-from scidb.store.duck.memo import find_invalidations, find_memo_entries, find_results
+from scidb.store.duck.memo import find_invalidations, find_memo_entries
 from scidb.store.duck.occurring import find_forms, find_levels, find_locations
 from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_texts
@@ -53,11 +54,13 @@ from scidb.store.model import (
     Levels,
     Locations,
     Marks,
+    Match,
     MemoEntries,
     Records,
     Results,
     Runs,
     Sources,
+    Stored,
     StoreInfo,
     Tags,
     Timings,
@@ -288,12 +291,14 @@ class DuckStore:
 
     def _find(self, query: Query[Any]) -> Sequence[object]:
         self._connection.check_usable()
+        if isinstance(query, Results):  # first, since a hit takes microseconds
+            return self._results(query)
         if isinstance(query, Latest | Locations):
             return self._answered(query)
+        if isinstance(query, Stored):
+            query = Records(Match(record_ids=query.record_ids))
         if isinstance(query, Records | Entries):
             return list(self._found(query).records)
-        if isinstance(query, Results):
-            return self._results(query)
         if type(query) not in _FINDERS:
             raise UnsupportedOperationError(f"A DuckDB store cannot answer a {type(query).__name__}.")
         return _FINDERS[type(query)](self._connection, self._current(), query)
@@ -316,6 +321,12 @@ class DuckStore:
     def fetch(self, query: Query[Record]) -> Iterator[Chunk]:
         """Stream the records that answer the query with their payloads, in the query's order."""
         self._connection.check_usable()
+        if isinstance(query, Stored):
+            state = self._current()
+            known = state.memory.window.known(query.record_ids)
+            if known is not None:
+                return known_chunks(self._connection, state, known)
+            query = Records(Match(record_ids=query.record_ids))
         if not isinstance(query, Latest | Records | Entries):
             raise UnsupportedOperationError(f"Records cannot be fetched by a {type(query).__name__}.")
         return chunks(self._connection, self._current(), self._found(query))
@@ -338,17 +349,24 @@ class DuckStore:
         """Return results from memory, and the rest from the file; a result that counts is looked up once."""
         state = self._current()
         remembered = state.memory.results
+        if len(query.lineage_ids) == 1 and (known := remembered.get(query.lineage_ids[0])) is not None:
+            state.memory.window.used(query.lineage_ids[0])
+            return [known]
         found = {one: remembered.get(one) for one in query.lineage_ids}
         missing = [one for one, result in found.items() if result is None]
+        for one in found.keys() - missing:
+            state.memory.window.used(one)
         if missing:
-            fresh = {one.computation.lineage_id: one for one in find_results(self._connection, state, missing)}
-            found.update(fresh)
+            results, rows = look_up(self._connection, state, missing)
+            fresh = {one.computation.lineage_id: one for one in results}
+            found.update((one, fresh[one]) for one in missing if one in fresh)
             with self._publishing:
                 # After a write meanwhile, what was found may be out of date.
                 if self._state is state:
                     state.memory.bound()
                     # Other code may write over a generated file, which changes nothing about its computation.
                     remembered.update((one, result) for one, result in fresh.items() if result.records)
+                    state.memory.window.know(rows)
         return [result for result in found.values() if result is not None]
 
     def trace(self, query: TraceQuery) -> Trace:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pytest
 
-from scidb.store.model import Batch, Chunk, Entries, Latest, Match, Records
+from scidb.store.model import Batch, Chunk, Entries, Latest, Match, Records, Results, Stored
 from scidb.testing.store_suite.base import StoreCases
-from scidb.testing.store_suite.samples import LIST, SCALAR, log, record, save, scalars, values
+from scidb.testing.store_suite.samples import LIST, SCALAR, call, log, record, save, scalars, values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -184,6 +184,29 @@ class PayloadCases(StoreCases):
         assert values(store, Entries()) == [1.0, 2.0, 1.0]
         assert values(store, Entries(limit=2)) == [1.0, 2.0]
         assert values(store, Records()) == [2.0, 1.0]
+
+    def test_stored_records(self, store: Store) -> None:
+        """Records that are asked for by their ids alone come each once, with their payloads, whoever knows them."""
+        made = call("c1")
+        lineage_id = made.computation.lineage_id
+        save(store, "Force", 1.0, calls=[made], lineage_id=lineage_id, call_id="c1", output_num=0, subject=1)
+        save(store, "Force", 1.0, subject=1)
+        save(store, "Emg", 2.0, lineage_id=lineage_id, call_id="c1", output_num=1, subject=2)
+        entry = record("Force", 3, {"subject": 3}, encoding=LIST)
+        store.write(Batch(chunks=(Chunk((entry,), pa.table({"value": pa.array([[3.0, -0.0, _NAN]])})),)))
+        ids = tuple(dict.fromkeys(one.record_id for one in log(store)))
+        wanted = repr(sorted([(ids[0], 1.0), (ids[1], 2.0), (ids[2], [3.0, -0.0, _NAN])], key=str))
+        for asked in (ids, (*ids, ids[0], "unknown"), ids):
+            found = []
+            for chunk in store.fetch(Stored(asked)):
+                assert chunk.table is not None
+                entries = (one.record_id for one in chunk.records)
+                found += list(zip(entries, chunk.table.column(0).to_pylist(), strict=True))
+            assert repr(sorted(found, key=str)) == wanted
+            assert sorted(one.record_id for one in store.find(Stored(asked))) == sorted(ids)
+            store.find(Results((lineage_id,)))  # after which two of them are known
+        assert [value for number in (0, 1, 0) for value in values(store, Stored((ids[number],)))] == [1.0, 2.0, 1.0]
+        assert list(store.fetch(Stored(()))) == []
 
     def test_nothing_to_fetch(self, store: Store) -> None:
         """A question that nothing answers brings no chunk."""
