@@ -201,10 +201,11 @@ class Iterating(Memoising):
 
     def _pending_of(self, run: RunInfo, item: Done, call: Call | None, targets: Sequence[Target]) -> list[Pending]:
         """Return the values of one combination, ready to be written."""
-        schema = {key: item.schema[key] for key in self.schema_keys if key in item.schema}
+        keys = self._keys  # asked of the store
+        schema = {key.name: item.schema[key.name] for key in keys if key.name in item.schema}
         typed = {
             key.name: infer_key_type(key.name, schema[key.name])
-            for key in self._keys
+            for key in keys
             if key.name in schema and key.value_type is None
         }
         address = Address(schema, json.loads(run.version_keys), run.version_keys, typed)
