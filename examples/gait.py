@@ -3,7 +3,7 @@
 86 recordings of 15 people who walk 10 m, turn and walk back, from "A Reference Data Set for the Study of Healthy
 Subject Gait with Inertial Measurements Units" (C. Voisard and others, Image Processing On Line, 2023, article 497).
 
-    python gait.py FOLDER [--db FILE]
+    python gait.py FOLDER [--db FILE] [--n-jobs N]
 
 Run it twice: the second run computes nothing. Change something here or in gait_steps.py, and only what your change
 touches is computed again. The signal processing is in gait_steps.py; this file says what is computed from what.
@@ -177,16 +177,19 @@ def agree(found: list[int], checked: list[int], errors: list[float]) -> dict[str
 # ---------------------------------------------------------------- what is computed from what
 
 
-def run(folder: Path) -> list[ForEachReport]:
-    """Run the whole analysis over a folder of recordings; `[]` stands for all that there are."""
+def run(folder: Path, **workers: Any) -> list[ForEachReport]:
+    """Run the whole analysis over a folder of recordings; `[]` stands for all that there are.
+
+    `workers` says where the calls run, such as ``n_jobs=2``.
+    """
     trial_files = PathInput("{subject:d}-{trial:d}.json", root_folder=folder)
     sensor_files = PathInput("{subject:d}-{trial:d}_{sensor}.txt", root_folder=folder)
     lower_back = Fixed(Recording, sensor="lb")
     feet = {"left": Fixed(Steps, sensor="lf"), "right": Fixed(Steps, sensor="rf")}
     counts = {"found": StepCount, "checked": HandCheckedStepCount}
     return [
-        for_each(read_trial, {"path": trial_files}, [Trial], subject=[], trial=[]),
-        for_each(read_sensor, {"path": sensor_files}, [Recording], subject=[], trial=[], sensor=[]),
+        for_each(read_trial, {"path": trial_files}, [Trial], subject=[], trial=[], **workers),
+        for_each(read_sensor, {"path": sensor_files}, [Recording], subject=[], trial=[], sensor=[], **workers),
         for_each(
             find_steps,
             {"recording": Recording, "trial": Trial},
@@ -194,6 +197,7 @@ def run(folder: Path) -> list[ForEachReport]:
             subject=[],
             trial=[],
             sensor=["lf", "rf"],
+            **workers,
         ),
         for_each(
             count_steps,
@@ -201,16 +205,18 @@ def run(folder: Path) -> list[ForEachReport]:
             [StepCount, HandCheckedStepCount, StepCountError],
             subject=[],
             trial=[],
+            **workers,
         ),
-        for_each(compare_feet, feet, [SymmetryIndex], subject=[], trial=[]),
-        for_each(count_bounces, {"recording": lower_back, "trial": Trial}, [Cadence], subject=[], trial=[]),
+        for_each(compare_feet, feet, [SymmetryIndex], subject=[], trial=[], **workers),
+        for_each(count_bounces, {"recording": lower_back, "trial": Trial}, [Cadence], subject=[], trial=[], **workers),
         for_each(
             summarise,
             {**counts, "strides": StrideTimes, "cadence": Cadence, "symmetry": SymmetryIndex},
             [SubjectSummary],
             subject=[],
+            **workers,
         ),
-        for_each(agree, {**counts, "errors": StepCountError}, [Agreement]),
+        for_each(agree, {**counts, "errors": StepCountError}, [Agreement], **workers),
     ]
 
 
@@ -231,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Find the steps in recordings of people walking.")
     parser.add_argument("folder", metavar="PATH", type=Path, help="the folder of the recordings")
     parser.add_argument("--db", metavar="FILE", type=Path, default=Path("gait.duckdb"), help="default: %(default)s")
+    parser.add_argument("--n-jobs", metavar="N", type=int, default=1, help="processes at a time; -1 for all cores")
     given = parser.parse_args(arguments)
     if given.folder.is_file():
         parser.error(f"{given.folder} is a file. Unpack it (tar -xf {given.folder}) and name the folder.")
@@ -238,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{given.folder} is no folder of recordings: there is no file as 1-1.json in it.")
     try:
         with configure_database(given.db, KEYS):
-            reports = run(given.folder)
+            reports = run(given.folder, n_jobs=given.n_jobs)
             for report in reports:
                 print(report)
             show_results()

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
+import threading
+import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,6 +75,11 @@ class Pool:
 
             return ForkingPickler.dumps
         return None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether a cluster is gone; futures of dask.distributed then wait for ever."""
+        return getattr(getattr(self.executor, "_client", None), "status", "running") in ("closed", "closing")
 
     def release(self) -> None:
         """Give the pool back when all is done; processes wait a while for the next call."""
@@ -154,7 +162,7 @@ class _Processes:
         executor: Any = self._executors.get(workers)
         if executor is None or executor._flags.broken is not None or executor._flags.shutdown:  # noqa: SLF001 - says it nowhere else
             executor = self._executors[workers] = loky.ProcessPoolExecutor(
-                workers, timeout=_IDLE_SECONDS, initializer=_ignore_interrupts
+                workers, timeout=_IDLE_SECONDS, initializer=_begin_worker, initargs=(os.getpid(),)
             )
         found: Executor = executor
         return found
@@ -169,14 +177,24 @@ class _Processes:
 _processes: Final = _Processes()
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C, which reaches all processes of a terminal, to the one that began the run."""
-    import signal
-
+def _begin_worker(parent: int) -> None:
+    """Leave Ctrl-C, which reaches all processes of a terminal, to the one that began the run, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)  # nobody is there to take a result
 
 
 # ---------------------------------------------------------------- Ray
+
+
+def _apply(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    # Ray makes tasks of functions alone, and not of every callable.
+    return fn(*args, **kwargs)
 
 
 class _RayFuture(Future[Any]):
@@ -210,7 +228,8 @@ class _RayExecutor(Executor):
     def __init__(self, library: Any, options: dict[str, Any]) -> None:
         self._library, self._options = library, options
         self._is_open = True
-        self._remote: dict[Callable[..., Any], Any] = {}
+        remote = library.remote(_apply)
+        self._remote = remote.options(**options) if options else remote
 
     @property
     def num_workers(self) -> int:
@@ -222,10 +241,7 @@ class _RayExecutor(Executor):
         """Run a function as a Ray task."""
         if not self._is_open:
             raise RuntimeError("cannot schedule new futures after shutdown")
-        if fn not in self._remote:
-            remote = self._library.remote(fn)
-            self._remote[fn] = remote.options(**self._options) if self._options else remote
-        return _RayFuture(self._library, self._remote[fn].remote(*args, **kwargs))
+        return _RayFuture(self._library, self._remote.remote(fn, args, kwargs))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks; Ray itself goes on, and is ended with ``ray.shutdown()``."""

@@ -61,10 +61,15 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "gait.duckdb"
 
 
-def run(folder: Path, file: Path) -> list[scidb.ForEachReport]:
+def run(folder: Path, file: Path, **workers: Any) -> list[scidb.ForEachReport]:
     with scidb.open(file, gait.KEYS) as db, db.as_current():
-        reports: list[scidb.ForEachReport] = gait.run(folder)
+        reports: list[scidb.ForEachReport] = gait.run(folder, **workers)
     return reports
+
+
+def record_ids(file: Path) -> dict[str, list[str | None]]:
+    with scidb.open(file) as db:
+        return {info.name: [item.record_id for item in db.load_all(info.name)] for info in db.types()}
 
 
 def computed(reports: Sequence[scidb.ForEachReport]) -> dict[str, int]:
@@ -160,6 +165,44 @@ def test_a_damaged_file_costs_its_own_results(
         assert gait.SubjectSummary.load_one(subject=2).data["trials"] == 2
         [failure] = db.failures()
     assert failure.schema == {"subject": 1, "trial": 2, "sensor": "lf"}
+
+
+@pytest.fixture
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let workers find the modules of the examples where this process has found them."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+
+
+@pytest.mark.usefixtures("importable")
+def test_workers_give_the_same_records(folder: Path, tmp_path: Path) -> None:
+    """R7: with two processes every record has the id that it has with one; Dask below."""
+    pytest.importorskip("loky")
+    run(folder, tmp_path / "one.duckdb")
+    assert not any(report.failed for report in run(folder, tmp_path / "two.duckdb", n_jobs=2))
+
+    assert record_ids(tmp_path / "two.duckdb") == record_ids(tmp_path / "one.duckdb")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("importable")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_dask_gives_the_same_records(folder: Path, tmp_path: Path) -> None:
+    """R7: also a cluster of Dask gives the ids of one process; with the real recordings where there are some."""
+    distributed = pytest.importorskip("distributed")
+    recordings = Path(os.environ.get("SCIDB_GAIT", folder))
+    run(recordings, tmp_path / "one.duckdb")
+    run(recordings, tmp_path / "two.duckdb", n_jobs=2)
+    with (
+        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        reports = run(recordings, tmp_path / "dask.duckdb", executor=client.get_executor(pure=False))
+
+    assert not any(report.failed for report in reports)
+    expected = record_ids(tmp_path / "one.duckdb")
+    assert record_ids(tmp_path / "two.duckdb") == expected
+    assert record_ids(tmp_path / "dask.duckdb") == expected
 
 
 # ---------------------------------------------------------------- the command

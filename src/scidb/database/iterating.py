@@ -253,12 +253,13 @@ class Iterating(Memoising):
 
     def _pending_of(self, run: RunInfo, item: Done, call: Call | None, targets: Sequence[Target]) -> list[Pending]:
         """Return the values of one combination, ready to be written."""
-        schema = {key: item.schema[key] for key in self.schema_keys if key in item.schema}
+        keys = self._keys  # asked of the store
+        schema = {key.name: item.schema[key.name] for key in keys if key.name in item.schema}
         version = json.loads(run.version_keys)
 
         def address(piece: int | None) -> Address:
             place = run.place_of(schema, piece)  # the key of pieces is the deepest one
-            untyped = [key.name for key in self._keys if key.name in place and key.value_type is None]
+            untyped = [key.name for key in keys if key.name in place and key.value_type is None]
             return Address(
                 place, version, run.version_keys, {name: infer_key_type(name, place[name]) for name in untyped}
             )

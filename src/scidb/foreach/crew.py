@@ -33,6 +33,7 @@ _MOST_SECONDS: Final = 0.5  # after which a worker returns what it has
 _CHUNK_CALLS: Final = 500
 _CHUNK_BYTES: Final = 8 << 20
 _FLYING_BYTES: Final = 512 << 20
+_PATIENCE: Final = 5.0  # seconds, after which a cluster is asked whether it is still there
 
 
 class Call(NamedTuple):
@@ -64,10 +65,13 @@ class Crew:
             self._send(calls)
             if not self._flying:
                 return
-            for future in wait(self._flying, return_when=FIRST_COMPLETED).done:
+            landed = wait(self._flying, _PATIENCE, return_when=FIRST_COMPLETED).done
+            if not landed and self._pool.is_lost:
+                self._lose_all(BrokenExecutor("the connection to the cluster was lost"))
+            for future in landed:
                 self._land(future)
-                while self._arrived:
-                    yield self._arrived.popleft()
+            while self._arrived:
+                yield self._arrived.popleft()
 
     def stop(self) -> Iterable[tuple[Call, Outcome]]:
         """Cancel what has not begun; return the outcomes that are there, and give the pool back."""
@@ -174,11 +178,18 @@ class Crew:
     def _break(self, error: BaseException) -> None:
         self.broken = self.broken or f"the executor takes no more work ({type(error).__name__}: {said_by(error)})"
 
+    def _lose_all(self, error: BaseException) -> None:
+        self._break(error)
+        for chunk in self._flying.values():
+            self._lose(chunk, error)
+        self._flying.clear()
+
     def _lose(self, chunk: Sequence[Call], error: BaseException) -> None:
         how = "was cancelled" if isinstance(error, CancelledError) else f"failed: {type(error).__name__}: {error}"
         lost = PipelineError(
             f"The worker of this combination, or its way there or back, {how.rstrip('.')}. What other workers returned "
-            "is saved; run again to do the rest. A worker that disappears was often out of memory."
+            "is saved; run again to do the rest. A worker that disappears was often out of memory, or cannot import the "
+            "module of the function."
         )
         trace = traceback_of(error)
         self._arrived.extend((call, _failed(lost, trace)) for call in chunk)

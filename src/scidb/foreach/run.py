@@ -32,7 +32,7 @@ __all__ = ["Execution"]
 
 logger = logging.getLogger("scidb.foreach")
 
-_WINDOW_TASKS: Final = 256
+_WINDOW_TASKS: Final = 1_000
 _WINDOW_BYTES: Final = 256 << 20
 
 

@@ -186,7 +186,7 @@ def _plain_parameters(signature: inspect.Signature | None) -> _Plain | None:
 def _bind_plain(
     plain: _Plain, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[dict[str, Any], frozenset[str]] | None:
-    """Return arguments and defaults as `inspect` would bind them, in a tenth of its time; None where they do not fit."""
+    """Return arguments and defaults as `inspect` would, in a tenth of its time; None where they do not fit."""
     if len(args) > len(plain.positional):
         return None
     given = dict(zip(plain.positional, args, strict=False))

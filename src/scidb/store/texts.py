@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import UnsupportedValueError
 
@@ -44,8 +44,9 @@ def check_batch_texts(batch: Batch) -> None:
         for record in chunk.records:
             _check_record(record)
     for part in (*batch.calls, *batch.edges, *batch.events):
-        for name, text in _texts(type(part).__name__, part):
-            _check(name, text)
+        if not _is_storable(part):
+            for name, text in _texts(type(part).__name__, part):
+                _check(name, text)
 
 
 def check_type_texts(info: TypeInfo) -> None:
@@ -67,6 +68,32 @@ def _check_record(record: Record) -> None:
         text = getattr(record, name)
         if text is not None and not text.isascii():
             _check(f"{record.variable}.{name}", text)
+
+
+def _is_storable(value: object) -> bool:
+    """Say whether all texts in a value of the model can be stored: quickly, since it is asked of each call of a run."""
+    kind = type(value)
+    if kind is str:
+        return is_unicode(value)  # type: ignore[arg-type]  # it is one
+    if kind in _WITHOUT_TEXT:
+        return True
+    if isinstance(value, Mapping):
+        return all(_is_storable(name) and _is_storable(one) for name, one in value.items())
+    if isinstance(value, tuple | list):
+        return all(map(_is_storable, value))
+    return all(_is_storable(getattr(value, name)) for name in _field_names(kind))
+
+
+_WITHOUT_TEXT: Final = frozenset({type(None), bool, int, float})
+
+
+_names: Final[dict[type, tuple[str, ...]]] = {}
+
+
+def _field_names(kind: type) -> tuple[str, ...]:
+    if kind not in _names:
+        _names[kind] = tuple(part.name for part in fields(kind)) if is_dataclass(kind) else ()
+    return _names[kind]
 
 
 def _texts(path: str, value: object) -> Iterator[tuple[str, str]]:
