@@ -143,6 +143,8 @@ class Results:
     ) -> None:
         """Save the rest; what could not be saved counts as not run."""
         self._is_over.set()
+        if self._clock is not None:
+            self._clock.join()  # it holds the function, which may be defined anew next
         try:
             try:
                 self.flush()
