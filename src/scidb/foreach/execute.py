@@ -163,14 +163,14 @@ def for_each(
     metadata_keys = tuple(metadata_iterables) if is_passed else ()
     all_of = {key for key, values in metadata_iterables.items() if isinstance(values, Sized) and not len(values)}
     reuse = save and skip_computed and not force
-    planned = [
-        _plan(
+    planned = []
+    for choice in choices_of(inputs):
+        one = _plan(
             recorder, fn, choice, variables, combinations,
             sources=_sources(inputs), pass_metadata=pass_metadata, as_table=as_table, metadata_keys=metadata_keys,
             all_of=all_of, reuse=reuse, where=where, exclude=recorder.excluded(exclude), dry_run=dry_run,
-        )
-        for choice in choices_of(inputs)
-    ]  # fmt: skip
+        )  # fmt: skip
+        planned.append(one)
     refuse_equal(planned)
     report = common_report(planned)
     for number, one in enumerate(planned if not dry_run else ()):
