@@ -204,6 +204,14 @@ def test_nothing_runs_when_one_alternative_cannot(data: scidb.DatabaseManager) -
     assert data.runs() == []
 
 
+@in_memory
+def test_warnings_point_at_the_call(data: scidb.DatabaseManager) -> None:
+    """A warning about a configuration names the line of the user, not one in here."""
+    with pytest.warns(exceptions.UncacheableWarning) as caught:
+        for_each(level, {"signal": Signal, "gain": EachOf(object(), 2)}, [Level], **EVERYWHERE, dry_run=True)
+    assert [one.filename for one in caught] == [__file__]
+
+
 def test_texts_and_nesting() -> None:
     """Alternatives among alternatives are alternatives; a configuration is that of one of them."""
     nested = EachOf(EachOf(0.2, 0.3), Signal, Fixed(Signal, trial=1))

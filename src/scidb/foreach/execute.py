@@ -185,7 +185,10 @@ def for_each(
         dry_run=dry_run,
     )
     choices = choices_of(inputs)
-    planned = [prepare(recorder, choice, asked, choices) for choice in choices]
+    planned = []
+    for choice in choices:  # in a frame of its own, as Python 3.11 makes one for a comprehension, warnings point amiss
+        one = prepare(recorder, choice, asked, choices)
+        planned.append(one)
     refuse_equal(planned)
     report = common_report(planned)
 

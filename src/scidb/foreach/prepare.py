@@ -82,7 +82,7 @@ def prepare(recorder: Recorder, choice: Choice, asked: Asked, choices: Sequence[
             f"{function_name(asked.function)}() runs every time, because its calls cannot be recognised: "
             f"{parameters.uncacheable}",
             UncacheableWarning,
-            stacklevel=7,
+            stacklevel=6,
         )
     tasks = plan_tasks(
         recorder, parameters, run, asked.combinations,
@@ -127,7 +127,7 @@ def _identify(fn: Callable[..., Any], parameters: Parameters) -> tuple[Fingerpri
     note_seen(fn)
     found, thunk = fingerprint_of(fn, parameters.classes), as_thunk(fn)
     if found.remarks:
-        warnings.warn(f"{function_name(fn)}(): {' '.join(found.remarks)}", IgnoreWarning, stacklevel=8)
+        warnings.warn(f"{function_name(fn)}(): {' '.join(found.remarks)}", IgnoreWarning, stacklevel=7)
     if thunk is None:
         return found, parameters
     return found, replace(parameters, uncacheable=parameters.uncacheable or thunk.uncacheable_reason(found) or "")
