@@ -209,8 +209,7 @@ def test_what_was_given_in_a_dict(work: Any, db: DatabaseManager) -> None:
 
 def test_options_of_a_thunk_that_no_module_names(work: Any, db: DatabaseManager) -> None:
     """A thunk that a script makes of a function of a module is made again with its version and what it ignores."""
-    for number, options in enumerate(({"version": "2"}, {"ignore": ["OFFSET"]})):
-        made = thunk(**options)(work.scale)
+    for number, made in enumerate((thunk(version="2")(work.scale), thunk(ignore=["OFFSET"])(work.scale))):
         work.Scaled.save(made(np.arange(3.0), 2.0), subject=number)
         found = db.reproduce(work.Scaled.load_one(subject=number))
         assert outcomes(found) == [("Scaled", "equal")], found.records[0].reason

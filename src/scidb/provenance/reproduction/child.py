@@ -188,9 +188,8 @@ def _function_of(code: Code) -> tuple[Callable[..., Any], str, tuple[str, ...]]:
         if live is not None and live.fingerprint.hash == code.function_hash:
             function = live.function
             return (function.function if isinstance(function, Thunk) else function), code.origin, ()
-        function = _with_options(code)
-        if function is not None:
-            return function, code.origin, ()
+        if (unnamed := _with_options(code)) is not None:
+            return unnamed, code.origin, ()
     function, remarks = rebuilt(code)
     return function, "this session" if code.origin == "installed" else code.origin, remarks
 
