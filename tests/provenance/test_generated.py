@@ -220,6 +220,13 @@ def test_lineage_of_a_file(db: DatabaseManager, plots: Project) -> None:
 
     assert all(db.has_lineage(str(one.record_id)) for one in found)
     assert not db.has_lineage("generated:" + "0" * 64)
+    made = db.get_provenance(str(found[1].record_id))
+    assert made is not None
+    assert (made["function_name"], made["type"], made["metadata"]) == ("plot", "Figure", {"subject": 2})
+    assert [one["metadata"] for one in made["inputs"]] == [{"subject": 2}]
+    assert [one["path"] for one in made["files"]] == ["plot_2.txt"]
+    assert db.get_provenance(str(found[1].record_id), all=True) == [made]
+    assert "def plot(force, path):" in str(db.get_source(str(found[1].record_id)[:20]))
 
 
 @both_stores

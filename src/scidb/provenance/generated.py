@@ -7,14 +7,15 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from scidb.hashing.ids import canonical_json
+from scidb.hashing.ids import canonical_json, generated_id
 from scidb.hashing.version_keys import version_value
+from scidb.store.model import Record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from scidb.hashing.inputs import CallInput
-    from scidb.store.model import Call, Edge, KeyValue, Record
+    from scidb.store.model import Call, Edge, KeyValue
 
 __all__ = ["GeneratedFile", "Newcomers", "standing", "written_by"]
 
@@ -39,6 +40,15 @@ class GeneratedFile:
     def version_keys(self) -> str:
         """The constants as JSON, as version keys of a record are."""
         return canonical_json(self.constants)
+
+    @property
+    def entry(self) -> Record:
+        """What a record of it would be, for who asks where it came from."""
+        call = self.call
+        return Record(
+            generated_id(call.computation.lineage_id), self.variable, self.schema, self.version_keys, "", 0, "", 0,
+            lineage_id=call.computation.lineage_id, call_id=call.call_id, timestamp=call.timestamp,
+        )  # fmt: skip
 
 
 def written_by(call: Call) -> tuple[CallInput, ...]:
