@@ -10,6 +10,7 @@ from tests.provenance.conftest import Force, Mean, Peak, Project, Smooth
 
 import scidb
 from scidb import for_each, thunk
+from scidb.exceptions import NotFoundError
 from scidb.hashing.code.reference import reference_of
 from scidb.store.model import Sources
 
@@ -104,10 +105,35 @@ def test_accepting_one_of_them(db: DatabaseManager, two: tuple[Project, Project]
     first.edit("0.2 * x", "x * 0.2")
     second.edit("0.2 * x", "0.4 * x")
 
-    [accepted] = db.accept(first.module.smooth, "the same, the other way round")
+    [accepted] = db.accept(first.module.smooth, "the same, the other way round", verify=1)
 
     assert (state(db, Smooth), state(db, Peak)) == ("accepted", "code changed")
     assert accepted.reason == "the same, the other way round"
+
+
+def test_accepting_one_that_made_nothing(db: DatabaseManager, two: tuple[Project, Project]) -> None:
+    """Results of another function of that name are not vouched for with it."""
+    first, second = two
+    db.save(Force, [1.0, 2.0], subject=1)
+    run(db, first, Smooth)
+    first.edit("0.2 * x", "0.4 * x")
+
+    with pytest.raises(NotFoundError, match=rf"by {second.name}.smooth\(\).*those of {first.name}; give one"):
+        db.accept(second.module.smooth, "the same")
+    assert state(db, Smooth) == "code changed"
+    assert db.accept(first.module.smooth, "the unit is another one")
+
+
+def test_accepting_by_name_what_changed_alike(db: DatabaseManager, two: tuple[Project, Project]) -> None:
+    """The same change in two places is one acceptance; results of both are verified."""
+    db.save(Force, [1.0, 2.0], subject=1)
+    for project, output in zip(two, (Smooth, Peak), strict=True):
+        run(db, project, output)
+    for project in two:
+        project.edit("0.2 * x", "x * 0.2")
+
+    assert len(db.accept("smooth", "the same, the other way round", verify=2)) == 1
+    assert (state(db, Smooth), state(db, Peak)) == ("accepted", "accepted")
 
 
 def test_the_source_is_that_of_the_right_file(db: DatabaseManager, two: tuple[Project, Project]) -> None:

@@ -162,6 +162,20 @@ def test_one_more_value_for_an_average(db: DatabaseManager, project: Project, tm
     ]
 
 
+def test_a_file_of_a_result_that_was_never_saved(db: DatabaseManager, project: Project, tmp_path: Path) -> None:
+    """What a chain of thunks wrote belongs where the data at its beginning belong, and is as stale as its code."""
+    module = project.write(PLOT)
+    db.save(Force, [1.0, 2.0], subject=1)
+    total, plot = thunk(module.total), thunk(generates_file=True)(module.plot)
+    with db.as_current():
+        Figure.save(plot([total(Force.load_one(subject=1))], path=tmp_path / "a.txt"), subject=1)
+    assert [(dict(one.schema), one.state) for one in figures(db)] == [({"subject": 1}, "up to date")]
+    project.edit("return sum(force)", "return sum(force) + 1")
+
+    [found] = figures(db)
+    assert (found.state, found.reasons[0].root.subject) == ("input changed", "total()")
+
+
 def test_a_relative_path(db: DatabaseManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A relative path is looked for where it was written, wherever the program runs now."""
     monkeypatch.chdir(tmp_path)
@@ -220,6 +234,13 @@ def test_lineage_of_a_file(db: DatabaseManager, plots: Project) -> None:
 
     assert all(db.has_lineage(str(one.record_id)) for one in found)
     assert not db.has_lineage("generated:" + "0" * 64)
+    made = db.get_provenance(str(found[1].record_id))
+    assert made is not None
+    assert (made["function_name"], made["type"], made["metadata"]) == ("plot", "Figure", {"subject": 2})
+    assert [one["metadata"] for one in made["inputs"]] == [{"subject": 2}]
+    assert [one["path"] for one in made["files"]] == ["plot_2.txt"]
+    assert db.get_provenance(str(found[1].record_id), all=True) == [made]
+    assert "def plot(force, path):" in str(db.get_source(str(found[1].record_id)[:20]))
 
 
 @both_stores

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from scidb.database.iterating import Iterating
 from scidb.exceptions import SciDBError
 from scidb.hashing.ids import GENERATED_ID
-from scidb.provenance import derived_from, lineage_graph, provenance_of, source_of
+from scidb.provenance import derived_from, lineage_graph, provenance_of, source_of, written_file
 from scidb.store.model import Entries, Failures, GeneratedFiles, Latest, Match, Records, Runs, TraceQuery
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scidb.database.finding import RecordLike
     from scidb.hashing.code.listing import SourceCode
     from scidb.provenance import LineageGraph
-    from scidb.store.model import Failure, Run
+    from scidb.store.model import Failure, Record, Run
 
 __all__ = ["Tracing"]
 
@@ -51,7 +51,7 @@ class Tracing(Iterating):
         ----------
         record
             A variable beside keys, a value, or a record_id or the beginning of one. A value stands for the entry
-            that it was loaded from.
+            that it was loaded from. Also the id of a file that a function wrote, ``generated:...``.
         version
             Of a variable: which record, by its id or the beginning of it.
         all
@@ -74,9 +74,10 @@ class Tracing(Iterating):
             When not exactly one record matches.
 
         """
-        found = self.find_one_meant(record, version, as_of=as_of, params=params, **metadata)
-        if not all:
-            return provenance_of(self._store, [found])[0]
+        found = self._entry_or_file(record, version, as_of=as_of, params=params, **metadata)
+        if not all or found.record_id.startswith(GENERATED_ID):
+            [made_it] = provenance_of(self._store, [found])
+            return [made_it] if all and made_it is not None else made_it
         entries = self._store.find(Entries(Match(record_ids=(found.record_id,), as_of=self._instant(as_of))))
         return [made for made in provenance_of(self._store, entries) if made is not None]
 
@@ -105,8 +106,14 @@ class Tracing(Iterating):
         ``print()`` shows it with files, lines and the values that it read. None when no function made it.
         Takes what `get_provenance` takes.
         """
-        found = self.find_one_meant(record, version, as_of=as_of, params=params, **metadata)
+        found = self._entry_or_file(record, version, as_of=as_of, params=params, **metadata)
         return source_of(self._store, found)
+
+    def _entry_or_file(self, record: RecordLike, version: str | None, **request: Any) -> Record:
+        """Find what is meant, a file that a function wrote included."""
+        if isinstance(record, str) and record.startswith(GENERATED_ID):
+            return written_file(self._store, record, self._instant(request["as_of"])).entry
+        return self.find_one_meant(record, version, **request)
 
     def get_derived_from(
         self,

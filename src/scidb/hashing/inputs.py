@@ -54,6 +54,7 @@ class CallInput:
     literal: str | None = None  # of a constant whose value_repr is cut: the text from which it can be made again
     code_hash: str | None = None  # of a record: the code of its class that restores it, such as from_db
     is_default: bool = False  # whether nobody gave it: it is the parameter's default
+    key: str | None = None  # under which it stood in a dict that was given: a text from which the key can be made again
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,11 @@ def identify_input(
         return Input([type(value).__name__, forms], origins)
     keys = list(value)
     content_hash(keys)  # refused here, where it is known which argument is to blame
+    if len(origins) == len(keys):  # of a dict within another container only the inner keys are kept
+        origins = tuple(
+            replace(one, key=literal_text(key)) if one.key is None else one
+            for key, one in zip(keys, origins, strict=True)
+        )
     return Input(["dict", forms, keys], origins)
 
 

@@ -1,6 +1,7 @@
 """Where a number came from, what came from it, and whether it is up to date."""
 
 from scidb.provenance.accepting import Outdated, outdated_code
+from scidb.provenance.facts import written_file
 from scidb.provenance.graph import LineageGraph, Link, Node
 from scidb.provenance.status import GREEN, STATES, Reason, RecordStatus, RollUp, Status
 from scidb.provenance.trace import derived_from, lineage_graph, provenance_of, source_of
@@ -28,4 +29,5 @@ __all__ = [
     "source_of",
     "status_of",
     "verify",
+    "written_file",
 ]

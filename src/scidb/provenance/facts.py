@@ -7,7 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from scidb.hashing.ids import canonical_json
+from scidb.exceptions import AmbiguousVersionError, NotFoundError
+from scidb.hashing.ids import canonical_json, generated_id
 from scidb.provenance.generated import standing
 from scidb.store.model import (
     Acceptances,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     )
     from scidb.store.protocol import Store
 
-__all__ = ["Facts", "Place", "gather", "is_selected", "place_of"]
+__all__ = ["Facts", "Place", "gather", "is_selected", "place_of", "written_file"]
 
 Place: TypeAlias = tuple[str, str, frozenset[tuple[str, "KeyValue"]]]
 """Variable, version keys and location: what has one latest entry."""
@@ -94,6 +95,28 @@ class Facts:
     def failure_at(self, version_keys: str, schema: Mapping[str, KeyValue]) -> Failure | None:
         """Return the newest failure of a combination."""
         return self.failures.get((version_keys, frozenset(schema.items())))
+
+
+def written_file(store: Store, record_id: str, as_of: str | None) -> GeneratedFile:
+    """Return what a function wrote, by the id that stands for it, ``generated:...``, or the beginning of that.
+
+    Raises
+    ------
+    NotFoundError, AmbiguousVersionError
+        When it is not exactly one.
+
+    """
+    written = [one for one in store.find(GeneratedFiles(as_of=as_of)) if one.computation.kind == "generated"]
+    meant = [one for one in written if generated_id(one.computation.lineage_id).startswith(record_id)]
+    if len(meant) != 1:
+        what = f"{len(meant)} files" if meant else "No file"
+        error = AmbiguousVersionError if meant else NotFoundError
+        raise error(
+            f"{what} that a function wrote: an id that begins with {record_id!r}. db.status() lists them.",
+            record_id=record_id,
+        )
+    [file] = gather(store, [], as_of, lineage_ids=(meant[0].computation.lineage_id,)).generated
+    return file
 
 
 def place_of(entry: Record) -> Place:

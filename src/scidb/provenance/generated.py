@@ -7,14 +7,15 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from scidb.hashing.ids import canonical_json
+from scidb.hashing.ids import canonical_json, generated_id
 from scidb.hashing.version_keys import version_value
+from scidb.store.model import Record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from scidb.hashing.inputs import CallInput
-    from scidb.store.model import Call, Edge, KeyValue, Record
+    from scidb.store.model import Call, Edge, KeyValue
 
 __all__ = ["GeneratedFile", "Newcomers", "standing", "written_by"]
 
@@ -40,6 +41,15 @@ class GeneratedFile:
         """The constants as JSON, as version keys of a record are."""
         return canonical_json(self.constants)
 
+    @property
+    def entry(self) -> Record:
+        """What a record of it would be, for who asks where it came from."""
+        call = self.call
+        return Record(
+            generated_id(call.computation.lineage_id), self.variable, self.schema, self.version_keys, "", 0, "", 0,
+            lineage_id=call.computation.lineage_id, call_id=call.call_id, timestamp=call.timestamp,
+        )  # fmt: skip
+
 
 def written_by(call: Call) -> tuple[CallInput, ...]:
     """Return the files that a call wrote, as far as its arguments name them."""
@@ -57,7 +67,7 @@ def standing(
     Parameters
     ----------
     calls
-        In the order of storing; those that wrote no file do not count.
+        In the order of storing; of those that wrote no file only the results count that they handed on.
     edges
         The pipeline, which says as what the files were saved.
     records
@@ -66,15 +76,16 @@ def standing(
         The schema keys.
 
     """
+    by_id = {call.call_id: call for call in calls}
     latest: dict[object, Call] = {}
-    for call in calls:
+    for call in by_id.values():
         if call.computation.kind == "generated" and call.recalled_from is None:
             for key in _keys(call, records):
                 latest[key] = call
     kept = {call.call_id: call for call in latest.values()}
     lost = {id(call) for call in kept.values() if any(latest[key] is not call for key in _keys(call, records))}
     return [
-        _described(call, edges, records, keys)
+        _described(call, edges, list(_places_behind(call, by_id, records)), keys)
         for call in sorted(kept.values(), key=lambda one: one.timestamp)
         if id(call) not in lost
     ]
@@ -98,15 +109,28 @@ def _place(one: CallInput, records: Mapping[str, Record]) -> tuple[Any, ...]:
     return one.name, one.kind, one.type_name, one.value_repr, one.record_id, content
 
 
+def _places_behind(
+    call: Call, calls: Mapping[str, Call], records: Mapping[str, Record]
+) -> Iterator[Mapping[str, KeyValue]]:
+    """Yield where the records belong that a call used, or that those used which handed it results unsaved."""
+    pending, seen = [call], {call.call_id}
+    while pending:
+        for one in pending.pop().inputs:
+            if (record := records.get(one.record_id or "")) is not None:
+                yield record.schema
+            elif (behind := calls.get(one.input_call_id or "")) is not None and behind.call_id not in seen:
+                seen.add(behind.call_id)
+                pending.append(behind)
+
+
 def _described(
-    call: Call, edges: Sequence[Edge], records: Mapping[str, Record], keys: Collection[str]
+    call: Call, edges: Sequence[Edge], used: Sequence[Mapping[str, KeyValue]], keys: Collection[str]
 ) -> GeneratedFile:
     name = call.computation.function_name
     own = [edge for edge in edges if edge.function_name == name and edge.target != f"{name}()"]
     exact = [edge for edge in own if edge.function_hash == call.computation.function_hash]
     variables = tuple(sorted({edge.target for edge in exact or own}))
     given = {one.name: _value(one) for one in call.inputs if one.kind == "constant" and not one.is_default}
-    used = [record.schema for one in call.inputs if (record := records.get(one.record_id or "")) is not None]
     shared = [item for item in used[0].items() if all(item in schema.items() for schema in used)] if used else []
     places = {**dict(shared), **{key: given[key] for key in keys if key in given}}
     schema = {key: places[key] for key in keys if key in places}

@@ -7,11 +7,10 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from scidb.exceptions import AmbiguousVersionError, NotFoundError
 from scidb.hashing.ids import GENERATED_ID, generated_id
 from scidb.provenance.code_now import Codes
 from scidb.provenance.configured import configurations
-from scidb.provenance.facts import gather, is_selected, place_of
+from scidb.provenance.facts import gather, is_selected, place_of, written_file
 from scidb.provenance.judging import FilesNow, Judge
 from scidb.provenance.missing import gaps_of, never_made
 from scidb.provenance.status import RecordStatus, Status
@@ -193,25 +192,17 @@ def explanation_of_file(
         When it is not exactly one that functions wrote.
 
     """
-    written = [one for one in store.find(GeneratedFiles(as_of=as_of)) if one.computation.kind == "generated"]
-    meant = [one for one in written if generated_id(one.computation.lineage_id).startswith(record_id)]
-    if len(meant) != 1:
-        what = f"{len(meant)} files" if meant else "No file"
-        error = AmbiguousVersionError if meant else NotFoundError
-        raise error(
-            f"{what} that a function wrote: an id that begins with {record_id!r}. db.status() lists them.",
-            record_id=record_id,
-        )
-    [call] = meant
-    alike = [one for one in written if one.computation.function_name == call.computation.function_name]
+    file = written_file(store, record_id, as_of)
+    call = file.call
+    name = call.computation.function_name
+    alike = [one for one in store.find(GeneratedFiles(as_of=as_of)) if one.computation.function_name == name]
     standing = gather(store, [], as_of, lineage_ids=tuple(one.computation.lineage_id for one in alike)).generated
     facts = gather(store, [], as_of, lineage_ids=(call.computation.lineage_id,))
     judge, _ = _judge(store, facts, as_of, root_folder)
-    [file] = facts.generated
     superseded = None
     if all(one.call.call_id != call.call_id for one in standing):
         nearest = [one for one in standing if one.schema == file.schema] or standing
         superseded = generated_id(nearest[-1].call.computation.lineage_id)
     by = f" by {call.user_id}" if call.user_id else ""
-    made = f"written by {call.computation.function_name}() on {call.timestamp[:16].replace('T', ' ')} UTC{by}"
+    made = f"written by {name}() on {call.timestamp[:16].replace('T', ' ')} UTC{by}"
     return Explanation(judge.status_of_file(file), superseded, made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from scidb.exceptions import UnhashableValueError, UnsupportedValueError
@@ -241,7 +241,7 @@ class BaseVariable(Access):
         if content == record.content_hash:
             return whole
         form = self._content_form(content, self.schema_version) if unwrap else [*whole.form, content]
-        return Input(form, whole.origins)
+        return Input(form, tuple(replace(origin, content_hash=content) for origin in whole.origins))
 
     def note_flags(self, reasons: Iterable[str]) -> None:
         """Note for what reasons this value is flagged."""

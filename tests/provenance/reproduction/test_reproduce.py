@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from scidb import Fixed, PathInput, for_each
+from scidb import Fixed, PathInput, for_each, thunk
 from scidb.database import reproducing
 from scidb.exceptions import NotFoundError, PipelineError, SciDBError
 from scidb.hashing.code import seen
@@ -107,6 +107,10 @@ LAB = """
         os.kill(os.getpid(), signal.SIGKILL)
 
     @thunk
+    def named(parts):
+        return sum(len(str(name)) * float(part) for name, part in parts.items())
+
+    @thunk
     def needs_a_package(x):
         if x.get("now"):
             import no_such_package
@@ -191,6 +195,24 @@ def test_thunks_are_computed_again_however_they_were_called(work: Any, db: Datab
 
     work.Total.save(work.with_place(work.Raw.load_one()))
     assert outcomes(db.reproduce(work.Total.load_one())) == [("Total", "equal")]
+
+
+def test_what_was_given_in_a_dict(work: Any, db: DatabaseManager) -> None:
+    """Results and constants in a dict come back under their keys."""
+    parts = {"low": work.add([1.0]), 10: work.add([2.0]), "k": 5.0}
+    work.Total.save(work.named(parts))
+
+    found = db.reproduce(work.Total.load_one())
+
+    assert outcomes(found) == [("result of add()", "equal"), ("result of add()", "equal"), ("Total", "equal")]
+
+
+def test_options_of_a_thunk_that_no_module_names(work: Any, db: DatabaseManager) -> None:
+    """A thunk that a script makes of a function of a module is made again with its version and what it ignores."""
+    for number, made in enumerate((thunk(version="2")(work.scale), thunk(ignore=["OFFSET"])(work.scale))):
+        work.Scaled.save(made(np.arange(3.0), 2.0), subject=number)
+        found = db.reproduce(work.Scaled.load_one(subject=number))
+        assert outcomes(found) == [("Scaled", "equal")], found.records[0].reason
 
 
 def test_custom_storage_goes_through_its_class(work: Any, db: DatabaseManager) -> None:
@@ -330,6 +352,17 @@ def test_a_constant_that_is_not_stored_is_named(work: Any, db: DatabaseManager) 
 
     assert one.outcome == "not reproduced"
     assert "the constant values (float64 array (5000)) is not stored" in one.reason
+
+
+def test_some_rows_of_a_record_are_named(work: Any, db: DatabaseManager) -> None:
+    """A result of rows that were chosen when a value was loaded is not made of the whole value."""
+    work.Raw.save(np.arange(5.0), subject=1)
+    work.Total.save(work.add(work.Raw.load_one(subject=1, iloc=slice(0, 2))))
+
+    (one,) = db.reproduce(work.Total.load_one()).records
+
+    assert one.outcome == "not reproduced"
+    assert "the argument 'values' was some rows of Raw (loc=, iloc=), and which ones is not stored" in one.reason
 
 
 def test_a_long_constant_is_made_again(work: Any, db: DatabaseManager) -> None:

@@ -95,8 +95,8 @@ def prepared(step: Step, function: Callable[..., Any], material: Material) -> Re
             return Ready({name: argument.value() for name, argument in found.items() if argument.form}, files)
     raise CannotRunError(
         f"the arguments of {step.call.computation.function_name}() cannot be put together as they were: their hash "
-        "is not the recorded one (values in a dict, or selected rows of a record, are not stored as such; a default "
-        "value may have changed)"
+        "is not the recorded one (containers within a dict are not stored as such, nor are dicts whose keys have no "
+        "exact text; a default value may have changed)"
     )
 
 
@@ -144,7 +144,19 @@ class _Maker:
             return alone
         if self._is_of_for_each:
             return list(self._of_for_each(name, origins, each))
-        return [*alone, *self._of_items(each)]
+        keys = [origin.key for origin in origins if origin.key is not None]
+        made = [*self._of_keys(keys, each)] if len(keys) == len(each) else []
+        return [*alone, *made, *self._of_items(each)]
+
+    def _of_keys(self, keys: Sequence[str], each: Sequence[Sequence[Argument]]) -> Iterator[Argument]:
+        """Yield the dict that a thunk may have been given."""
+        try:
+            names = [literal_value(key) for key in keys]
+        except ValueError:  # a damaged one says nothing
+            return
+        for items in itertools.islice(itertools.product(*each), _MOST_TRIES):
+            forms = [item.form for item in items]
+            yield Argument(["dict", forms, names], partial(values_of, items, partial(_keyed, names)))
 
     def _of_items(self, each: Sequence[Sequence[Argument]]) -> Iterator[Argument]:
         """Yield the list and the tuple that a thunk may have been given."""
@@ -231,12 +243,23 @@ class _Maker:
             return
         if record is None:
             raise CannotRunError(f"the argument {origin.name!r} was never saved, or was erased")
+        self._check_whole(origin, record)
         form = class_named(record.variable).input_from(origin.name, record, unwrap=not self._whole).form
         forms = [form]
         if origin.content_hash is not None and value_form(origin.content_hash) != form:
             forms.append(value_form(origin.content_hash))  # the result of a thunk, passed on in memory
         for one in forms:
             yield Argument(one, lambda: self._material.value_of(record.record_id, self._whole))
+
+    @staticmethod
+    def _check_whole(origin: CallInput, record: Record) -> None:
+        """Refuse what is known to have been a part of a record; a class's own storage has other reasons to differ."""
+        is_other = origin.content_hash is not None and origin.content_hash != record.content_hash
+        if is_other and not class_named(record.variable).has_custom_storage():
+            raise CannotRunError(
+                f"the argument {origin.name!r} was some rows of {record.variable} (loc=, iloc=), and which ones is not "
+                "stored. Save the rows as a variable of their own to have what is made of them reproduced"
+            )
 
     def _result(self, origin: CallInput) -> Argument:
         call_id, number = origin.input_call_id or "", origin.output_num or 0
@@ -303,6 +326,10 @@ def part_of(record: Record, output: Any) -> Any:
     if len(pieces) != record.pieces:
         raise CannotRunError(f"it returned {len(pieces)} pieces for {record.variable}, where it had {record.pieces}")
     return pieces[record.piece - 1]
+
+
+def _keyed(names: Sequence[Any], values: Iterable[Any]) -> dict[Any, Any]:
+    return dict(zip(names, values, strict=True))
 
 
 def _itself(value: Any) -> Any:

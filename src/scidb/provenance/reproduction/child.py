@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import SciDBError
+from scidb.hashing.code.fingerprint import fingerprint
+from scidb.hashing.code.reference import attribute, split_reference, unwrapped
 from scidb.hashing.ids import content_hash
 from scidb.hashing.settings import configure
 from scidb.provenance.live import live_code
@@ -186,8 +188,19 @@ def _function_of(code: Code) -> tuple[Callable[..., Any], str, tuple[str, ...]]:
         if live is not None and live.fingerprint.hash == code.function_hash:
             function = live.function
             return (function.function if isinstance(function, Thunk) else function), code.origin, ()
+        if (unnamed := _with_options(code)) is not None:
+            return unnamed, code.origin, ()
     function, remarks = rebuilt(code)
     return function, "this session" if code.origin == "installed" else code.origin, remarks
+
+
+def _with_options(code: Code) -> Callable[..., Any] | None:
+    """Return the function of a thunk that no module names, if it has the recorded fingerprint with its options."""
+    function = unwrapped(attribute(*split_reference(code.reference))) if code.reference else None
+    if not callable(function) or (code.version is None and not code.ignore):
+        return None
+    now = fingerprint(function, version=code.version, ignore=code.ignore)
+    return function if now.hash == code.function_hash else None
 
 
 _import_problems: Final[dict[str, str]] = {}

@@ -42,6 +42,8 @@ class Code:
     origin: str  # "installed", "this session" or "stored"
     module: str | None = None
     reference: str = ""  # where it stands, as ``module:qualified.name``
+    version: str | None = None  # options of the thunk that the asking process has made of it
+    ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ def read_order(folder: Path) -> Order:
     raw: Any = found
     return Order(
         steps=tuple(_step(step) for step in raw["steps"]),
-        codes={name: Code(**code) for name, code in raw["codes"].items()},
+        codes={name: Code(**{**code, "ignore": tuple(code["ignore"])}) for name, code in raw["codes"].items()},
         inputs={name: Record(**record) for name, record in raw["inputs"].items()},
         **{item.name: raw[item.name] for item in fields(Order) if item.name not in {"steps", "codes", "inputs"}},
     )

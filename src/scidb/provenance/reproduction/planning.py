@@ -19,6 +19,7 @@ from scidb.provenance.live import live_code
 from scidb.provenance.reproduction.exchange import Code, Order, Step, numbered, write_chunk
 from scidb.records import class_named
 from scidb.store.model import Entries, Match, Records, Sources, TraceQuery
+from scidb.thunk import Thunk
 from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
@@ -212,9 +213,12 @@ def _session_code(now: Fingerprint, function: object, reference: str) -> Code:
     module = str(getattr(function, "__module__", "") or getattr(innermost(function), "__module__", ""))
     if reference and module not in _MAIN:
         module = split_reference(reference)[0]
+    options = (function.version, tuple(function.ignore)) if isinstance(function, Thunk) else (None, ())
     found = None if module in _MAIN else sys.modules.get(module)
     # The running program is not imported again, because that could run it; its own sources are used.
-    return Code(now.hash, now.manifest, now.sources, "installed", module if found is not None else None, reference)
+    return Code(
+        now.hash, now.manifest, now.sources, "installed", module if found is not None else None, reference, *options
+    )
 
 
 # ------------------------------------------------------------------ the order

@@ -28,7 +28,8 @@ _CALLS: Final = (
     "SELECT c.call_id, c.run_id, c.user_id, c.environment_id, c.seconds, c.recalled_from, c.timestamp, "
     "c.function_ref, "
     f"{_COMPUTATION}, i.name, i.kind, i.record_id, i.input_call_id, i.output_num, i.type_name, i.content_hash, "
-    "i.value_repr, i.root, i.literal, i.code_hash, i.is_default FROM wanted w JOIN _calls c ON c.call_id = w.call_id "
+    "i.value_repr, i.root, i.literal, i.code_hash, i.is_default, i.key "
+    "FROM wanted w JOIN _calls c ON c.call_id = w.call_id "
     "JOIN _computations p ON p.lineage_id = c.lineage_id LEFT JOIN _call_inputs i ON i.call_id = c.call_id "
     "ORDER BY c.timestamp, c.seq, i.position"
 )

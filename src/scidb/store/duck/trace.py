@@ -92,7 +92,7 @@ def _calls(connection: Connection, call_ids: Sequence[str]) -> list[Call]:
     inputs: dict[str, list[CallInput]] = {}
     for call_id, *values in connection.rows(
         "SELECT call_id, name, kind, record_id, input_call_id, output_num, type_name, content_hash, value_repr, root, "
-        f"literal, code_hash, is_default FROM _call_inputs WHERE {condition.text()} ORDER BY call_id, position",
+        f"literal, code_hash, is_default, key FROM _call_inputs WHERE {condition.text()} ORDER BY call_id, position",
         condition.parameters,
     ):
         inputs.setdefault(call_id, []).append(CallInput(*values))

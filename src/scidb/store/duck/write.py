@@ -305,7 +305,7 @@ def _call_row(call: Call, stamp: str, seq: int) -> tuple[Any, ...]:
 def _input_row(call: Call, position: int, one: CallInput) -> tuple[Any, ...]:
     return (
         call.call_id, position, one.name, one.kind, one.record_id, one.input_call_id, one.output_num,
-        one.type_name, one.content_hash, one.value_repr, one.root, one.literal, one.code_hash, one.is_default,
+        one.type_name, one.content_hash, one.value_repr, one.root, one.literal, one.code_hash, one.is_default, one.key,
     )  # fmt: skip
 
 

@@ -53,7 +53,7 @@ class ComputingCases(StoreCases):
         """Calls come with computation, all inputs in order and time, each once, in the order of storing."""
         raw = save(store, "Force", 1.0, subject=1)
         file = CallInput("path", "file", content_hash="p", value_repr="a.csv", root="/data")
-        restored = replace(used(raw), code_hash="h")
+        restored = replace(used(raw), code_hash="h", key="'a'")
         default = CallInput("k", "constant", content_hash="k", value_repr="1", is_default=True)
         first = call("c1", restored, file, default)
         first = replace(first, run_id="r1", environment_id="e1", recalled_from="c0", function_ref="lab:f")
