@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from scidb.cli import app
 from scidb.current import current
 from scidb.foreach.call import collector
+from scidb.pipeline import Pipeline, PipelineReport
 from scidb.session import open_database
 
 if TYPE_CHECKING:
@@ -330,3 +331,18 @@ def test_an_interrupt_ends_cleanly(script: Script) -> None:
     assert "What was done is saved" in result.stderr
     assert "double: 2 computed" in result.stdout
     assert "double: 2 up to date" in script(text).stdout
+
+
+def test_jobs_are_an_option_of_every_step(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--n-jobs` is handed to the run as it is, and no such word is when it is not given."""
+    given: list[Any] = []
+
+    def run(self: Pipeline, until: str | None = None, **options: Any) -> PipelineReport:
+        given.append((until, options))
+        return PipelineReport()
+
+    monkeypatch.setattr(Pipeline, "run", run)
+    script(HEAD + CONFIGURE + STEPS, "--n-jobs", "2", "--until", "RunMean")
+    script(HEAD + CONFIGURE + STEPS)
+
+    assert given == [("RunMean", {"n_jobs": 2}), (None, {})]
