@@ -112,7 +112,7 @@ class Retrying(Judging):
 
     def _own_class(self, name: str) -> type[BaseVariable]:
         """Return the class of a variable; a plain one would save values without what the class says of them."""
-        self._named(name)  # refuses what was renamed
+        name = self._info.renamed.get(name, name)
         found = variable_class(name)
         if found is None or not issubclass(found, BaseVariable):
             raise PipelineError(
