@@ -151,6 +151,27 @@ def test_steps_can_be_added_by_hand(forces: DatabaseManager) -> None:
     assert Peak.load_one(subject=1, k=2.0).data == 3.0
 
 
+def test_a_key_may_have_any_name() -> None:
+    """A schema key is a keyword of for_each and of `add` alike, whatever it is called."""
+    with scidb.open("memory:", {"function": str, "call": str}) as db, db.as_current():
+        Force.save(1.0, function="grip", call="a")
+        with db.pipeline() as p:
+            for_each(smooth, {"force": Force}, [Smooth], function=[], call=[])
+        p.add(peak, {"smooth": Smooth}, [Peak], function=["grip"], call="a")
+
+        assert p.run().completed == 2
+        assert p.run(force=True).completed == 2
+
+
+def test_values_once_given_do_for_plan_and_run(forces: DatabaseManager) -> None:
+    """A generator of key values means the same for every plan and run."""
+    p = forces.pipeline()
+    p.add(smooth, {"force": Force}, [Smooth], subject=(s for s in (1, 2)))
+
+    assert p.plan().steps[0].completed == 2
+    assert p.run().completed == 2
+
+
 @pytest.mark.parametrize(
     ("inputs", "options", "error", "message"),
     [

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pytest
@@ -13,11 +15,11 @@ from typer.testing import CliRunner
 from scidb.cli import app
 from scidb.current import current
 from scidb.foreach.call import collector
+from scidb.pipeline import Pipeline, PipelineReport
 from scidb.session import open_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from typer.testing import Result
 
@@ -162,6 +164,14 @@ def test_pipelines_of_a_script_are_collected_too(script: Script, study_of_script
     assert "In all 3 computed" in script(text).stdout
 
 
+def _at_noon(write: Any) -> Any:
+    def write_text(path: Path, *args: Any, **kwargs: Any) -> None:
+        write(path, *args, **kwargs)
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+
+    return write_text
+
+
 def test_one_code_whichever_way_it_runs(script: Script, study_of_script: Path) -> None:
     """A plain script, and the same steps behind `pipeline(db)`, are the same functions: nothing runs twice."""
     script(HEAD + CONFIGURE + STEPS)
@@ -190,6 +200,17 @@ def test_only_what_changed_runs(script: Script) -> None:
         ("double", {"subject": 2}, "up_to_date"),
         ("mean", {}, "completed"),
     ]
+
+
+def test_an_edit_of_equal_length_counts(script: Script, study_of_script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """M11: the file is compiled anew, also when an edit leaves its length and time as they were."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(Path, "write_text", _at_noon(Path.write_text))
+    text = HEAD + CONFIGURE + FUNCTION
+    script(text)
+    script(text.replace("return 2 * x", "return 3 * x"))
+
+    assert stored(study_of_script, "RunDouble") == [3.0, 6.0]
 
 
 def test_what_a_script_prints_is_no_output(script: Script) -> None:
@@ -330,3 +351,18 @@ def test_an_interrupt_ends_cleanly(script: Script) -> None:
     assert "What was done is saved" in result.stderr
     assert "double: 2 computed" in result.stdout
     assert "double: 2 up to date" in script(text).stdout
+
+
+def test_jobs_are_an_option_of_every_step(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--n-jobs` is handed to the run as it is, and no such word is when it is not given."""
+    given: list[Any] = []
+
+    def run(self: Pipeline, until: str | None = None, **options: Any) -> PipelineReport:
+        given.append((until, options))
+        return PipelineReport()
+
+    monkeypatch.setattr(Pipeline, "run", run)
+    script(HEAD + CONFIGURE + STEPS, "--n-jobs", "2", "--until", "RunMean")
+    script(HEAD + CONFIGURE + STEPS)
+
+    assert given == [("RunMean", {"n_jobs": 2}), (None, {})]

@@ -240,6 +240,17 @@ def test_a_variable_class_that_is_not_imported_is_named(db: DatabaseManager, mon
     assert len(db.runs()) == 1
 
 
+def test_a_run_outlives_a_renaming(db: DatabaseManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run was given is found under the names that its variables have now."""
+    for_each(peak, {"signal": Signal}, [Peak], subject=[4])
+    db.admin.rename_variable("Signal", "Renamed")
+    renamed = type("Renamed", (BaseVariable,), {"__module__": __name__})
+    monkeypatch.setattr(scidb.registry, "_classes", {"Renamed": renamed, "Peak": Peak})
+    monkeypatch.setattr(Tight, "limit", 9.0)
+
+    assert states(db.retry()) == {4: "completed"}
+
+
 def test_a_file_that_was_mended_is_read_again(db: DatabaseManager, tmp_path: Path) -> None:
     """A retry receives the file as it is now."""
 

@@ -83,7 +83,7 @@ def _import_file(path: Path) -> ModuleType:
             "Rename the file."
         )
     find_from(path.parent)
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=FromSource(name, str(path)))
     if spec is None or spec.loader is None:
         raise PipelineError(f"--import {path}: Python does not know how to import this file.")
     module = importlib.util.module_from_spec(spec)

@@ -17,7 +17,7 @@ from scidb.cli.tables import note
 from scidb.exceptions import PipelineError, SciDBError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from scidb.pipeline import Pipeline, PipelinePlan, PipelineReport
 
@@ -31,6 +31,9 @@ def run(
     until: Annotated[
         str | None,
         typer.Option("--until", metavar="VARIABLE", help="Only what makes this variable, and what it needs."),
+    ] = None,
+    n_jobs: Annotated[
+        int | None, typer.Option("--n-jobs", metavar="N", help="How many calls at a time, as in for_each.")
     ] = None,
     db: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -49,7 +52,7 @@ def run(
         _print_plan(planned, as_json=settings.as_json)
         return
     with collected(Path(script), settings) as pipeline:
-        report = _ran(pipeline, until)
+        report = _ran(pipeline, until, {} if n_jobs is None else {"n_jobs": n_jobs})
     if settings.as_json:
         print_json_lines(row for one in report.reports.values() for row in report_rows(one))
     else:
@@ -58,12 +61,12 @@ def run(
         raise typer.Exit(1)
 
 
-def _ran(pipeline: Pipeline, until: str | None) -> PipelineReport:
+def _ran(pipeline: Pipeline, until: str | None, options: Mapping[str, Any]) -> PipelineReport:
     """Run a pipeline; what a step raises that should is an error of ours, and an interrupt ends it cleanly."""
     from scidb.pipeline import PipelineReport
 
     try:
-        return pipeline.run(until)
+        return pipeline.run(until, **options)
     except KeyboardInterrupt as error:
         note("Interrupted. What was done is saved; run again to go on.")
         if isinstance(report := getattr(error, "report", None), PipelineReport):

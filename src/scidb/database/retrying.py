@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from scidb.database.judging import Judging
 from scidb.exceptions import AmbiguousVersionError, NotFoundError, PipelineError, SciDBError
 from scidb.foreach import for_each
+from scidb.foreach.call import collected_by
 from scidb.foreach.combos import Chosen
 from scidb.foreach.given import read_configuration
 from scidb.foreach.report import ForEachReport
@@ -96,9 +97,11 @@ class Retrying(Judging):
             )
         given = read_configuration(run.configuration, self._own_class)
         chosen: dict[str, Any] = dict.fromkeys(failed[0], Chosen(failed))
-        return for_each(
-            self._function_of(run), given.inputs, given.outputs, db=self, progress=progress, **given.options, **chosen
-        )
+        function = self._function_of(run)
+        with collected_by(None):
+            return for_each(
+                function, given.inputs, given.outputs, db=self, progress=progress, **given.options, **chosen
+            )
 
     def _function_of(self, run: Run) -> Callable[..., Any]:
         found = self._store.find(Sources((run.function_hash,)))
@@ -112,7 +115,7 @@ class Retrying(Judging):
 
     def _own_class(self, name: str) -> type[BaseVariable]:
         """Return the class of a variable; a plain one would save values without what the class says of them."""
-        self._named(name)  # refuses what was renamed
+        name = self._info.renamed.get(name, name)
         found = variable_class(name)
         if found is None or not issubclass(found, BaseVariable):
             raise PipelineError(

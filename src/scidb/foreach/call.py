@@ -35,7 +35,7 @@ class Call:
     iterables: Mapping[str, Any]
 
     @classmethod
-    def of(cls, function: Callable[..., ForEachReport], *args: Any, **kwargs: Any) -> Call:
+    def of(cls, function: Callable[..., ForEachReport], /, *args: Any, **kwargs: Any) -> Call:
         """Return a call with these arguments.
 
         Raises
@@ -68,14 +68,14 @@ class Call:
         """Return what was given for a parameter, or its default."""
         return self.arguments.get(name, _signature(self.function).parameters[name].default)
 
-    def run(self, **changed: Any) -> ForEachReport:
+    def run(self, /, **changed: Any) -> ForEachReport:
         """Run it, with other values for some parameters, and say what must not be missed."""
-        report = self.plan(**changed)
+        report = self.quietly(**changed)
         log_outcome(report)
         return report
 
-    def plan(self, **changed: Any) -> ForEachReport:
-        """Run it as `run` does, or with ``dry_run=True`` plan it, without a word."""
+    def quietly(self, /, **changed: Any) -> ForEachReport:
+        """Run it, or with ``dry_run=True`` plan it, and leave it to the caller to say what came of it."""
         try:
             report = self.function(**{**self.arguments, **changed, **self.iterables})
         except KeyboardInterrupt as error:

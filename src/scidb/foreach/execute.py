@@ -81,7 +81,7 @@ def for_each(
         The variable classes of what the function returns, in order. What a thunk with ``generates_file=True``
         returns is not kept; a class then only names the file in the pipeline, and may be left out.
     dry_run
-        Run nothing; return what would be done.
+        Run nothing; show and return what would be done, with an estimate of the time.
     save
         With False, results are only returned, in ``report.values``.
     pass_metadata
@@ -114,7 +114,8 @@ def for_each(
         is, count as missing: aggregation goes without them, and combinations that need them are skipped, saying why.
         It makes no variant: where it changes what the function receives, the result is computed anew.
     progress
-        Show a progress bar; None shows it on a terminal when the work takes longer than a second.
+        Show a progress bar, or the plan of a dry run; None shows them on a terminal and in a notebook. A bar comes
+        when the work takes longer than a second, with rate, time remaining and failures so far.
     executor
         Where the calls run: any ``concurrent.futures.Executor``, such as a pool of processes or of threads,
         ``client.get_executor(pure=False)`` of dask.distributed, or `scidb.executors.ray`. This process alone reads and

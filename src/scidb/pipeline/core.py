@@ -88,7 +88,7 @@ class Pipeline:
         return tuple(ordered(self._steps))
 
     def add(
-        self, fn: Callable[..., Any], inputs: Mapping[str, Any], outputs: Sequence[Any], **options: Any
+        self, /, fn: Callable[..., Any], inputs: Mapping[str, Any], outputs: Sequence[Any], **options: Any
     ) -> ForEachReport:
         """Add a step; takes what `for_each` takes, apart from ``dry_run``, and checks it.
 
@@ -215,7 +215,7 @@ _WRAPPED: Callable[..., ForEachReport] = inspect.unwrap(for_each)
 def _check(call: Call) -> None:
     """Refuse what no run could run; what depends on the data is said by the plan and the run."""
     try:
-        call.without_combinations().plan(dry_run=True, progress=False)
+        call.without_combinations().quietly(dry_run=True, progress=False)
     except (PipelineError, SchemaKeyError):
         raise
     except SciDBError as error:

@@ -207,7 +207,7 @@ def plan_step(step: Step, pending: Sequence[Step], made: Collection[str], stored
     report: ForEachReport | None = None
     problem = ""
     try:
-        report = step.call.plan(dry_run=True, progress=False)
+        report = step.call.quietly(dry_run=True, progress=False)
     except SciDBError as error:
         problem = f"{type(error).__name__}: {error}"
     return PlannedStep(step.name, step.reads, step.makes, report, depends_on, missing, problem)

@@ -34,7 +34,7 @@ from scidb.provenance.reproduction.given import Argument, MergedPart, columns_of
 from scidb.records import class_named, records_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from scidb.hashing.ids import Form
     from scidb.hashing.inputs import CallInput
