@@ -221,6 +221,15 @@ def test_a_result_is_recalled_whole_or_not_at_all() -> None:
     assert (known.call_id, known.records) == ("a", tuple(whole))
 
 
+@IN_MEMORY
+def test_pieces_that_were_set_aside_are_made_again(walks: DatabaseManager) -> None:
+    """To set the computation of one piece aside is to set aside all that it gave."""
+    run()
+    assert walks.invalidate_cache(output=Step.load_one(subject=1, trial=2)) == 1
+    assert counts(run()) == (1, 0, 1, 0, 0)
+    assert counts(run()) == (0, 0, 2, 0, 0)
+
+
 def test_several_outputs_have_their_own_counts(walks: DatabaseManager) -> None:
     """Three steps have two pauses between them; each output is split by itself, and recalled whole."""
     options: dict[str, Any] = {"subject": [], "distribute": True}

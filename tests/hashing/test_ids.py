@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scidb.hashing import canonical_hash, ids
 
@@ -47,6 +49,26 @@ def test_a_record_is_known_by_each_of_its_parts() -> None:
     ]
     made = {ids.record_id(*same), *(ids.record_id(*other) for other in others)}  # type: ignore[arg-type]
     assert len(made) == 8
+
+
+PLAIN = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=8) | st.dates()
+)
+VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2))
+
+
+@given(
+    value=VALUES,
+    schema=st.dictionaries(st.text(max_size=8), PLAIN, max_size=4),
+    version=st.dictionaries(st.text(max_size=8), VALUES, max_size=4),
+)
+def test_short_cuts_give_the_ids_of_the_formulas(
+    value: object, schema: dict[str, object], version: dict[str, object]
+) -> None:
+    """What is encoded by itself, because thousands are saved at once, is encoded as everything is."""
+    assert ids.content_hash(value) == canonical_hash(["content", value])
+    preimage = ["record", "EMG", 1, CONTENT, {"schema": schema, "version": version}]
+    assert ids.record_id("EMG", 1, CONTENT, schema, version) == canonical_hash(preimage)
 
 
 def test_kinds_of_ids_never_meet() -> None:

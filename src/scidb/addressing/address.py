@@ -64,6 +64,9 @@ def write_address(
             if kind is None:
                 kind = typed[key.name] = infer_key_type(key.name, value)
             schema[key.name] = convert_key(key.name, value, kind)
+    if not remaining and not params:
+        _checked_params(params)
+        return Address(schema, {}, "{}", typed)
     version = _version_keys(keys, remaining, params, known_version_keys)
     for name, value in version.items():
         if isinstance(value, AnyOf | slice):

@@ -33,6 +33,8 @@ def infer_key_type(key: str, value: object) -> KeyType:
         When the value cannot be the value of a key: None, NaN, bool, or anything but a number, text or date.
 
     """
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return "int"
     value = _plain(key, value)
     for kind, name in (
         (str, "str"),

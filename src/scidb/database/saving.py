@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scidb.database.recording import Recording
 from scidb.exceptions import SciDBError, UnhashableValueError, UnsupportedValueError
 from scidb.hashing import ids
-from scidb.hashing.inputs import preview
+from scidb.hashing.inputs import PLAIN, preview
 from scidb.memo import hits_of
 from scidb.records import encode_stored
 from scidb.store.model import (
@@ -129,6 +129,8 @@ class Saving(Recording):
         index: Any = None,
     ) -> Pending:
         address = self._address(target.info.name, metadata, params)
+        if type(data) in PLAIN and index is None:  # asked by the thousand, and `isinstance` of a variable takes long
+            return Pending(target, target.stored(data), address)
         source = data if isinstance(data, ThunkOutput | BaseVariable) else None
         output = data.data if isinstance(data, BaseVariable) else data
         if isinstance(output, ThunkOutput):
@@ -227,7 +229,11 @@ class Saving(Recording):
         for item, output, record in zip(pending, outputs, records, strict=True):
             if output is not None and item.output_num is not None:
                 output.mark_saved(record_id=record.record_id, call_id=record.call_id or "", variable=record.variable)
-            if isinstance(item.source, BaseVariable) and item.source.type_name == record.variable:
+            if (
+                item.source is not None
+                and isinstance(item.source, BaseVariable)
+                and item.source.type_name == record.variable
+            ):
                 item.source.came_from(record)
         return records
 
@@ -322,6 +328,8 @@ def _pair(number: int, item: Any) -> tuple[Any, Mapping[str, Any]]:
 
 
 def _output_behind(source: ThunkOutput | BaseVariable | None) -> ThunkOutput | None:
+    if source is None:
+        return None
     inner = source.data if isinstance(source, BaseVariable) else source
     return inner if isinstance(inner, ThunkOutput) else None
 

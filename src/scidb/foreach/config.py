@@ -139,7 +139,10 @@ class ForEachConfig:
 
     def _tables(self) -> list[str]:
         if self.as_table is True:
-            return sorted(name for name, spec in self.inputs.items() if isinstance(spec, Fixed) or is_variable(spec))
+            loaded = (
+                name for name, spec in self.inputs.items() if _is_loaded(spec) and not isinstance(spec, PathInput)
+            )
+            return sorted(loaded)
         return sorted({self.as_table} if isinstance(self.as_table, str) else set(self.as_table or ()))
 
     def _inputs(self) -> str:

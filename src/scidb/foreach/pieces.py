@@ -125,13 +125,11 @@ def by_output(run: RunInfo, entries: Iterable[Entry], values: Mapping[str, Any])
 
 def stands(run: RunInfo, lineage_id: str, standing: Sequence[Entry | None]) -> bool:
     """Say whether what is there, in the order of outputs and pieces, is the whole result of a computation."""
+    if run.piece_key is None:
+        return all(e and e.lineage_id == lineage_id and e.output_num == n for n, e in enumerate(standing))
     there = [entry for entry in standing if entry is not None and entry.lineage_id == lineage_id]
     if len(there) < len(standing):
         return False
-    counts = {entry.output_num: entry.pieces for entry in there}
-    wanted = [
-        (number, piece)
-        for number in range(len(run.outputs))
-        for piece in ([None] if run.piece_key is None else range(1, (counts.get(number) or 1) + 1))
-    ]
+    counts = {entry.output_num: entry.pieces or 0 for entry in there}
+    wanted = [(number, n) for number in range(len(run.outputs)) for n in range(1, counts.get(number, 1) + 1)]
     return [(entry.output_num, entry.piece) for entry in there] == wanted

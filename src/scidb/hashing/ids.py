@@ -13,11 +13,11 @@ import uuid
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from scidb.hashing.canonical.cbor import array, head, integer, text
+from scidb.hashing.canonical.cbor import array, head, integer, real, text
 from scidb.hashing.canonical.encode import VERSION, canonical_hash, hash_of, preimage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = [
     "GENERATED",
@@ -66,6 +66,13 @@ GENERATED_ID: Final = "generated:"
 _to_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
+def _started(encoded: bytes) -> hashlib._Hash:
+    return hashlib.sha256(VERSION.encode() + b"\0" + encoded)
+
+
+_CONTENT: Final = _started(head(4, 2) + text("content"))
+
+
 def canonical_json(value: object) -> str:
     """Write JSON types in the one form in which SciDB compares and stores them: keys sorted, no blanks.
 
@@ -80,7 +87,12 @@ def canonical_json(value: object) -> str:
 
 def content_hash(value: object) -> str:
     """Identify a value as it is stored (after ``to_db()`` when the class has it)."""
-    return canonical_hash(["content", value])
+    write = _SCALARS.get(type(value))
+    if write is None:
+        return canonical_hash(["content", value])
+    digest = _CONTENT.copy()
+    digest.update(write(value))
+    return digest.hexdigest()
 
 
 def record_id(
@@ -92,7 +104,7 @@ def record_id(
 ) -> str:
     """Identify one value of one variable at one location with one set of version keys."""
     digest = _record_prefix(identity_name, schema_version).copy()
-    digest.update(b"".join((text(content), _SCHEMA, preimage(dict(schema)), _VERSION_KEYS, preimage(dict(version)))))
+    digest.update(b"".join((text(content), _SCHEMA, _named(schema), _VERSION_KEYS, _named(version))))
     return digest.hexdigest()
 
 
@@ -100,6 +112,31 @@ def record_id(
 # Saving computes one per value, so what values have in common is digested once.
 _SCHEMA: Final = head(5, 2) + text("schema")
 _VERSION_KEYS: Final = text("version")
+
+
+# Most values that are saved by the thousand, and most keys, are one of these; what follows is as `preimage` has it.
+_SCALARS: Final[dict[type, Callable[[Any], bytes]]] = {float: real, int: integer, str: text}
+
+
+def _named(values: Mapping[str, object]) -> bytes:
+    """Encode a map, whose names in their order are encoded once."""
+    if not values:
+        return _NOTHING
+    before, names = _names(tuple(values))
+    parts = [before]
+    for name, encoded in names:
+        value = values[name]
+        write = _SCALARS.get(type(value))
+        parts += (encoded, preimage(value) if write is None else write(value))
+    return b"".join(parts)
+
+
+_NOTHING: Final = head(5, 0)
+
+
+@lru_cache(maxsize=1024)
+def _names(given: tuple[str, ...]) -> tuple[bytes, list[tuple[str, bytes]]]:
+    return head(5, len(given)), sorted(((name, text(name)) for name in given), key=lambda pair: pair[1])
 
 
 @lru_cache(maxsize=1024)
@@ -205,10 +242,6 @@ class Computations:
     def inputs_hash(inputs: bytes) -> str:
         """Return the identity of these inputs apart from the code."""
         return hash_of(array([preimage("inputs"), inputs]))
-
-
-def _started(encoded: bytes) -> hashlib._Hash:
-    return hashlib.sha256(VERSION.encode() + b"\0" + encoded)
 
 
 def uncacheable_id() -> str:

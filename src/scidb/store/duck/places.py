@@ -57,21 +57,20 @@ def find_places(connection: Connection, draft: State, schemas: Sequence[Mapping[
     first = draft.clockwork.schema_id + 1
     numbers = {one: first + offset for offset, one in enumerate(new)}
     draft.clockwork = replace(draft.clockwork, schema_id=first - 1 + len(new))
-    insert_rows(
-        connection, _table(draft.keys), [(number, _level(draft.keys, one), *one) for one, number in numbers.items()]
-    )
-    _widen(connection, draft, new)
     names = [key.name for key in draft.keys]
-    levels = {tuple(text is not None for text in one) for one in new}
-    draft.levels = draft.levels.union(frozenset(itertools.compress(names, has)) for has in levels)
     known = {}
     for one, schema in shown.items():
         number = draft.memory.places.get(one)
         if number is None:
             number = found[one] if one in found else numbers[one]
-        given = {key.name: text for key, text in zip(draft.keys, one, strict=True) if text is not None}
-        ordered = {name: schema[name] for name in given}
-        known[one] = Place(number, _level(draft.keys, one), given, ordered, one in numbers)
+        given = {name: text for name, text in zip(names, one, strict=True) if text is not None}
+        level = next(reversed(given), None)
+        known[one] = Place(number, level, given, {name: schema[name] for name in given}, one in numbers)
+    rows = [(number, known[one].level, *one) for one, number in numbers.items()]
+    insert_rows(connection, _table(draft.keys), rows)
+    _widen(connection, draft, new)
+    levels = {tuple(text is not None for text in one) for one in new}
+    draft.levels = draft.levels.union(frozenset(itertools.compress(names, has)) for has in levels)
     return Places(texts, known)
 
 
@@ -81,11 +80,6 @@ def place_texts(keys: Sequence[SchemaKey], schema: Mapping[str, KeyValue]) -> Te
     if len(schema) != len(keys) - texts.count(None):
         check_keys(keys, schema)
     return texts
-
-
-def _level(keys: Sequence[SchemaKey], texts: Texts) -> str | None:
-    given = [key.name for key, text in zip(keys, texts, strict=True) if text is not None]
-    return given[-1] if given else None
 
 
 def _widen(connection: Connection, draft: State, new: Sequence[Texts]) -> None:

@@ -137,6 +137,7 @@ class DuckStore:
         self._clock = clock
         self._publishing = threading.Lock()
         self._state = states.load(connection)
+        self._described: tuple[State | None, StoreInfo | None] = (None, None)
         self._is_settled = True  # whether the state is known to be that of the file
 
     @classmethod
@@ -200,15 +201,20 @@ class DuckStore:
     def describe(self) -> StoreInfo:
         """Return schema keys, format version, abilities and whether it is read-only."""
         self._connection.check_usable()
-        return StoreInfo(
-            target=str(self._connection.path),
-            schema_keys=self._current().keys,
-            format_version=FORMAT_VERSION,
-            abilities=("sql",),
-            read_only=self._read_only,
-            renamed=self._current().renamed,
-            has_flags=self._current().has_flags,
-        )
+        state = self._current()
+        described_state, info = self._described
+        if info is None or described_state is not state:  # this is asked for every value that is saved
+            info = StoreInfo(
+                target=str(self._connection.path),
+                schema_keys=state.keys,
+                format_version=FORMAT_VERSION,
+                abilities=("sql",),
+                read_only=self._read_only,
+                renamed=state.renamed,
+                has_flags=state.has_flags,
+            )
+            self._described = (state, info)
+        return info
 
     def register(self, info: TypeInfo) -> TypeInfo:
         """Add or update a variable type; return it as stored."""
