@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import Comparison, measure
-from benchmarks.memo_child import COMBINATIONS
+from benchmarks.memo_child import COMBINATIONS, SCATTERED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,13 +22,20 @@ __all__ = ["run"]
 
 def run(folder: Path, rounds: int) -> list[Comparison]:
     """Measure S5, S5r, and the fingerprint."""
-    select = _child(folder, "select", "small")
+    select, by_hand = _child(folder, "select", "small"), _child(folder, "hand", "handle")
+    fresh = _child(folder, "hand", "process")
+    single = "the first hit of a handle, less the next one"
+    works: list[tuple[str, str, float, str, Any]] = [
+        ("warm fingerprint of a one-function thunk", "SELECT 1", 0.25, "fingerprint", select),
+        (f"each of {COMBINATIONS:,} first hits, less the next one", "SELECT 1", 3.0, "firsts", select),
+        (f"each of {SCATTERED} first hits far apart, less the next one", "SELECT 1", 3.0, "scattered", select),
+        (single, "SELECT 1", 3.0, "handle", select),
+        (single, "the statements that find one result, by hand", 2.5, "handle", by_hand),
+        ("the first hit of a process, less the next one", "these statements in a fresh process", 5.0, "process", fresh),
+        (f"run {COMBINATIONS:,} finished combinations again, each", "SELECT 1", 0.15, "run", select),
+    ]
     found = [
-        _compare("warm fingerprint of a one-function thunk", "SELECT 1", 0.25, folder, "fingerprint", select, rounds),
-        _compare("a first hit, less the next one", "SELECT 1", 3.0, folder, "first", select, rounds),
-        _compare(
-            f"run {COMBINATIONS:,} finished combinations again, each", "SELECT 1", 0.15, folder, "run", select, rounds
-        ),
+        _compare(title, limit, promised, folder, work, theirs, rounds) for title, limit, promised, work, theirs in works
     ]
     if importlib.util.find_spec("joblib") is None:
         return found
