@@ -204,7 +204,50 @@ def test_ray(folder: Path, environment: dict[str, str]) -> None:
     assert said == ["100", "0", "100", "0", "True", "1", "True"]
 
 
-# ---------------------------------------------------------------- notebooks
+# ---------------------------------------------------------------- scripts and notebooks
+
+
+def test_functions_of_a_script(folder: Path, environment: dict[str, str]) -> None:
+    """Functions, thunks and classes of the script itself run in processes of loky and in spawned ones."""
+    needs("loky")
+    body = """
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+        from dataclasses import dataclass
+        from scidb import thunk
+
+        K = 3
+
+        @dataclass
+        class Option:
+            k: int = 2
+            def times(self, n):
+                return self.k * n
+
+        def helper(n):
+            return K * n
+
+        def compute(subject, option):
+            return helper(option.times(subject))
+
+        @thunk
+        def recall(subject, option):
+            return helper(option.times(subject))
+
+        def run_both(**where):
+            with scidb.open("memory:", {"subject": int}) as db, db.as_current():
+                for function in (compute, recall):
+                    about = {"subject": range(10), "pass_metadata": True, "force": True, **where}
+                    report = for_each(function, {"option": Option()}, [Out], **about)
+                    print(report.completed, Out.load_all(as_df=True)["Out"].sum())
+
+        if __name__ == "__main__":
+            run_both(n_jobs=2)
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+                run_both(executor=pool)
+    """
+    said = finished([sys.executable, *script(folder, body)], environment).split()
+    assert said == ["10", "270", "10", "540"] * 2
 
 
 def test_functions_of_a_prompt(folder: Path, environment: dict[str, str]) -> None:

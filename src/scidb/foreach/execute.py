@@ -204,7 +204,8 @@ def for_each(
     report.left_out = len(combinations) - len(tasks)
     if not dry_run:
         report.run_id = run.run_id
-        code = code_of(fn, parameters, run)
+        by_value = pool is not None and pool.sends_by_value
+        code = code_of(fn, parameters, run, is_sent=pool is not None, by_value=by_value)
         if pool is not None:
             check_travels(pool, code, parameters.constants)
         Execution(
