@@ -71,7 +71,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, jobs: int) -> Non
     """R1: 15 SIGKILLs at random moments of a run, in each way to run; what was finished is not computed again."""
     if jobs > 1:
         pytest.importorskip("loky")
-    count, saved = 8_000, 0
+    count, saved = 6_000, 0
     rng = random.Random(jobs)
     for _ in range(15):
         kill_in_the_middle(start(tmp_path, jobs, count), tmp_path, rng.uniform(0.0, 3.0))
