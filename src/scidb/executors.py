@@ -5,6 +5,7 @@ Knows nothing of what runs there. Clusters are imported when they are asked for.
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import signal
@@ -173,8 +174,14 @@ class _Processes:
         ending: Any = executor
         ending.shutdown(wait=True, kill_workers=True)
 
+    def end_all(self) -> None:
+        """End them all, before Python takes apart what they need for that."""
+        for executor in list(self._executors.values()):
+            self.end(executor)
+
 
 _processes: Final = _Processes()
+atexit.register(_processes.end_all)
 
 
 def _begin_worker(parent: int) -> None:

@@ -187,9 +187,9 @@ class Crew:
     def _lose(self, chunk: Sequence[Call], error: BaseException) -> None:
         how = "was cancelled" if isinstance(error, CancelledError) else f"failed: {type(error).__name__}: {error}"
         lost = PipelineError(
-            f"The worker of this combination, or its way there or back, {how.rstrip('.')}. What other workers returned "
-            "is saved; run again to do the rest. A worker that disappears was often out of memory, or cannot import the "
-            "module of the function."
+            f"The worker of this combination, or its way there or back, {how.rstrip('.')}. What others "
+            "returned is saved; run again to do the rest. A worker that disappears was often out of memory, or cannot "
+            "import the module of the function."
         )
         trace = traceback_of(error)
         self._arrived.extend((call, _failed(lost, trace)) for call in chunk)

@@ -16,7 +16,6 @@ from scidb.foreach.alternatives import add_report, choices_of, common_report, le
 from scidb.foreach.call import remembered
 from scidb.foreach.combos import combinations_of
 from scidb.foreach.config import as_thunk, function_name, is_variable
-from scidb.foreach.crew import check_travels
 from scidb.foreach.estimate import Estimate, estimated
 from scidb.foreach.inputs import EachOf, Fixed, Merge
 from scidb.foreach.paths import PathInput
@@ -24,7 +23,7 @@ from scidb.foreach.pieces import piece_key_of
 from scidb.foreach.prepare import Asked, prepare
 from scidb.foreach.progress import Progress, show_plan
 from scidb.foreach.run import Execution
-from scidb.foreach.work import code_of, fingerprint_of
+from scidb.foreach.work import fingerprint_of
 from scidb.hashing.code.changes import changed_reads
 from scidb.hashing.inputs import preview
 
@@ -199,10 +198,7 @@ def for_each(
         report.seconds = time.monotonic() - started
         show_plan(report, progress)
         return report
-    codes = [code_of(fn, one.parameters, one.run) for one in planned]
-    if pool is not None:
-        for one, code in zip(planned, codes, strict=True):
-            check_travels(pool, code, one.parameters.constants)
+    codes = [_code(fn, one, pool) for one in planned]
     for number, (one, code) in enumerate(zip(planned, codes, strict=True)):
         if asked.reuse:
             use_results(recorder, one, planned[:number])

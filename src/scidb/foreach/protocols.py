@@ -131,6 +131,10 @@ class ThunkLike(Protocol):
     generates_file: bool
     n_outputs: int | str
 
+    def by_value(self) -> tuple[Any, ...]:
+        """Return how the thunk is made again elsewhere, in the form of ``__reduce__``."""
+        ...
+
     def uncacheable_reason(self, fingerprint: Fingerprint) -> str | None:
         """Return why no call can be recognised, if its options say so."""
         ...

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Results"]
 
 _BATCH_RESULTS: Final = 500
-_BATCH_BYTES: Final = 256 << 20
+_BATCH_BYTES: Final = 128 << 20
 # What is done is in the database after two seconds, also while a long call goes on.
 _BATCH_SECONDS: Final = 1.0
 _LATE_SECONDS: Final = 1.5

@@ -33,7 +33,7 @@ __all__ = ["Execution"]
 logger = logging.getLogger("scidb.foreach")
 
 _WINDOW_TASKS: Final = 1_000
-_WINDOW_BYTES: Final = 256 << 20
+_WINDOW_BYTES: Final = 64 << 20
 
 
 class Execution:
@@ -140,7 +140,7 @@ class Execution:
     def _sort_failures(self) -> None:
         """Put failures in the order of combinations: they came in the order of completion."""
         place = {id(item.combination): number for number, item in enumerate(self._report.combinations)}
-        self._report.failures.sort(key=lambda failure: place[id(failure.combination)])
+        self._report.failures.sort(key=lambda failure: place.get(id(failure.combination), 0))
 
     def _end(self, *, interrupted: bool) -> None:
         report = self._report

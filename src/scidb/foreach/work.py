@@ -21,6 +21,7 @@ from scidb.hashing.code.fingerprint import fingerprint
 from scidb.hashing.code.graph import innermost
 from scidb.hashing.code.sent import SentCode, different_there, sent_code
 from scidb.hashing.ids import GENERATED
+from scidb.hashing.origin import main_is_elsewhere
 from scidb.hashing.paths import file_states, written_since
 from scidb.hashing.settings import FingerprintSettings, fingerprint_settings, take_over
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from scidb.foreach.config import Parameters
-    from scidb.foreach.protocols import RunInfo
+    from scidb.foreach.protocols import RunInfo, ThunkLike
     from scidb.hashing.code.fingerprint import Fingerprint
     from scidb.hashing.inputs import CallInput
 
@@ -73,23 +74,44 @@ class Code:
     declared_outputs: int | str
     is_split: bool  # into pieces that are stored each by itself
     constants: tuple[str, ...]
-    sent: SentCode
+    sent: SentCode | None  # None where nothing is sent
     settings: FingerprintSettings
     home: str
 
 
-def code_of(function: Callable[..., Any], parameters: Parameters, run: RunInfo) -> Code:
-    """Return the function of a run as it is sent to workers."""
+class _WholeThunk:
+    """A thunk that travels by value, as it is when it arrives."""
+
+    def __init__(self, thunk: ThunkLike) -> None:
+        self._thunk = thunk
+        self.__wrapped__ = thunk.__wrapped__  # where nothing is sent after all
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._thunk.by_value()
+
+
+def code_of(
+    function: Callable[..., Any], parameters: Parameters, run: RunInfo, *, is_sent: bool, by_value: bool
+) -> Code:
+    """Return the function of a run, for calls in this process or to be sent to others.
+
+    `by_value` says that a function that nobody could import can be sent whole.
+    """
+    thunk = as_thunk(function)
+    sent = sent_code(function, run.function) if is_sent else None
+    carried: Any = function
+    if thunk is not None and sent is not None and sent.is_by_value and by_value:
+        carried = _WholeThunk(thunk)
     return Code(
-        function,
-        as_thunk(function) is not None,
+        carried,
+        thunk is not None,
         parameters.classes,
         function_name(function),
         tuple(output.__name__ for output in run.outputs),
         run.declared_outputs,
         run.piece_key is not None,
         tuple(parameters.constants),
-        sent_code(function, run.function),
+        sent,
         fingerprint_settings(),
         _here(),
     )
@@ -177,12 +199,16 @@ _checked: set[tuple[object, str]] = set()
 
 def _refusal(code: Code) -> str:
     """Say why this process must not run the function: it would be other code than the results are filed under."""
+    if code.sent is None:
+        return ""
     inner = innermost(code.function)
     known = (getattr(inner, "__code__", type(inner)), code.sent.hash)
     if known in _checked:
         return ""
     if fingerprint_settings() != code.settings:
         take_over(code.settings)
+    if code.sent.is_by_value:
+        main_is_elsewhere()
     different = different_there(code.sent, fingerprint_of(code.function, code.classes))
     if different:
         return (

@@ -32,6 +32,7 @@ __all__ = [
     "is_own",
     "is_transparent",
     "library_name",
+    "main_is_elsewhere",
     "module_file",
     "type_name",
     "versions_of",
@@ -114,8 +115,19 @@ def _is_library_name(name: str, filename: str | None, tracked: tuple[str, ...]) 
     return root in sys.stdlib_module_names
 
 
+_MAIN: Final = frozenset({"__main__", "__mp_main__"})
+_foreign_main: set[str] = set()
+
+
+def main_is_elsewhere() -> None:
+    """Note that this is a worker: what says that it is of ``__main__`` came from the user's program, not from here."""
+    _foreign_main.update(_MAIN)
+
+
 def is_library_module(name: str) -> bool:
     """Tell whether a module, imported or not, is a library."""
+    if name in _foreign_main:
+        return False
     return _is_library_name(name, module_file(name), fingerprint_settings().track_packages)
 
 
@@ -148,7 +160,7 @@ def _spec_file(root: str) -> str | None:
 
 def import_name(module: str) -> str:
     """Return the name under which a module would be imported; that of the program itself has another one."""
-    if module not in {"__main__", "__mp_main__"}:
+    if module not in _MAIN:
         return module
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)

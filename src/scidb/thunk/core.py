@@ -276,8 +276,13 @@ class Thunk:
         found: object = module
         for part in qualified.split("."):
             found = getattr(found, part, None)
-        if found is self:
+        # What was defined at a prompt or in a notebook cannot be imported; some can send it whole.
+        if found is self and (module is None or module.__name__ != "__main__" or hasattr(module, "__file__")):
             return str(qualified)
+        return self.by_value()
+
+    def by_value(self) -> tuple[Any, ...]:
+        """Return how the thunk is made again elsewhere, in the form of ``__reduce__``; nothing is looked up by name."""
         unpack = self.n_outputs == "unpack"
         options: dict[str, Any] = {
             "n_outputs": 1 if unpack else self.n_outputs,

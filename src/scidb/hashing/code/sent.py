@@ -80,7 +80,8 @@ def _parts(found: Fingerprint) -> frozenset[tuple[str, ...]]:
     parts: set[tuple[str, ...]] = set()
     for unit in Manifest.read(found.manifest).units:
         values = [reference for reference in unit.refs if reference[1].startswith("value:")]
-        parts.update(("value", token, "a value that it reads") for _, token in values)
+        if unit.kind == "function":
+            parts.update(("value", token, "a value that it reads") for _, token in values)
         if _is_imported(unit):
             parts.add((unit.kind, unit.module, unit.name, unit.digest, *(part for value in values for part in value)))
     return frozenset(parts)

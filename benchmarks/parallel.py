@@ -1,0 +1,73 @@
+"""for_each: what a combination costs beside the function, and what a second worker saves.
+
+Each side of S6 runs in a fresh process. Needs loky for the second part, which is left out where there is none.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import scidb
+from benchmarks.harness import Comparison, measure
+from benchmarks.parallel_child import BenchDone, busy
+from scidb import for_each
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["run"]
+
+_SIZES = (500, 2_000, 20_000)
+_COMBINATIONS = 200
+
+
+def run(folder: Path, rounds: int) -> list[Comparison]:
+    """Measure S6 at several sizes, that it is flat, and two workers against one."""
+    found = [_overhead(folder, size, rounds) for size in _SIZES]
+    per_call = [statistics.median(comparison.ours) for comparison in found]
+    flat = Comparison(f"the same at {_SIZES[-1]:,}, each", f"at {_SIZES[0]}, each", 1.0, per_call[-1:], per_call[:1])
+    found.append(flat)
+    if importlib.util.find_spec("loky") is not None:
+        comparison = Comparison(f"{_COMBINATIONS} combinations of 50 ms with n_jobs=2", "with n_jobs=1", 0.6)
+        found.append(measure(comparison, _calls(folder, 2), _calls(folder, 1), max(2, rounds // 4)))
+    return found
+
+
+def _overhead(folder: Path, size: int, rounds: int) -> Comparison:
+    comparison = Comparison(f"for_each of {size:,} trivial calls, load to save, each", "SELECT 1", 0.5)
+    few = rounds if size < _SIZES[-1] else max(2, rounds // 4)
+    return measure(comparison, _child(folder, size), _child(folder, 0), few)
+
+
+def _child(folder: Path, size: int) -> Callable[[int], Callable[[], Any]]:
+    def prepare(number: int) -> Callable[[], Any]:
+        file = folder / f"overhead_{size}_{number}.duckdb"
+        command = [sys.executable, "-m", "benchmarks.parallel_child", str(size), str(file)]
+        return lambda: float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+    return prepare
+
+
+def _calls(folder: Path, jobs: int) -> Callable[[int], Callable[[], Any]]:
+    """Return rounds of one run each, with processes that are there already, as in the second call of a script."""
+
+    def prepare(number: int) -> Callable[[], Any]:
+        file = folder / f"jobs_{jobs}_{number}.duckdb"
+
+        def timed() -> float:
+            with scidb.open(file, {"subject": int}) as db:
+                about: dict[str, Any] = {"pass_metadata": True, "n_jobs": jobs, "db": db}
+                for_each(busy, {"seconds": 0.0}, [BenchDone], subject=range(2 * jobs), **about)
+                started = time.perf_counter()
+                for_each(busy, {"seconds": 0.05}, [BenchDone], subject=range(_COMBINATIONS), **about)
+                return time.perf_counter() - started
+
+        return timed
+
+    return prepare
