@@ -31,8 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
+    from scidb.executors import Pool
+    from scidb.foreach.alternatives import Planned
     from scidb.foreach.protocols import Loadable, Recorder, RunInfo
     from scidb.foreach.report import ForEachReport
+    from scidb.foreach.work import Code
     from scidb.hashing.code.fingerprint import Fingerprint
 
 __all__ = ["for_each"]
@@ -221,6 +224,15 @@ def for_each(
             _warn_of_changed_reads(fn, one.run.function, fingerprint_of(fn, one.parameters.classes))
     report.seconds = time.monotonic() - started
     return report
+
+
+def _code(fn: Callable[..., Any], one: Planned, pool: Pool | None) -> Code:
+    """Return the function of a configuration, ready for the workers, if there are any."""
+    by_value = pool is not None and pool.sends_by_value
+    code = code_of(fn, one.parameters, one.run, is_sent=pool is not None, by_value=by_value)
+    if pool is not None:
+        check_travels(pool, code, one.parameters.constants)
+    return code
 
 
 def _paths(inputs: Mapping[str, Any]) -> list[PathInput]:
