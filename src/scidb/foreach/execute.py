@@ -16,6 +16,7 @@ from scidb.foreach.alternatives import add_report, choices_of, common_report, le
 from scidb.foreach.call import remembered
 from scidb.foreach.combos import combinations_of
 from scidb.foreach.config import as_thunk, function_name, is_variable
+from scidb.foreach.crew import check_travels
 from scidb.foreach.estimate import Estimate, estimated
 from scidb.foreach.inputs import EachOf, Fixed, Merge
 from scidb.foreach.paths import PathInput
