@@ -24,7 +24,7 @@ from scidb.foreach.pieces import piece_key_of
 from scidb.foreach.prepare import Asked, prepare
 from scidb.foreach.progress import Progress, show_plan
 from scidb.foreach.run import Execution
-from scidb.foreach.work import fingerprint_of
+from scidb.foreach.work import code_of, fingerprint_of
 from scidb.hashing.code.changes import changed_reads
 from scidb.hashing.inputs import preview
 
