@@ -176,6 +176,22 @@ def test_a_file_of_a_result_that_was_never_saved(db: DatabaseManager, project: P
     assert (found.state, found.reasons[0].root.subject) == ("input changed", "total()")
 
 
+def test_a_file_of_a_call_that_cannot_be_recognised(db: DatabaseManager, tmp_path: Path) -> None:
+    """It is listed, and never green, since nobody can say whether it would be written again."""
+
+    def draw(canvas: object, path: Path) -> None:
+        path.write_text("x")
+
+    write = thunk(generates_file=True)(draw)
+    with pytest.warns(UserWarning, match="runs every time"):
+        Figure.save(write(object(), tmp_path / "a.txt"), db=db)
+    saved = Figure.save(write(object(), tmp_path / "a.txt"), db=db)
+
+    [found] = figures(db)
+    assert (found.state, found.record_id) == ("code not checked", saved)
+    assert db.has_lineage(saved)
+
+
 def test_a_relative_path(db: DatabaseManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A relative path is looked for where it was written, wherever the program runs now."""
     monkeypatch.chdir(tmp_path)

@@ -106,7 +106,7 @@ def written_file(store: Store, record_id: str, as_of: str | None) -> GeneratedFi
         When it is not exactly one.
 
     """
-    written = [one for one in store.find(GeneratedFiles(as_of=as_of)) if one.computation.kind == "generated"]
+    written = [one for one in store.find(GeneratedFiles(as_of=as_of)) if one.computation.writes_file]
     meant = [one for one in written if generated_id(one.computation.lineage_id).startswith(record_id)]
     if len(meant) != 1:
         what = f"{len(meant)} files" if meant else "No file"
@@ -198,7 +198,7 @@ def _named_by(written: Sequence[Call], edges: Iterable[Edge], variables: Collect
     functions = {edge.function_name for edge in edges if edge.target in variables}
     by_id = {call.call_id: call for call in written}
     found: dict[str, Call] = {}
-    is_meant = (one for one in written if one.computation.kind == "generated")
+    is_meant = (one for one in written if one.computation.writes_file)
     pending = [one.call_id for one in is_meant if one.computation.function_name in functions]
     while pending:
         call = by_id.get(pending.pop())

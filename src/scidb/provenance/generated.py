@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from scidb.hashing.ids import canonical_json, generated_id
 from scidb.hashing.version_keys import version_value
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from scidb.store.model import Call, Edge, KeyValue
 
 __all__ = ["GeneratedFile", "Newcomers", "standing", "written_by"]
-
-Place: TypeAlias = frozenset[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ def standing(
     by_id = {call.call_id: call for call in calls}
     latest: dict[object, Call] = {}
     for call in by_id.values():
-        if call.computation.kind == "generated" and call.recalled_from is None:
+        if call.computation.writes_file and call.recalled_from is None:
             for key in _keys(call, records):
                 latest[key] = call
     kept = {call.call_id: call for call in latest.values()}

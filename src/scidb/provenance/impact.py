@@ -131,7 +131,7 @@ def impact_of(store: Store, roots: Sequence[Record], *, has_flags: bool) -> Impa
     made.sort(key=lambda record: (record.timestamp, record.seq))
     all_ids = (*ids, *(record.record_id for record in made))
     latest = {record.record_id for record in store.find(Latest(Match(record_ids=all_ids)))} if made else set()
-    used = {call.call_id: _rests_on(call, calls) for call in calls.values() if call.computation.kind == "generated"}
+    used = {call.call_id: _rests_on(call, calls) for call in calls.values() if call.computation.writes_file}
     exports = store.find(Exports(all_ids))
     others = [*used.values(), *(one.record_ids for one in exports)]
     asked = tuple(dict.fromkeys((*all_ids, *(record_id for ids in others for record_id in ids))))

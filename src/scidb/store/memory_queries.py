@@ -266,7 +266,7 @@ def _generated(state: State, query: GeneratedFiles) -> list[Call]:
     newest = {
         call.computation.lineage_id: call.call_id
         for call in state.calls.values()
-        if call.computation.kind == "generated"
+        if call.computation.writes_file
         and call.recalled_from is None
         and (query.lineage_ids is None or call.computation.lineage_id in query.lineage_ids)
         and (query.as_of is None or call.timestamp <= query.as_of)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scidb.store.duck.sql import Condition
 from scidb.store.model import Acceptance, Call, CallInput, Computation, Timing
+from scidb.store.model.kept import WRITES_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,8 @@ def find_calls(connection: Connection, query: Calls) -> list[Call]:
 
 def find_generated(connection: Connection, query: GeneratedFiles) -> list[Call]:
     """Return the newest execution of each computation that wrote files, and what handed them results unsaved."""
-    condition = Condition(["p.kind = 'generated'", "c.recalled_from IS NULL"])
+    condition = Condition(["c.recalled_from IS NULL"])
+    condition.add("(p.kind = 'generated' OR (p.kind = 'uncacheable' AND p.outputs = ?))", WRITES_FILE)
     if query.lineage_ids is not None:
         condition.one_of("c.lineage_id", query.lineage_ids)
     if query.as_of is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scidb.hashing.inputs import CallInput
 
 __all__ = [
+    "WRITES_FILE",
     "Call",
     "Chunk",
     "Computation",
@@ -25,6 +26,9 @@ __all__ = [
     "StoreInfo",
     "TypeInfo",
 ]
+
+WRITES_FILE: Final = '"file"'
+"""The declared outputs of a function that writes a file, as a computation has them."""
 
 KeyValue: TypeAlias = int | float | str | dt.date | dt.datetime
 KeyType: TypeAlias = Literal["int", "float", "str", "date", "datetime"]
@@ -134,6 +138,11 @@ class Computation:
     inputs_hash: str
     outputs: str  # JSON of the declared form: a number, or "unpack"
     kind: str = "value"  # or "generated" (the function writes a file), "uncacheable", "ephemeral"
+
+    @property
+    def writes_file(self) -> bool:
+        """Whether the function writes a file, also when no call of it can be recognised."""
+        return self.kind == "generated" or (self.kind == "uncacheable" and self.outputs == WRITES_FILE)
 
 
 @dataclass(frozen=True, slots=True)

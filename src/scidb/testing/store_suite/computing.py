@@ -92,6 +92,10 @@ class ComputingCases(StoreCases):
         assert [one.call_id for one in store.find(GeneratedFiles(as_of=stamps[0]))] == ["c1", "c2"]
         lineage = plot.computation.lineage_id
         assert [one.call_id for one in store.find(GeneratedFiles((lineage, "other")))] == ["c1", "c3"]
+        for number, outputs in ((7, '"file"'), (8, "1")):
+            unknown = Computation(f"uncacheable:{number}", "plot", "h", "i", outputs, "uncacheable")
+            store.write(Batch(calls=(replace(call(f"c{number}"), computation=unknown),)))
+        assert [one.call_id for one in store.find(GeneratedFiles())] == ["c1", "c3", "c5", "c7"]
         assert store.find(GeneratedFiles(("other",))) == store.find(GeneratedFiles(())) == []
 
     def test_computations_by_code_and_inputs(self, store: Store) -> None:
