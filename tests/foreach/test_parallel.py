@@ -253,6 +253,24 @@ def test_large_inputs_are_not_all_loaded() -> None:
         assert max(loaded) <= 4
 
 
+class Fussy(Watched):
+    """Refuses what has a three in it, as clusters that pickle at once do."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if any(call["subject"] == 3 for call in args[1]):
+            raise TypeError("cannot pickle a three")
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_an_executor_that_refuses_an_input(study: DatabaseManager) -> None:
+    """What cannot be sent fails alone, also where it was to travel with others."""
+    with Fussy(2) as executor:
+        report = for_each(steps.identity, {}, [Out], subject=[*range(4, 60), 3], pass_metadata=True, executor=executor)
+
+    assert (report.completed, report.failed) == (56, 1)
+    assert "cannot pickle a three" in str(report.failures[0].error)
+
+
 # ---------------------------------------------------------------- what cannot be sent
 
 

@@ -63,6 +63,8 @@ class Crew:
         """Yield the outcomes of calls as they arrive; calls are taken only when they can be sent soon."""
         while True:
             self._send(calls)
+            while self._arrived:
+                yield self._arrived.popleft()
             if not self._flying:
                 return
             landed = wait(self._flying, _PATIENCE, return_when=FIRST_COMPLETED).done
@@ -70,8 +72,6 @@ class Crew:
                 self._lose_all(BrokenExecutor("the connection to the cluster was lost"))
             for future in landed:
                 self._land(future)
-            while self._arrived:
-                yield self._arrived.popleft()
 
     def stop(self) -> Iterable[tuple[Call, Outcome]]:
         """Cancel what has not begun; return the outcomes that are there, and give the pool back."""
@@ -125,9 +125,12 @@ class Crew:
                 # Dask's advice for large inputs, which is no use where each call has its own.
                 warnings.filterwarnings("ignore", "Sending large graph")
                 future = self._pool.executor.submit(*task)
-        except (BrokenExecutor, RuntimeError) as error:  # the latter after a shutdown
-            self._break(error)
-            self._waiting.appendleft(chunk)
+        except Exception as error:  # noqa: BLE001 - each executor has errors of its own
+            # RuntimeError is what executors raise after a shutdown.
+            if isinstance(error, BrokenExecutor | RuntimeError) and not isinstance(error, RecursionError):
+                self._break(error)
+            else:
+                self._lose_or_part(chunk, error)
             return
         self._flying[future] = chunk
         self._flying_bytes += sum(call.nbytes for call in chunk)
@@ -145,10 +148,7 @@ class Crew:
             self._break(error)
             self._lose(chunk, error)
         except Exception as error:  # noqa: BLE001 - each executor has errors of its own
-            if len(chunk) == 1:
-                self._lose(chunk, error)
-            else:  # each alone, so that one of them does not take the others with it
-                self._waiting.extend([call] for call in chunk)
+            self._lose_or_part(chunk, error)
         else:
             self._unpack(chunk, returned)
 
@@ -183,6 +183,12 @@ class Crew:
         for chunk in self._flying.values():
             self._lose(chunk, error)
         self._flying.clear()
+
+    def _lose_or_part(self, chunk: Sequence[Call], error: BaseException) -> None:
+        if len(chunk) == 1:
+            self._lose(chunk, error)
+        else:  # each alone, so that one of them does not take the others with it
+            self._waiting.extend([call] for call in chunk)
 
     def _lose(self, chunk: Sequence[Call], error: BaseException) -> None:
         how = "was cancelled" if isinstance(error, CancelledError) else f"failed: {type(error).__name__}: {error}"
