@@ -40,7 +40,15 @@ GROUPS: Final = {
     "Databases": ("configure_database", "get_database", "DatabaseManager"),
     "Variables": ("BaseVariable", "any_of"),
     "Filters": ("schema_key", "raw_sql", "ColumnSelection"),
-    "Running over combinations": ("for_each", "Fixed", "Merge", "EachOf", "PathInput", "ForEachReport", "ForEachConfig"),
+    "Running over combinations": (
+        "for_each",
+        "Fixed",
+        "Merge",
+        "EachOf",
+        "PathInput",
+        "ForEachReport",
+        "ForEachConfig",
+    ),
     "Thunks": ("thunk", "Thunk", "ThunkOutput", "OutputThunk", "PipelineThunk"),
     "Identity": ("canonical_hash", "scidb.hashing.register"),
     "What a database gives": (

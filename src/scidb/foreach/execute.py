@@ -204,6 +204,8 @@ def for_each(
         return report
     codes = [_code(fn, one, pool) for one in planned]
     for number, (one, code) in enumerate(zip(planned, codes, strict=True)):
+        if number:
+            pool = pool_for(executor, n_jobs, prefer)  # one that was made for `n_jobs` ended with the run before
         if asked.reuse:
             use_results(recorder, one, planned[:number])
         one.report.run_id = one.run.run_id

@@ -234,7 +234,7 @@ def log_outcome(report: ForEachReport) -> None:
             report.function_name,
             count,
             total,
-            shown.keys_text(first.combination),
+            shown.failed_text(first),
             type(first.error).__name__,
             _reason_of_first_failure(report),
             extra=fields,

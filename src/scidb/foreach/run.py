@@ -167,6 +167,7 @@ class Execution:
                     try:
                         arguments = self._given.of(task, values, uses)
                     except Exception as error:  # noqa: BLE001 - copying a value may run the user's own methods
+                        self._under_way.discard(task.lineage_id)  # equal ones fail by themselves
                         self._results.fail(task, error, 0.0)
                         self._advance(bar)
                     else:

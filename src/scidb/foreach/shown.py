@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from scidb.foreach.report import FailedCombination, ForEachReport
 
-__all__ = ["failure_html", "keys_text", "line", "page", "screen", "table_html"]
+__all__ = ["failed_text", "failure_html", "keys_text", "line", "page", "screen", "table_html"]
 
 _FAILURES: Final = 5  # on a screen; a page folds them, and has room for more
 _FAILURES_OF_A_PAGE: Final = 20
@@ -22,6 +22,11 @@ _WIDTH: Final = 110
 def keys_text(combination: Mapping[str, Any]) -> str:
     """Describe a combination in a few words."""
     return ", ".join(f"{key}={value!r}" for key, value in combination.items()) or "the whole dataset"
+
+
+def failed_text(failure: FailedCombination) -> str:
+    """Say in a few words which combination failed, and with which of the alternatives."""
+    return keys_text({**failure.combination, **failure.alternative})
 
 
 def line(report: ForEachReport) -> str:
@@ -76,7 +81,7 @@ def _lines(report: ForEachReport) -> Iterator[str]:
     if loud := _loud(report):
         yield f"  {loud}"
     for failure in report.failures[:_FAILURES]:
-        yield f"  {keys_text(failure.combination)}: {_cut(_error(failure))}"
+        yield f"  {failed_text(failure)}: {_cut(_error(failure))}"
     if len(report.failures) > _FAILURES:
         yield f"  ... and {len(report.failures) - _FAILURES} further failed; report.failures has all, with tracebacks"
     for reason in _reasons(report):
@@ -125,7 +130,7 @@ def page(report: ForEachReport) -> str:
 
 def failure_html(failure: FailedCombination, step: str = "") -> str:
     """Return one failure as HTML: where and what, and the traceback when it is unfolded."""
-    place, said = html.escape(f"{step}{keys_text(failure.combination)}"), html.escape(_cut(_error(failure)))
+    place, said = html.escape(f"{step}{failed_text(failure)}"), html.escape(_cut(_error(failure)))
     return (
         f"<details><summary>{place}: <code>{said}</code></summary><pre>{html.escape(failure.traceback)}</pre></details>"
     )
