@@ -35,10 +35,10 @@ def _nan(payload: int) -> float:
 _CHANGES: dict[str, tuple[Any, Callable[[Any], object]]] = {
     "one element": (np.arange(100.0), lambda a: a.__setitem__(99, -1.0)),
     "the sign of zero": (np.zeros(3), lambda a: a.__setitem__(1, -0.0)),
-    "shape": (np.arange(6), lambda a: setattr(a, "shape", (2, 3))),
+    "shape": (np.arange(6), lambda a: a.resize((2, 3), refcheck=False)),
     "text": (np.array(["a", "b"]), lambda a: a.__setitem__(0, "c")),
     "a flag": (np.array([True, False]), lambda a: a.__setitem__(1, True)),
-    "a moment": (np.array(["2024-01-01"], "M8[s]"), lambda a: a.__setitem__(0, np.datetime64("NaT"))),
+    "a moment": (np.array(["2024-01-01"], "M8[s]"), lambda a: a.__setitem__(0, np.datetime64("NaT", "s"))),
     "through a view": (np.arange(10), lambda a: a[::2].__setitem__(slice(None), 7)),
     "as other numbers": (np.arange(4), lambda a: a.view("f8").__setitem__(0, 1.5)),
 }
