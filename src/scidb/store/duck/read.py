@@ -21,6 +21,7 @@ from scidb.store.duck.sql import (
     located,
     place_conditions,
     quote,
+    sibling_conditions,
 )
 from scidb.store.duck.types import fitting_text
 from scidb.store.model import Chunk, Entries, Latest, Match, Record, Records
@@ -103,6 +104,7 @@ def _question(state: State, query: Latest | Records | Entries, place: Condition,
     entry = entry_conditions(query.match)
     leave_out(entry, state, query.match, query.match.as_of)
     if isinstance(query, Latest):
+        until = sibling_conditions(state.keys, query.match, until)
         source, kept = latest(state.keys, place, until, pieces=state.has_pieces(query.match.variables))
         place.add(entry.text(), *entry.parameters)
         order = natural_order(state.keys) + _limit(query.limit)

@@ -180,6 +180,20 @@ def latest(keys: Sequence[SchemaKey], condition: Condition, until: Condition, *,
     return newest, "(m.piece IS NULL OR c.pieces IS NULL OR m.piece <= c.pieces)"
 
 
+def sibling_conditions(keys: Sequence[SchemaKey], match: Match, until: Condition) -> Condition:
+    """Return what is asked of the time, and of all that the pieces of one result share: not of the key of pieces."""
+    condition = Condition(list(until.parts), list(until.parameters))
+    if match.variables is not None:
+        condition.one_of("m.variable_name", match.variables)
+    for key in keys:
+        if key.name in match.schema:
+            own = Condition()
+            # None: pieces may be numbered by another key than those that are asked for.
+            _add_key(own, key, (*match.schema[key.name], None))
+            condition.add(f"(s.schema_level = {literal(key.name)} OR {own.text()})", *own.parameters)
+    return condition
+
+
 def kept_pieces(keys: Sequence[SchemaKey], until: str) -> str:
     """Return a query for how many pieces each distributed result has now.
 

@@ -160,3 +160,14 @@ class SavingCases(StoreCases):
         kept = [save(store, "Force", 10.0 + piece, subject=1, trial=piece, piece=piece, pieces=2) for piece in (1, 2)]
         assert store.find(Latest()) == [*kept, other]
         assert len(log(store)) == 6
+
+    def test_pieces_that_are_numbered_by_another_key(self, store: Store) -> None:
+        """The newest count holds for all pieces of one result, by whichever key they are numbered and asked for."""
+        for subject in (1, 2, 3):
+            save(store, "Force", 1.0, subject=subject, piece=subject, pieces=3)
+        first = store.find(Latest(Match(("Force",), {"subject": (1,)})))
+        [kept] = [save(store, "Force", 2.0, trial=1, piece=1, pieces=1)]
+        assert store.find(Latest(Match(("Force",), {"subject": (3,)}))) == []
+        assert store.find(Latest(Match(("Force",), {"subject": (1,)}))) == first
+        assert store.find(Latest(Match(("Force",), {"trial": (1,)}))) == [kept]
+        assert store.find(Latest(Match(None, {"subject": (None,), "trial": (1, 2)}))) == [kept]
