@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scidb
-from scidb import BaseVariable, DatabaseManager, Fixed, ForEachReport, PathInput, exceptions, for_each
+from scidb import BaseVariable, DatabaseManager, EachOf, Fixed, ForEachReport, Merge, PathInput, exceptions, for_each
 from scidb.foreach.call import Call
 from scidb.pipeline.steps import Step, ordered
 
@@ -493,3 +493,14 @@ def test_steps_are_logged_as_runs_like_others(forces: DatabaseManager, caplog: p
     ended: list[Any] = [record for record in caplog.records if record.name == "scidb.foreach"]
     assert [record.run_id for record in ended] == [one.run_id for one in report.reports.values()]
     assert [run.function_name for run in forces.runs()] == ["mean", "peak", "smooth"]
+
+
+def test_parts_and_alternatives_are_inputs(forces: DatabaseManager) -> None:
+    """A step comes behind those that make a part of a merged input, or one of several alternatives."""
+    with forces.pipeline() as p:
+        for_each(lambda both: float(both["Smooth"][0]), {"both": Merge(Force, Smooth)}, [Peak], subject=[])
+        for_each(lambda x: x, {"x": EachOf(Force, Peak)}, [Side], subject=[])
+        for_each(smooth, {"force": Force}, [Smooth], subject=[])
+
+    assert [step.makes for step in p.steps] == [("Smooth",), ("Peak",), ("Side",)]
+    assert p.run().completed == 12

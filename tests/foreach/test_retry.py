@@ -10,7 +10,18 @@ import pandas as pd
 import pytest
 
 import scidb
-from scidb import BaseVariable, DatabaseManager, Fixed, PathInput, exceptions, for_each, schema_key, thunk
+from scidb import (
+    BaseVariable,
+    DatabaseManager,
+    EachOf,
+    Fixed,
+    Merge,
+    PathInput,
+    exceptions,
+    for_each,
+    schema_key,
+    thunk,
+)
 from scidb.foreach.given import configuration_text, read_configuration
 from scidb.hashing.code import seen
 
@@ -44,6 +55,10 @@ def peak(signal: float, gain: float = 1.0) -> float:
 
 def repaired(signal: float, gain: float = 1.0) -> float:
     return signal * gain + 100
+
+
+def relative(both: pd.DataFrame, gain: float) -> float:
+    return peak(float(both["Signal"][0]), gain) / float(both["Weight"][0])
 
 
 @thunk
@@ -286,3 +301,19 @@ def test_retrying_costs_a_fixed_number_of_questions(db: DatabaseManager, monkeyp
         assert db.retry().failed == len(subjects)
         counts.append(len(asked))
     assert counts[0] == counts[1]
+
+
+def test_merges_and_alternatives_come_back(db: DatabaseManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A merged input is stored with its parts; each alternative is a run of its own, retried alone."""
+    Weight.save_many([(70.0, {"subject": s}) for s in range(1, 5)])
+
+    report = for_each(relative, {"both": Merge(Signal, Weight), "gain": EachOf(1.0, 2.0)}, [Peak], subject=[2, 3])
+    assert (report.completed, report.failed) == (2, 2)
+    assert [run.failed for run in db.runs()] == [1, 1]
+
+    monkeypatch.setattr(Tight, "limit", 9.0)
+    again = db.retry()
+    assert (again.completed, again.failed) == (1, 0)
+    rest = report.retry()
+    assert rest.completed + rest.recalled + rest.up_to_date == 2
+    assert [one.data * 70 for one in Peak.load_all(subject=3)] == [3.0, 6.0]
