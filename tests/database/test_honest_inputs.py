@@ -25,7 +25,7 @@ class Out(BaseVariable):
     pass
 
 
-class Table(BaseVariable):
+class Grid(BaseVariable):
     """A dict of columns, stored as a table."""
 
     def to_db(self) -> pd.DataFrame:
@@ -43,23 +43,23 @@ def total(x: Any) -> float:
 
 def test_a_changed_custom_value_is_another_input(db: DatabaseManager) -> None:
     """M4: also a value with its own storage is identified by what it is now."""
-    Table.save({"a": [1, 2, 7]}, subject=1)
-    Out.save(total(Table.load_one(subject=1)), subject=1)
-    assert total(Table.load_one(subject=1)).was_cached
+    Grid.save({"a": [1, 2, 7]}, subject=1)
+    Out.save(total(Grid.load_one(subject=1)), subject=1)
+    assert total(Grid.load_one(subject=1)).was_cached
 
-    changed = Table.load_one(subject=1)
+    changed = Grid.load_one(subject=1)
     changed.data["a"][0] = 100
 
     assert total(changed).data == 109.0
 
 
-@pytest.mark.parametrize("variable", [Plain, Table])
+@pytest.mark.parametrize("variable", [Plain, Grid])
 def test_selected_rows_are_another_input(db: DatabaseManager, variable: type[BaseVariable]) -> None:
     """Rows selected after loading are not taken for the whole value, and still come from its record."""
     value: Any = pd.DataFrame({"a": [1, 2, 7]}) if variable is Plain else {"a": [1, 2, 7]}
     variable.save(value, subject=1)
     Out.save(total(variable.load_one(subject=1)), subject=1)
-    if variable is Table:
+    if variable is Grid:
         with pytest.raises(exceptions.SciDBError):
             variable.load_one(subject=1, iloc=slice(0, 2))
         return
@@ -98,7 +98,7 @@ def test_a_result_is_recalled_through_the_class_that_it_was_saved_as(db: Databas
     def columns(x: list[int]) -> dict[str, list[int]]:
         return {"a": list(x)}
 
-    for_each(columns, {"x": Plain}, [Table], subject=[])
+    for_each(columns, {"x": Plain}, [Grid], subject=[])
     report = for_each(columns, {"x": Plain}, [Out], subject=[])
 
     assert report.recalled == 1
@@ -107,7 +107,7 @@ def test_a_result_is_recalled_through_the_class_that_it_was_saved_as(db: Databas
 
 def test_without_its_class_a_custom_result_is_computed(db: DatabaseManager) -> None:
     """M13: a stored table is never passed off as the value that ``from_db`` would give."""
-    gone = type("Gone", (BaseVariable,), {"to_db": Table.to_db, "from_db": classmethod(lambda cls, df: {"a": [0]})})
+    gone = type("Gone", (BaseVariable,), {"to_db": Grid.to_db, "from_db": classmethod(lambda cls, df: {"a": [0]})})
 
     @thunk
     def make(n: int) -> dict[str, list[int]]:

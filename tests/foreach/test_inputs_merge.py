@@ -36,7 +36,7 @@ class Weight(BaseVariable):
     """A number per person."""
 
 
-class Table(BaseVariable):
+class Sheet(BaseVariable):
     """What the function received."""
 
 
@@ -70,7 +70,7 @@ def size(table: pd.DataFrame) -> int:
 
 def received(spec: Any, **options: Any) -> pd.DataFrame:
     """Return the table that the function gets for the last combination."""
-    report = for_each(same, {"table": spec}, [Table], save=False, **options)
+    report = for_each(same, {"table": spec}, [Sheet], save=False, **options)
     assert not report.failed, report.failures[0].traceback
     table = report.values[-1]
     assert table is not None
@@ -235,7 +235,7 @@ def test_flags_leave_places_out_of_the_whole_table(data: scidb.DatabaseManager) 
     data.flag(Speed.load_one(subject=1, trial=2), "slipped")
     data.flag(Weight.load_one(subject=2), "scale broken")
     spec = Merge(Speed, Weight, Force)
-    report = for_each(same, {"table": spec}, [Table], save=False, as_table=True, subject=[1, 2], exclude=True)
+    report = for_each(same, {"table": spec}, [Sheet], save=False, as_table=True, subject=[1, 2], exclude=True)
     assert (report.completed, report.excluded) == (1, 1)
     assert report.values[0] is not None
     assert report.values[0][0]["trial"].tolist() == [1, 1]
