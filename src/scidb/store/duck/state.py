@@ -192,7 +192,11 @@ def load(connection: Connection) -> State:
     for table, comment in _load_layouts(connection) if variables else ():
         name = variable_of(table)
         variables[name] = variables[name].with_layout(Layout(table, Shape.from_json(comment)))
+    keys = load_keys(connection)
     [(stamp,)] = connection.rows(_STAMPS)
+    if stamp is None and not variables:  # a new file
+        place = frozenset[str]()  # the whole dataset, of which every file knows
+        return State(keys, {}, Clockwork("", "", -1, 0), frozenset(), has_flags=False, levels=frozenset([place]))
     chain = connection.rows("SELECT chain FROM _record_metadata ORDER BY timestamp DESC, seq DESC LIMIT 1")
     [(record_no, schema_id, pieces, flags, aside, accepted)] = connection.rows(
         "SELECT (SELECT greatest(max(record_no), (SELECT max(record_no) FROM _record_metadata)) FROM _records), "
@@ -203,7 +207,6 @@ def load(connection: Connection) -> State:
         connection.rows("SELECT DISTINCT variable_name FROM _record_metadata WHERE piece IS NOT NULL") if pieces else ()
     )
     clockwork = Clockwork(stamp or "", chain[0][0] if chain else "", -1 if record_no is None else record_no, schema_id)
-    keys = load_keys(connection)
     wide, levels = _wide(connection, keys), _levels(connection, keys)
     return State(
         keys,

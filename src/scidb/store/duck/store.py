@@ -238,7 +238,7 @@ class DuckStore:
 
     def types(self) -> list[TypeInfo]:
         """Return every registered type by name, with counts and last change."""
-        return find_types(self._connection)
+        return find_types(self._connection) if self._state.variables else []
 
     # -------------------------------------------------------------- writing
 
