@@ -168,6 +168,7 @@ def test_it_runs_as_a_module(here: Path, study: Path) -> None:
     assert [json.loads(line)["variable"] for line in run.stdout.splitlines()][1] == "Reaction"
 
 
+@pytest.mark.slow
 def test_an_old_terminal_is_no_failure(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the output has no letter for what was saved, a table shows a question mark and JSON escapes it."""
     with open_database(here / "old.duckdb", {"subject": str}) as db:
@@ -187,8 +188,8 @@ def test_an_old_terminal_is_no_failure(here: Path, monkeypatch: pytest.MonkeyPat
     "words",
     [
         ("sql", "SELECT range AS i FROM range(200000)", "--json"),
-        ("sql", "SELECT range AS i FROM range(200000)"),
-        ("ls", "--json"),
+        pytest.param(("sql", "SELECT range AS i FROM range(200000)"), marks=pytest.mark.slow),
+        pytest.param(("ls", "--json"), marks=pytest.mark.slow),
     ],
 )
 def test_a_pipe_closed_early_is_quiet(here: Path, study: Path, words: tuple[str, ...]) -> None:

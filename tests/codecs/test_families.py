@@ -97,6 +97,7 @@ def read(python: str, folder: Path, what: str) -> dict[str, Any]:
     return dict(json.loads(line) for line in done.stdout.splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_each_family_in_a_fresh_process(tmp_path: Path) -> None:
     """Values of all families come back from a file with everything that can be seen of them (V1-V10)."""

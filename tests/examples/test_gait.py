@@ -174,6 +174,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("importable")
 def test_workers_give_the_same_records(folder: Path, tmp_path: Path) -> None:
     """R7: with two processes every record has the id that it has with one; Dask below."""

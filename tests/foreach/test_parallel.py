@@ -46,7 +46,7 @@ def threads() -> Iterator[Executor]:
         yield pool
 
 
-WAYS = ["serial", "threads", "thread pool", "loky", "spawned"]
+WAYS = ["serial", "threads", "thread pool", "loky", pytest.param("spawned", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(params=WAYS)

@@ -81,6 +81,7 @@ def test_what_ran_is_recorded_and_the_edit_recomputes(folder: Path) -> None:
     assert run(folder, "decorated", "")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_text_that_was_never_seen_is_never_made_up(folder: Path) -> None:
     """M11: of an undecorated function that was edited before its first run the bytecode counts, and that is said."""
     (folder / "study.py").write_text(PLAIN, encoding="utf-8")

@@ -57,6 +57,10 @@ class Mean(BaseVariable):
     pass
 
 
+# What judges is above the stores, whose answers the suite of the stores compares.
+both_stores = pytest.mark.parametrize("target", ["memory", pytest.param("duck", marks=pytest.mark.slow)], indirect=True)
+
+
 class Project:
     """A module of a user, in a file that is edited and imported again."""
 

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.provenance.conftest import Force, Mean, Peak, Project, Smooth
+from tests.provenance.conftest import Force, Mean, Peak, Project, Smooth, both_stores
 
 import scidb
 from scidb import for_each, thunk
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from scidb import DatabaseManager
 
 TEXT = "def smooth(force):\n    return [0.2 * x for x in force]\n"
-
-both_stores = pytest.mark.parametrize("target", ["memory", "duck"], indirect=True)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.provenance.conftest import Force, Mean, Smooth
+from tests.provenance.conftest import Force, Mean, Smooth, both_stores
 
 from scidb import BaseVariable, PathInput, for_each, thunk
 from scidb.exceptions import AmbiguousVersionError, NotFoundError
@@ -30,8 +30,6 @@ def plot(force, path):
 def total(force):
     return sum(force)
 """
-
-both_stores = pytest.mark.parametrize("target", ["memory", "duck"], indirect=True)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.provenance.conftest import PIPELINE, Force, Mean, Peak, Smooth
+from tests.provenance.conftest import PIPELINE, Force, Mean, Peak, Smooth, both_stores
 
 import scidb
 from scidb import BaseVariable, DatabaseManager, Fixed, PathInput, for_each, thunk
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 BY_HAND = {"saved by hand": 4}
 
 # Most of it is decided above the stores, which have a suite of their own; what asks them most runs over both.
-both_stores = pytest.mark.parametrize("target", ["memory", "duck"], indirect=True)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.provenance.conftest import Force, Peak, Smooth
+from tests.provenance.conftest import Force, Peak, Smooth, both_stores
 
 from scidb import for_each, registry, thunk
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tests.provenance.conftest import Project
 
     from scidb import DatabaseManager
-
-both_stores = pytest.mark.parametrize("target", ["memory", "duck"], indirect=True)
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ class TestDuckStore(OnDisk, StoreTests):
     pass
 
 
+@pytest.mark.slow
 class TestDuckStoreWithManyEntries(OnDisk, SavingCases, MatchingCases, OrderCases, FlagCases):
     """The newest of many entries are picked in SQL; here few count as many, for all that asks for the latest."""
 

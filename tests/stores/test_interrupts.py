@@ -199,6 +199,7 @@ def test_interrupt_while_data_stream(pair: Pair, monkeypatch: pytest.MonkeyPatch
     pair.check()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers here")
 @pytest.mark.parametrize("kind", ["find", "sql", "write"])
 def test_interrupt_within_a_statement(pair: Pair, kind: str) -> None:

@@ -163,6 +163,7 @@ def test_pinned_class_id_survives_a_rename() -> None:
     assert canonical_hash(heir(1)) != canonical_hash(old(1))
 
 
+@pytest.mark.slow
 def test_a_started_program_is_its_module(tmp_path: Path) -> None:
     """M9: an instance made by ``python study.py`` hashes as one made after ``import study``."""
     (tmp_path / "study.py").write_text(

@@ -207,6 +207,7 @@ def test_what_was_given_in_a_dict(work: Any, db: DatabaseManager) -> None:
     assert outcomes(found) == [("result of add()", "equal"), ("result of add()", "equal"), ("Total", "equal")]
 
 
+@pytest.mark.slow
 def test_options_of_a_thunk_that_no_module_names(work: Any, db: DatabaseManager) -> None:
     """A thunk that a script makes of a function of a module is made again with its version and what it ignores."""
     for number, made in enumerate((thunk(version="2")(work.scale), thunk(ignore=["OFFSET"])(work.scale))):
@@ -215,6 +216,7 @@ def test_options_of_a_thunk_that_no_module_names(work: Any, db: DatabaseManager)
         assert outcomes(found) == [("Scaled", "equal")], found.records[0].reason
 
 
+@pytest.mark.slow
 def test_custom_storage_goes_through_its_class(work: Any, db: DatabaseManager) -> None:
     """M13: what a class stores in its own way is given and compared through that class."""
     work.Pair.save((1.0, 4.0), subject=1)
@@ -307,6 +309,7 @@ def test_a_function_that_is_not_imported_is_not_looked_for(
     assert "--import" in found.records[0].reason
 
 
+@pytest.mark.slow
 def test_a_function_of_a_library_runs_only_where_the_user_names_it(work: Any, db: DatabaseManager) -> None:
     """A database could name any function of the standard library; only one that is used as a thunk here runs."""
     from scidb import Thunk
@@ -365,6 +368,7 @@ def test_some_rows_of_a_record_are_named(work: Any, db: DatabaseManager) -> None
     assert "the argument 'values' was some rows of Raw (loc=, iloc=), and which ones is not stored" in one.reason
 
 
+@pytest.mark.slow
 def test_a_long_constant_is_made_again(work: Any, db: DatabaseManager) -> None:
     """A list that the preview cuts keeps its text."""
     work.Total.save(work.add(list(map(float, range(200)))))
@@ -383,6 +387,7 @@ def test_what_was_called_with_something_unknown_is_not_run(work: Any, db: Databa
     assert one.outcome == "not reproduced"
 
 
+@pytest.mark.slow
 def test_a_failing_upstream_call_is_named_and_the_rest_uses_what_is_stored(
     scaled: Any, db: DatabaseManager, lab: Lab
 ) -> None:
@@ -512,6 +517,7 @@ def test_an_interruption_ends_the_process(pretended: Any, db: DatabaseManager) -
     timer.join()
 
 
+@pytest.mark.slow
 def test_a_missing_package_is_named(pretended: Any, db: DatabaseManager) -> None:
     """What the function raises is the reason, with its traceback."""
     pretended.Total.save(pretended.needs_a_package({"now": True}))
@@ -531,6 +537,7 @@ def test_reproducing_inside_a_reproduction_is_refused(
         db.reproduce(scaled.Scaled.load_one(subject=1))
 
 
+@pytest.mark.slow
 def test_another_environment_is_said_beside_the_result(
     scaled: Any, db: DatabaseManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -580,6 +587,7 @@ def test_nothing_of_a_foreign_database_runs_by_itself(
     assert mark.exists()
 
 
+@pytest.mark.slow
 def test_functions_that_no_module_names_run_from_this_session(work: Any, db: DatabaseManager) -> None:
     """A lambda and a closure, as in a notebook, are taken from the sources of this very process."""
     factor = 3.0
@@ -602,6 +610,7 @@ def test_a_file_that_was_edited_after_its_import_is_not_what_ran(lab: Lab, scale
     assert (one.outcome, one.code) == ("equal", "this session")
 
 
+@pytest.mark.slow
 def test_a_module_that_opens_a_database_is_not_waited_for(lab: Lab, db: DatabaseManager) -> None:
     """The functions of a script that opens its database at the top come from this session; no lock is waited for."""
     path = str(lab.folder / "own.duckdb")
