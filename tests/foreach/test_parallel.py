@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import os
 import sys
 import threading
 import time
@@ -456,3 +457,17 @@ def test_a_worker_with_old_code_refuses(
     assert (own.completed, own.failed) == (5, 0)
     assert saved()[1] == 30.0
     del sys.modules["edited_steps"]
+
+
+def test_what_a_worker_could_not_import_is_said(
+    study: DatabaseManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module that fails when a worker imports it breaks the pool, and the failure says how that ended."""
+    pytest.importorskip("loky")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    guard = f"import os\nif os.getpid() != {os.getpid()}:\n    raise OSError('only at home')\n"
+    (tmp_path / "homely_steps.py").write_text(f"{guard}def compute(x):\n    return x\n")
+    report = run(importlib.import_module("homely_steps").compute, {"n_jobs": 2})
+    assert report.completed == 0
+    assert "OSError: only at home" in str(report.failures[0].error)
+    del sys.modules["homely_steps"]

@@ -176,7 +176,7 @@ class Crew:
         self._arrived.extend((call, _failed(PipelineError(refusal))) for call in chunk)
 
     def _break(self, error: BaseException) -> None:
-        self.broken = self.broken or f"the executor takes no more work ({type(error).__name__}: {said_by(error)})"
+        self.broken = self.broken or f"the executor takes no more work ({_why(error)})"
 
     def _lose_all(self, error: BaseException) -> None:
         self._break(error)
@@ -191,7 +191,7 @@ class Crew:
             self._waiting.extend([call] for call in chunk)
 
     def _lose(self, chunk: Sequence[Call], error: BaseException) -> None:
-        how = "was cancelled" if isinstance(error, CancelledError) else f"failed: {type(error).__name__}: {error}"
+        how = "was cancelled" if isinstance(error, CancelledError) else f"failed: {_why(error)}"
         lost = PipelineError(
             f"The worker of this combination, or its way there or back, {how.rstrip('.')}. What others "
             "returned is saved; run again to do the rest. A worker that disappears was often out of memory, or cannot "
@@ -199,6 +199,13 @@ class Crew:
         )
         trace = traceback_of(error)
         self._arrived.extend((call, _failed(lost, trace)) for call in chunk)
+
+
+def _why(error: BaseException) -> str:
+    """Say what an executor reports and, of a worker that could not import something, how that worker's error ends."""
+    behind = [line for line in str(error.__cause__ or "").splitlines() if line.strip("\"' ")]
+    cause = f" It was: {behind[-1].strip()}" if behind else ""
+    return f"{type(error).__name__}: {said_by(error)}{cause}"
 
 
 def _failed(error: Exception, trace: str | None = None) -> Outcome:
