@@ -9,6 +9,7 @@ import atexit
 import importlib.util
 import os
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -156,15 +157,21 @@ class _Processes:
 
     def __init__(self) -> None:
         self._executors: dict[int, Any] = {}
+        self._paths: dict[int, list[str]] = {}  # where each began to look for modules
 
     def get(self, workers: int) -> Executor:
         """Return an executor with that many processes."""
         loky = require("loky", "parallel")
         executor: Any = self._executors.get(workers)
+        # A process that began with another path would not find what was added to it since.
+        if executor is not None and self._paths[workers] != sys.path:
+            self.end(executor)
+            executor = None
         if executor is None or executor._flags.broken is not None or executor._flags.shutdown:  # noqa: SLF001 - says it nowhere else
             executor = self._executors[workers] = loky.ProcessPoolExecutor(
                 workers, timeout=_IDLE_SECONDS, initializer=_begin_worker, initargs=(os.getpid(),)
             )
+            self._paths[workers] = list(sys.path)
         found: Executor = executor
         return found
 
