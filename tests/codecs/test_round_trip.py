@@ -21,7 +21,7 @@ from scidb.hashing.canonical.encode import canonical_hash
 from scidb.testing import strategies
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def restored(values: list[Any]) -> list[Any]:

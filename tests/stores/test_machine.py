@@ -53,7 +53,7 @@ class FaultyMachine(StoreMachine):
 
 def test_memory_store() -> None:
     """The machine finds no difference between the reference store and itself behind a wrapper."""
-    run_state_machine_as_test(WrappedMachine, settings=settings(max_examples=25, deadline=None))
+    run_state_machine_as_test(WrappedMachine, settings=settings(max_examples=10, deadline=None))
 
 
 def test_duck_store() -> None:
