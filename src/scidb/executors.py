@@ -15,7 +15,7 @@ import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scidb.exceptions import PipelineError
 from scidb.extras import require
@@ -152,39 +152,43 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+class _Kept(NamedTuple):
+    executor: Any
+    path: list[str]  # where its processes look for modules
+
+
 class _Processes:
     """The processes of `n_jobs`, by their number: kept for the next call, since starting them takes about a second."""
 
     def __init__(self) -> None:
-        self._executors: dict[int, Any] = {}
-        self._paths: dict[int, list[str]] = {}  # where each began to look for modules
+        self._kept: dict[int, _Kept] = {}
 
     def get(self, workers: int) -> Executor:
         """Return an executor with that many processes."""
         loky = require("loky", "parallel")
-        executor: Any = self._executors.get(workers)
+        kept = self._kept.get(workers)
         # A process that began with another path would not find what was added to it since.
-        if executor is not None and self._paths[workers] != sys.path:
-            self.end(executor)
-            executor = None
-        if executor is None or executor._flags.broken is not None or executor._flags.shutdown:  # noqa: SLF001 - says it nowhere else
-            executor = self._executors[workers] = loky.ProcessPoolExecutor(
+        if kept is not None and kept.path != sys.path:
+            self.end(kept.executor)
+            kept = None
+        if kept is None or kept.executor._flags.broken is not None or kept.executor._flags.shutdown:  # noqa: SLF001 - says it nowhere else
+            executor = loky.ProcessPoolExecutor(
                 workers, timeout=_IDLE_SECONDS, initializer=_begin_worker, initargs=(os.getpid(),)
             )
-            self._paths[workers] = list(sys.path)
-        found: Executor = executor
+            kept = self._kept[workers] = _Kept(executor, list(sys.path))
+        found: Executor = kept.executor
         return found
 
     def end(self, executor: Executor) -> None:
         """End an executor with whatever it runs."""
-        self._executors = {workers: other for workers, other in self._executors.items() if other is not executor}
+        self._kept = {workers: other for workers, other in self._kept.items() if other.executor is not executor}
         ending: Any = executor
         ending.shutdown(wait=True, kill_workers=True)
 
     def end_all(self) -> None:
         """End them all, before Python takes apart what they need for that."""
-        for executor in list(self._executors.values()):
-            self.end(executor)
+        for kept in list(self._kept.values()):
+            self.end(kept.executor)
 
 
 _processes: Final = _Processes()

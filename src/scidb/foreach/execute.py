@@ -190,7 +190,8 @@ def for_each(
     )
     choices = choices_of(inputs)
     planned = []
-    for choice in choices:  # in a frame of its own, as Python 3.11 makes one for a comprehension, warnings point amiss
+    # No comprehension: Python 3.11 gives it a frame of its own, and warnings would not point at the user's line.
+    for choice in choices:
         one = prepare(recorder, choice, asked, choices)
         planned.append(one)
     refuse_equal(planned)
