@@ -38,7 +38,7 @@ Each has a stable ``code``, and ``details``: plain data from which a client rebu
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -96,16 +96,19 @@ class SciDBError(Exception):
     message
         What happened, what was expected, and what to do.
     details
-        Plain data about the error; also readable as attributes of the exception.
+        Plain data about the error; also readable as attributes of the exception. A ``code`` among them is a more
+        precise one than that of the class.
 
     """
 
-    code: ClassVar[str] = "scidb_error"
+    code: str = "scidb_error"
 
     def __init__(self, message: str, **details: object) -> None:
         super().__init__(message)
         self.message = message
         self.details: Mapping[str, object] = details
+        if "code" in details:
+            self.code = str(details["code"])
 
     def __str__(self) -> str:
         # OSError and its kin would otherwise show an errno tuple, KeyError a repr.

@@ -14,7 +14,6 @@ import pytest
 import scidb as package
 from scidb import BaseVariable
 from scidb.session import open_database
-from scidbnet import server
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Scidb
@@ -213,12 +212,3 @@ def test_help_brings_in_no_facade(here: Path) -> None:
     run = _python("-c", code, str(Path(package.__file__).parent), cwd=here)
 
     assert (run.stdout.strip(), run.stderr) == ("", "")
-
-
-def test_the_server_says_that_it_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    """``scidb-server`` is honest: this version has none."""
-    with pytest.raises(SystemExit) as caught:
-        server.main()
-
-    assert caught.value.code == 1
-    assert "no server yet" in capsys.readouterr().err

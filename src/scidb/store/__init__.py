@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from scidb.exceptions import StorageError, UnsupportedOperationError, did_you_mean
+from scidb.extras import require
 from scidb.store.names import check_same_keys
 from scidb.store.protocol import Sql, Store
 from scidb.store.wrap import ReadOnly, Wrapper
@@ -24,11 +25,18 @@ if TYPE_CHECKING:
 
     from scidb.store.model import SchemaKey
 
-__all__ = ["Sql", "Store", "open_store"]
+__all__ = ["ReadOnly", "Sql", "Store", "Wrapper", "open_store"]
 
 
 # Module and attribute that open the targets of a scheme, imported when they are needed.
-_OPENERS: Final = {"file": "scidb.store.duck:DuckStore.open", "memory": "scidb.store.memory:MemoryStore"}
+_OPENERS: Final = {
+    "file": "scidb.store.duck:DuckStore.open",
+    "memory": "scidb.store.memory:MemoryStore",
+    "http": "scidbnet.client:HttpStore.open",
+    "https": "scidbnet.client:HttpStore.open",
+}
+# The library without which a scheme cannot be opened, and the extra that installs it.
+_NEEDS: Final = {"http": ("httpx", "net"), "https": ("httpx", "net")}
 # At least two letters, since C:\study.duckdb is a file.
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://)?")
 
@@ -41,12 +49,12 @@ def open_store(
     lock_timeout: float = 10.0,
     **options: Any,
 ) -> Store:
-    """Open the store that a target names: a file, or ``memory:``.
+    """Open the store that a target names: a file, ``memory:``, or the address of a server.
 
     Parameters
     ----------
     target
-        ``study.duckdb``, ``file:study.duckdb`` or ``memory:``.
+        ``study.duckdb``, ``file:study.duckdb``, ``memory:`` or ``http://lab:8765``.
     schema_keys
         The ordered keys of the dataset; needed to make a new one, compared with an existing one.
     read_only
@@ -78,12 +86,15 @@ def open_store(
             f"{did_you_mean(scheme, _OPENERS)}",
             scheme=scheme,
         )
+    if scheme in _NEEDS:
+        require(*_NEEDS[scheme])
     make = _load(opener)
     if scheme == "file":
         path = Path(text[found.end() :] if found else text).expanduser()
         settings = {"read_only": read_only, "lock_timeout": lock_timeout, **options}
         return _open_shared(path, schema_keys, make, settings)
-    store = cast("Store", make(schema_keys or (), **options))
+    found_keys = (schema_keys or (),) if scheme == "memory" else (text, schema_keys)
+    store = cast("Store", make(*found_keys, **options))
     return ReadOnly(store) if read_only else store
 
 

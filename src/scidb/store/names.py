@@ -197,7 +197,7 @@ def renamed_now(renamed: Mapping[str, str], old: str, new: str) -> dict[str, str
     return {former: now for former, now in moved.items() if former != now}
 
 
-def check_same_keys(path: Path, actual: Sequence[SchemaKey], given: Sequence[SchemaKey] | None) -> None:
+def check_same_keys(target: Path | str, actual: Sequence[SchemaKey], given: Sequence[SchemaKey] | None) -> None:
     """Refuse schema keys that are not those of an existing database; None takes what it has.
 
     Raises
@@ -209,8 +209,8 @@ def check_same_keys(path: Path, actual: Sequence[SchemaKey], given: Sequence[Sch
     names = [key.name for key in actual]
     if given is not None and [key.name for key in given] != names:
         raise SchemaKeyError(
-            f"{path} has the schema keys {names}, but {[key.name for key in given]} were given. Pass the same keys "
-            "in the same order, or leave them out: the file knows its own.",
+            f"{target} has the schema keys {names}, but {[key.name for key in given]} were given. Pass the same keys "
+            "in the same order, or leave them out: the database knows its own.",
             expected=names,
             given=[key.name for key in given],
         )

@@ -1,0 +1,40 @@
+"""The database manager of a remote database: the one class, over another store."""
+
+from __future__ import annotations
+
+from scidb import current
+from scidb.database import DatabaseManager
+from scidbnet.client.store import HttpStore
+
+__all__ = ["RemoteDatabaseManager", "configure_remote_database"]
+
+
+class RemoteDatabaseManager(DatabaseManager):
+    """A database that a server keeps. All methods are those of `DatabaseManager`."""
+
+
+def configure_remote_database(base_url: str, token: str | None = None, timeout: float = 30.0) -> RemoteDatabaseManager:
+    """Connect to a database that a server keeps, and make it the current one.
+
+    Parameters
+    ----------
+    base_url
+        Where the server is, such as ``http://lab:8765``.
+    token
+        What proves who asks; without one, the environment variable ``SCIDB_TOKEN``.
+    timeout
+        Seconds to wait for the server.
+
+    Raises
+    ------
+    NetworkError
+        When it cannot be reached.
+    PermissionDeniedError
+        When the token is missing, unknown or expired.
+    FormatVersionError
+        When the server is of another version.
+
+    """
+    database = RemoteDatabaseManager(HttpStore.open(base_url, token=token, timeout=timeout))
+    current.set_default(database)
+    return database

@@ -1,0 +1,227 @@
+"""A store that is behind HTTP: the verbs, each one request."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from scidb._version import __version__
+from scidb.exceptions import (
+    ConflictError,
+    FormatVersionError,
+    SerializationError,
+    StorageError,
+    UnsupportedOperationError,
+)
+from scidb.store.model import Entries, KeyTyped, Latest, Records, Stored, StoreInfo, Trace, TypeInfo
+from scidb.store.names import check_same_keys
+from scidbnet.client.requests import Requests
+from scidbnet.client.transport import Transport
+from scidbnet.wire.batches import batch_bytes, records_of_answer
+from scidbnet.wire.chunks import chunks_from, table_from
+from scidbnet.wire.coding import dump, load, plain_to_json, to_text
+from scidbnet.wire.errors import error_from_json
+from scidbnet.wire.framing import PARTS_TYPE, Parts
+from scidbnet.wire.messages import FETCHED, QUERIES, TRACE_QUERY, answer_from_json, trace_from_json
+from scidbnet.wire.versions import API_VERSION, DESCRIPTION, IDEMPOTENCY_KEY, PREFIX, description_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from scidb.store.model import Batch, Chunk, Query, Record, SchemaKey, TraceQuery
+    from scidbnet.wire.framing import Bytes, Envelope
+
+__all__ = ["HttpStore"]
+
+T = TypeVar("T")
+
+_JSON: Final = {"Content-Type": "application/json"}
+_PARTS: Final = {"Content-Type": PARTS_TYPE}
+_FRESH: Final = 1.0
+"""Seconds for which a description is not asked for again; whoever goes by one that changed meanwhile is refused."""
+
+
+class HttpStore:
+    """A store that a server keeps.
+
+    Parameters
+    ----------
+    base_url
+        Where the server is, such as ``http://lab:8765``.
+    token
+        What proves who asks; without one, the environment variable ``SCIDB_TOKEN``.
+    timeout
+        Seconds to wait for the server, at most, for each next piece of an answer.
+
+    """
+
+    def __init__(self, base_url: str, token: str | None = None, timeout: float = 30.0) -> None:
+        self._url = base_url.rstrip("/")
+        self._transport = Transport(self._url, token or os.environ.get("SCIDB_TOKEN"), timeout)
+        self._requests = Requests(self._transport)
+        self._described: tuple[StoreInfo, str, float] | None = None
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        target: str,
+        schema_keys: Sequence[SchemaKey] | None = None,
+        *,
+        token: str | None = None,
+        timeout: float = 30.0,
+    ) -> HttpStore:
+        """Connect to a server, when it speaks as this client does and has these keys.
+
+        Raises
+        ------
+        NetworkError
+            When it cannot be reached.
+        FormatVersionError
+            When it is of another version.
+        SchemaKeyError
+            When its database has other keys.
+
+        """
+        store = cls(target, token, timeout)
+        try:
+            store._check_version()
+            check_same_keys(target, store.describe().schema_keys, schema_keys)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _check_version(self) -> None:
+        health, _ = self._requests.json("GET", f"{PREFIX}/health", {})
+        spoken = health.get("api_version") if isinstance(health, dict) else None
+        if spoken != API_VERSION:
+            raise FormatVersionError(
+                f"{self._url} speaks version {spoken} of SciDB's API, and this client (SciDB {__version__}) version "
+                f"{API_VERSION}. Install the SciDB of the server ({_said(health)}), or update the server.",
+                url=self._url,
+                version=spoken,
+            )
+
+    # -------------------------------------------------------------- description
+
+    def describe(self) -> StoreInfo:
+        """Return schema keys, format version, abilities and whether it is read-only."""
+        self._check_open()
+        known = self._described
+        if known is not None and time.monotonic() - known[2] < _FRESH:
+            return known[0]
+        data, _ = self._requests.json("GET", f"{PREFIX}/store/describe", {})
+        info = replace(load(data, StoreInfo, "The description"), target=self._url)
+        self._described = (info, description_tag(info), time.monotonic())
+        return info
+
+    def register(self, info: TypeInfo) -> TypeInfo:
+        """Add or update a variable type; return it as stored, with its identity_name."""
+        return load(self._json("register", dump(info)), TypeInfo, "The type")
+
+    def types(self) -> list[TypeInfo]:
+        """Return every registered type by name, with counts and last change."""
+        self._check_open()
+        data, _ = self._requests.json("GET", f"{PREFIX}/store/types", {})
+        return [load(one, TypeInfo, f"type {number}") for number, one in enumerate(data)]
+
+    # -------------------------------------------------------------- reading and writing
+
+    def write(self, batch: Batch) -> list[Record]:
+        """Store a batch in one transaction and return its records, time-stamped, in order of `seq`."""
+        headers = {**_PARTS, **self._tag(), IDEMPOTENCY_KEY: uuid.uuid4().hex}
+        self._check_open()
+        data, answered = self._send("POST", f"{PREFIX}/store/write", headers, batch_bytes(batch))
+        self._learn(answered)
+        if any(isinstance(event, KeyTyped) for event in batch.events):  # which the tag does not tell
+            self._described = None
+        return records_of_answer(batch, data)
+
+    def find(self, query: Query[T]) -> list[T]:
+        """Return the rows that answer the query, without payloads."""
+        return answer_from_json(query, self._json("find", QUERIES.write(query)))
+
+    def fetch(self, query: Query[Record]) -> Iterator[Chunk]:
+        """Stream the records that answer the query with their payloads, in the query's order."""
+        if not isinstance(query, Latest | Records | Entries | Stored):
+            raise UnsupportedOperationError(f"Records cannot be fetched by a {type(query).__name__}.")
+        self._check_open()
+        headers = {**_JSON, **self._tag()}
+        answer = self._stream("POST", f"{PREFIX}/store/fetch", headers, [to_text(FETCHED.write(query))])
+        return chunks_from(_checked(Parts(answer.pieces())), given=True)
+
+    def trace(self, query: TraceQuery) -> Trace:
+        """Walk the provenance up- or downstream."""
+        return trace_from_json(self._json("trace", TRACE_QUERY.write(query)))
+
+    def sql(self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> pa.Table:
+        """Run one SELECT and return its result."""
+        self._check_open()
+        body = [to_text({"query": query, "parameters": plain_to_json(parameters)})]
+        return table_from(self._stream("POST", f"{PREFIX}/ability/sql", _JSON, body).read())
+
+    def close(self) -> None:
+        """Release this handle; closing twice does nothing."""
+        self._closed = True
+        self._transport.close()
+
+    # -------------------------------------------------------------- requests
+
+    def _json(self, verb: str, data: Any) -> Any:
+        self._check_open()
+        answer, headers = self._send("POST", f"{PREFIX}/store/{verb}", {**_JSON, **self._tag()}, [to_text(data)])
+        self._learn(headers)
+        return answer
+
+    def _send(
+        self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes]
+    ) -> tuple[Any, Mapping[str, str]]:
+        try:
+            return self._requests.json(method, path, headers, body)
+        except ConflictError:
+            self._described = None
+            raise
+
+    def _stream(self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes]) -> Any:
+        try:
+            answer = self._requests.stream(method, path, headers, body)
+        except ConflictError:
+            self._described = None
+            raise
+        self._learn(answer.headers)
+        return answer
+
+    def _tag(self) -> dict[str, str]:
+        known = self._described
+        return {DESCRIPTION: known[1]} if known is not None else {}
+
+    def _learn(self, headers: Mapping[str, str]) -> None:
+        """Forget a description that is not the server's any more."""
+        known = self._described
+        if known is not None and headers.get(DESCRIPTION, known[1]) != known[1]:
+            self._described = None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageError(f"This handle is closed; open {self._url} again to go on.", path=self._url)
+
+
+def _checked(parts: Parts) -> Iterator[Envelope]:
+    """Return parts; one that says that the server failed is raised."""
+    for one in parts:
+        if one.kind == "error":
+            raise error_from_json(one.header.get("error"))
+        yield one
+
+
+def _said(health: object) -> str:
+    version = health.get("version") if isinstance(health, dict) else None
+    if not isinstance(version, str):
+        raise SerializationError("Something answered that is not a server of SciDB. Is the address right?")
+    return version

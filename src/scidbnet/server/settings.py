@@ -1,0 +1,18 @@
+"""What the owner of a server may set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ServerSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Limits and permissions of a server; sizes in bytes, times in seconds."""
+
+    allow_sql: bool = False
+    body_limit: int = 8 * 2**30
+    memory_limit: int = 64 * 2**20  # of one body; a longer one waits in a temporary file
+    spool_limit: int = 64 * 2**30  # of all bodies that are being received
+    idle_timeout: float = 60.0  # between two pieces of a body

@@ -1,0 +1,152 @@
+"""The verbs of the store as routes: each reads its question, asks the store in a thread, and writes the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from scidb.exceptions import ConflictError, PermissionDeniedError, SciDBError
+from scidb.filters import RawFilter
+from scidb.store.model import Match, TypeInfo
+from scidbnet.server.context import served
+from scidbnet.wire.batches import answer_of_records, batch_from
+from scidbnet.wire.chunks import chunk_parts
+from scidbnet.wire.coding import dump, from_text, load, to_text
+from scidbnet.wire.errors import error_to_json
+from scidbnet.wire.framing import PARTS_TYPE, end, part
+from scidbnet.wire.messages import FETCHED, QUERIES, TRACE_QUERY, answer_to_json, trace_to_json
+from scidbnet.wire.versions import DESCRIPTION, description_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scidb.store.model import Chunk
+    from scidbnet.server.bodies import Body
+    from scidbnet.server.context import Served
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/store", tags=["store"])
+
+_JSON: Final = "application/json"
+
+
+@router.get("/describe")
+async def describe(request: Request) -> Response:
+    """Say which schema keys, abilities and format the database has."""
+    here = served(request)
+    return await _answer(here, lambda: dump(here.store.describe()))
+
+
+@router.get("/types")
+async def types(request: Request) -> Response:
+    """List every registered variable type."""
+    here = served(request)
+    return await _answer(here, lambda: [dump(info) for info in here.store.types()])
+
+
+@router.post("/register")
+async def register(request: Request) -> Response:
+    """Add or update a variable type."""
+    here = served(request)
+    async with here.spool.receive(request) as body:
+        info: TypeInfo = load(from_text(body.data, "The body"), TypeInfo, "type")
+        return await _answer(here, lambda: dump(here.store.register(info)))
+
+
+@router.post("/write")
+async def write(request: Request) -> Response:
+    """Store a batch in one transaction."""
+    here = served(request)
+    async with here.spool.receive(request) as body:
+        tag = request.headers.get(DESCRIPTION)
+        return await _answer(here, lambda: _write(here, body, tag))
+
+
+def _write(here: Served, body: Body, tag: str | None) -> Any:
+    _check_description(here, tag)
+    batch = batch_from(body.data)
+    return answer_of_records(batch, here.store.write(batch))
+
+
+@router.post("/find")
+async def find(request: Request) -> Response:
+    """Find rows of one kind, without payloads."""
+    here = served(request)
+    async with here.spool.receive(request) as body:
+        query = QUERIES.read(from_text(body.data, "The body"), "query")
+        _check_filter(here, query)
+        tag = request.headers.get(DESCRIPTION)
+
+        def answer() -> Any:
+            _check_description(here, tag)
+            return answer_to_json(query, here.store.find(query))
+
+        return await _answer(here, answer)
+
+
+@router.post("/fetch")
+async def fetch(request: Request) -> Response:
+    """Stream records with their payloads."""
+    here = served(request)
+    async with here.spool.receive(request) as body:
+        query = FETCHED.read(from_text(body.data, "The body"), "query")
+    _check_filter(here, query)
+    _check_description(here, request.headers.get(DESCRIPTION))
+    chunks = await run_in_threadpool(here.store.fetch, query)
+    return StreamingResponse(_parts(chunks), media_type=PARTS_TYPE, headers=_headers(here))
+
+
+def _parts(chunks: Iterator[Chunk]) -> Iterator[bytes | memoryview]:
+    """Return the bytes of chunks; what goes wrong once they have begun to flow is said in a part of its own."""
+    count = 0
+    try:
+        for chunk in chunks:
+            for pieces in chunk_parts(chunk):
+                yield from pieces  # type: ignore[misc]  # of bytes and views of them
+                count += 1
+    except SciDBError as error:
+        yield from part({"kind": "error", "error": error_to_json(error)})  # type: ignore[misc]
+        return
+    yield from end(count)  # type: ignore[misc]
+
+
+@router.post("/trace")
+async def trace(request: Request) -> Response:
+    """Walk the provenance up- or downstream."""
+    here = served(request)
+    async with here.spool.receive(request) as body:
+        query = TRACE_QUERY.read(from_text(body.data, "The body"), "query")
+        return await _answer(here, lambda: trace_to_json(here.store.trace(query)))
+
+
+async def _answer(here: Served, work: Callable[[], Any]) -> Response:
+    """Do some work of the store in a thread, and answer what it gives as JSON."""
+    text = await run_in_threadpool(lambda: to_text(work()))
+    return Response(text, media_type=_JSON, headers=_headers(here))
+
+
+def _headers(here: Served) -> dict[str, str]:
+    return {DESCRIPTION: description_tag(here.store.describe())}
+
+
+def _check_description(here: Served, tag: str | None) -> None:
+    """Refuse a client that goes by keys or names that are not the database's any more."""
+    if tag is not None and tag != description_tag(here.store.describe()):
+        raise ConflictError(
+            "The schema of the database changed just now: a key, the name of a variable, or the first flag. Nothing "
+            "was done; run this again.",
+        )
+
+
+def _check_filter(here: Served, query: Any) -> None:
+    match: Match | None = getattr(query, "match", None)
+    if match is None or match.where is None or here.settings.allow_sql:
+        return
+    if any(isinstance(leaf, RawFilter) for leaf in match.where.leaves()):
+        raise PermissionDeniedError(
+            "raw_sql filters are off on this server. Use other filters, or ask its owner for `scidb serve --allow-sql`."
+        )

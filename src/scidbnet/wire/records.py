@@ -1,0 +1,144 @@
+"""Records by column: what all have in common is written once, and no name is written more than once."""
+
+from __future__ import annotations
+
+import graphlib
+import itertools
+import typing
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from scidb.exceptions import SchemaKeyError, SerializationError
+from scidb.store import model
+from scidb.store.columns import column_of, places_of
+from scidb.store.model import Record
+from scidbnet.wire.coding import coder_of, plain_to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["folded", "records_from_json", "records_to_json", "unfolded"]
+
+Json: TypeAlias = Any
+
+# All fields but the location, with what each may hold.
+_HINTS: Final = {
+    name: hint
+    for name, hint in typing.get_type_hints(
+        Record, localns={**vars(typing), **vars(model), "Mapping": typing.Mapping}
+    ).items()
+    if name != "schema"
+}
+_CODERS: Final = {name: coder_of(hint) for name, hint in _HINTS.items()}
+_KEY: Final = coder_of(model.KeyValue)
+# Of a column whose values are all of these types, none needs a closer look.
+_EXACT: Final = {name: frozenset(typing.get_args(hint) or (hint,)) for name, hint in _HINTS.items()}
+_PLAIN_KEYS: Final = frozenset({int, str, type(None)})
+
+
+def records_to_json(records: Sequence[Record]) -> Json:
+    """Return records as columns.
+
+    Examples
+    --------
+    >>> records_to_json([])
+    {'count': 0, 'columns': {}, 'schema': {}}
+
+    """
+    if not len(records):
+        return {"count": 0, "columns": {}, "schema": {}}
+    columns = {name: folded(column_of(records, name)) for name in _HINTS}
+    places = places_of(records)
+    if isinstance(records, list | tuple) and any(None in record.schema.values() for record in records):
+        raise SchemaKeyError("A schema key that is not set is left out of a location; None is no value of one.")
+    schema = {name: folded([_key(value) for value in places[name]]) for name in _in_order(records, list(places))}
+    return {"count": len(records), "columns": columns, "schema": schema}
+
+
+def _key(value: Any) -> Json:
+    return value if type(value) in _PLAIN_KEYS else plain_to_json(value)
+
+
+def folded(values: list[Any]) -> Json:
+    """Return a column, or the one value that it has throughout."""
+    first = values[0]
+    return {"all": first} if values.count(first) == len(values) and _one_type(values) else values
+
+
+def _one_type(values: list[Any]) -> bool:
+    return len(set(map(type, values))) == 1  # 1 and 1.0 are equal
+
+
+def _in_order(records: Sequence[Record], names: list[str]) -> list[str]:
+    """Return keys in schema order, of which the locations of some records show a part each."""
+    shown = {tuple(record.schema) for record in records} if isinstance(records, list | tuple) else {tuple(names)}
+    after: dict[str, set[str]] = {name: set() for name in names}
+    for keys in shown:
+        for before, key in itertools.pairwise(keys):
+            after[key].add(before)
+    try:
+        return list(graphlib.TopologicalSorter(after).static_order())
+    except graphlib.CycleError:  # of records that no store has made
+        return names
+
+
+def records_from_json(data: Json) -> list[Record]:
+    """Return the records that `records_to_json` wrote.
+
+    Raises
+    ------
+    SerializationError
+        When they are something else.
+
+    """
+    match data:
+        case {"count": int(count), "columns": dict(columns), "schema": dict(schema)} if 0 <= count < 2**31:
+            pass
+        case _:
+            raise SerializationError("Records come as count, columns and schema; these do not.")
+    if not count:
+        return []
+    if columns.keys() != _HINTS.keys():
+        wrong = sorted(columns.keys() ^ _HINTS.keys())
+        raise SerializationError(f"Records with other columns than expected: {', '.join(map(str, wrong))}.")
+    filled = [_filled(name, columns[name], count) for name in _HINTS]
+    names = tuple(schema)
+    places = [_place_column(name, schema[name], count) for name in names]
+    rows = zip(*places, strict=True) if names else iter([()] * count)
+    made = []
+    for (record_id, variable, *others), values in zip(zip(*filled, strict=True), rows, strict=True):
+        location = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        made.append(Record(record_id, variable, location, *others))
+    return made
+
+
+def _filled(name: str, column: Json, count: int) -> list[Any]:
+    values = unfolded(name, column, count)
+    if not _EXACT[name].issuperset(map(type, values)):
+        values = [_CODERS[name].read(value, f"{name} of record {number}") for number, value in enumerate(values)]
+    return values
+
+
+def _place_column(name: str, column: Json, count: int) -> list[Any]:
+    values = unfolded(name, column, count)
+    if _PLAIN_KEYS.issuperset(map(type, values)):
+        return values
+    return [
+        None if value is None else _KEY.read(value, f"{name} of record {number}") for number, value in enumerate(values)
+    ]
+
+
+def unfolded(name: str, column: Json, count: int) -> list[Any]:
+    """Return the column that `folded` wrote.
+
+    Raises
+    ------
+    SerializationError
+        When it is none of so many values.
+
+    """
+    match column:
+        case {"all": value}:
+            return [value] * count
+        case list() if len(column) == count:
+            return column
+    raise SerializationError(f"The column {name!r} of {count} records does not have as many values.")

@@ -1,0 +1,38 @@
+"""What client and server must agree on before anything else, and the names of their headers."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+from scidbnet.wire.coding import plain_to_json, to_text
+
+if TYPE_CHECKING:
+    from scidb.store.model import StoreInfo
+
+__all__ = ["API_VERSION", "DESCRIPTION", "IDEMPOTENCY_KEY", "PREFIX", "description_tag"]
+
+API_VERSION: Final = 1
+PREFIX: Final = f"/api/v{API_VERSION}"
+
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+"""The header with which a write says which one it is, so that sent twice it is stored once."""
+
+DESCRIPTION: Final = "SciDB-Description"
+"""The header with which a client says which state of the schema it goes by, and a server which one there is."""
+
+
+def description_tag(info: StoreInfo) -> str:
+    """Return a text that is another one when keys, names of variables, or whether there are flags have changed.
+
+    Examples
+    --------
+    >>> from scidb.store.model import SchemaKey, StoreInfo
+    >>> one, other = (StoreInfo("x", (SchemaKey(name),), 1) for name in ("subject", "session"))
+    >>> description_tag(one) == description_tag(other)
+    False
+
+    """
+    names = [key.name for key in info.schema_keys]
+    state = plain_to_json([names, dict(info.renamed), info.has_flags])
+    return hashlib.sha256(to_text(state)).hexdigest()[:16]
