@@ -25,6 +25,7 @@ from scidb.cli import (
     sql,
     status,
     tag,
+    token,
 )
 from scidb.cli.context import DatabaseOption, JsonOption, Settings
 from scidb.exceptions import SciDBError
@@ -69,6 +70,7 @@ app.command("retry")(retry.retry)
 app.command("run")(run.run)
 app.command("sql")(sql.sql)
 app.command("prune")(prune.prune)
+app.add_typer(token.app, name="token")
 
 
 @app.command("demo")
