@@ -79,6 +79,8 @@ def _tried(work: Callable[[], T], tries: int = _TRIES) -> T:
             return work()
         except (NetworkError, _Unavailable) as error:
             failed: NetworkError | _Unavailable = error
+            if isinstance(error, NetworkError) and error.code != NetworkError.code:  # no trying mends a certificate
+                raise
         if attempt + 1 < tries:
             told = failed.wait if isinstance(failed, _Unavailable) else None
             time.sleep(_wait(attempt) if told is None else min(told, _LONGEST_WAIT))
