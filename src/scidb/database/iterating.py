@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from scidb.addressing import Address, infer_key_type
 from scidb.database.memoising import Memoising
 from scidb.database.recording import source_seen
-from scidb.database.saving import Pending
+from scidb.database.run_results import RunResults
 from scidb.exceptions import UnitError, UnsupportedValueError
 from scidb.foreach.protocols import Past, Rejected
 from scidb.hashing import ids
@@ -17,14 +15,11 @@ from scidb.hashing.version_keys import version_value
 from scidb.memo import Sought
 from scidb.records import combination_of, instances, labels_of, records_table, values_of
 from scidb.store.model import (
-    Call,
-    Computation,
     Edge,
     Failed,
     Failures,
     Latest,
     Match,
-    Record,
     Records,
     RunEnded,
     RunStarted,
@@ -37,12 +32,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from scidb.database.saving import Target
+    from scidb.database.saving import Pending, Target
     from scidb.filters import Filter
     from scidb.foreach.protocols import Done, Entry, Loadable, Problem, RunInfo, Totals
     from scidb.hashing.code.fingerprint import Fingerprint
     from scidb.memo import Known
-    from scidb.store.model import Event
+    from scidb.store.model import Call, Event, Record
     from scidb.variable import BaseVariable
 
 __all__ = ["Iterating"]
@@ -196,10 +191,10 @@ class Iterating(Memoising):
     def _storable(self, run: RunInfo, done: Sequence[Done]) -> tuple[list[Done], list[Rejected]]:
         """Tell the results that can be stored from those that cannot."""
         storable, rejected = [], []
-        targets = self._targets(run)
+        results = self._results_of(run)
         for position, item in enumerate(done):
             try:
-                self._chunks(self._pending_of(run, item, None, targets))
+                self._chunks(results.pending(item, None))
             except (UnsupportedValueError, UnitError) as error:
                 rejected.append(Rejected(position, error))
             else:
@@ -207,74 +202,29 @@ class Iterating(Memoising):
         return storable, rejected
 
     def _record_all(self, run: RunInfo, done: Sequence[Done], events: Sequence[Event]) -> None:
-        environment = self._environment_of(run.function)
-        calls = [self._call(run, item, environment) for item in done]
-        targets = self._targets(run)
+        results = self._results_of(run)
+        calls: list[Call] = []
         pending: list[Pending] = []
         again: list[Record] = []
-        for item, call in zip(done, calls, strict=True):
+        for item in done:
+            call = results.call(item)
+            calls.append(call)
             if item.entries:
                 found = cast("Sequence[Record]", item.entries)
                 # Other code may have made it, whose results were accepted as those of this one.
                 again += [
-                    replace(record, call_id=call.call_id, lineage_id=item.lineage_id, user_id=self._user)
+                    replace(record, call_id=call.call_id, lineage_id=item.lineage_id, user_id=results.user)
                     for record in found
                 ]
             elif run.declared_outputs != ids.GENERATED:
-                pending += self._pending_of(run, item, call, targets)
+                pending += results.pending(item, call)
         self._write(pending, again=again, calls=calls, events=events)
 
-    def _call(self, run: RunInfo, item: Done, environment_id: str) -> Call:
-        outputs: Any = run.declared_outputs
-        kind = "generated" if outputs == ids.GENERATED else "value"
-        if item.lineage_id.startswith(ids.UNCACHEABLE):
-            kind = "uncacheable"
-        if run.piece_key is not None:
-            outputs = ["distribute", len(run.outputs), *(["unpack"] if outputs == "unpack" else [])]
-        elif outputs == "unpack":
-            outputs = ["unpack", len(run.outputs)]
-        computation = Computation(
-            item.lineage_id, run.function.name, run.function.hash, item.inputs_hash, json.dumps(outputs), kind
-        )
-        return Call(
-            ids.new_call_id(),
-            computation,
-            item.inputs,
-            run.run_id,
-            self._user,
-            environment_id,
-            item.seconds,
-            item.recalled_from,
-            function_ref=run.function_ref,
-        )
+    def _results_of(self, run: RunInfo) -> RunResults:
+        return RunResults(run, self._targets(run), self._keys, self._user, self._environment_of(run.function))
 
     def _targets(self, run: RunInfo) -> list[Target]:
         return [self._target(cast("type[BaseVariable]", output)) for output in run.outputs]
-
-    def _pending_of(self, run: RunInfo, item: Done, call: Call | None, targets: Sequence[Target]) -> list[Pending]:
-        """Return the values of one combination, ready to be written."""
-        keys = self._keys  # asked of the store
-        schema = {key.name: item.schema[key.name] for key in keys if key.name in item.schema}
-        version = json.loads(run.version_keys)
-
-        def address(piece: int | None) -> Address:
-            place = run.place_of(schema, piece)  # the key of pieces is the deepest one
-            untyped = [key.name for key in keys if key.name in place and key.value_type is None]
-            return Address(
-                place, version, run.version_keys, {name: infer_key_type(name, place[name]) for name in untyped}
-            )
-
-        if run.piece_key is None:
-            at = address(None)
-            return [
-                Pending(target, target.stored(value), at, call, number)
-                for number, (target, value) in enumerate(zip(targets, item.values, strict=True))
-            ]
-        return [
-            Pending(target, target.stored(value), address(piece), call, number, piece, len(values))
-            for number, (target, values) in enumerate(zip(targets, item.values, strict=True))
-            for piece, value in enumerate(values, start=1)
-        ]
 
     def _failed(self, run: RunInfo, problem: Problem) -> Failed:
         return Failed(

@@ -56,6 +56,7 @@ class Task:
     origins: tuple[CallInput, ...] = ()
     lineage_id: str = ""
     inputs: bytes = b""  # encoded
+    hashed: tuple[bytes, str] = (b"", "")  # inputs, and their identity apart from the code
     standing: Sequence[Entry | None] = ()  # what an earlier run left at its place, by output and piece
     known: Known | None = None
     # Of a function that writes files: how it is identified when it has, and ids had it written those that are there.
@@ -65,7 +66,9 @@ class Task:
     @property
     def inputs_hash(self) -> str:
         """The identity of the inputs apart from the code."""
-        return ids.Computations.inputs_hash(self.inputs) if self.inputs else ""
+        if self.hashed[0] != self.inputs:  # of what is up to date nobody asks
+            self.hashed = (self.inputs, ids.Computations.inputs_hash(self.inputs))
+        return self.hashed[1]
 
     @property
     def combination(self) -> Mapping[str, Any]:
