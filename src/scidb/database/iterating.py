@@ -24,6 +24,7 @@ from scidb.store.model import (
     RunEnded,
     RunStarted,
     SourceSeen,
+    Stored,
     Timings,
 )
 
@@ -99,7 +100,9 @@ class Iterating(Memoising):
     def values(self, wanted: Mapping[str, Loadable], *, unwrap: bool) -> dict[str, Any]:
         """Load records by id: raw values, or whole variables."""
         found: dict[str, Any] = {}
-        for chunk in self._store.fetch(Records(Match(record_ids=tuple(wanted)))):
+        # A whole variable also says when it was saved, which is when that was done last.
+        query = Stored(tuple(wanted)) if unwrap else Records(Match(record_ids=tuple(wanted)))
+        for chunk in self._store.fetch(query):
             cls = cast("type[BaseVariable]", wanted[chunk.records[0].record_id])
             loaded = values_of(chunk, cls) if unwrap else instances(chunk, cls)
             found.update(zip((record.record_id for record in chunk.records), loaded, strict=True))

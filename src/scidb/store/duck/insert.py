@@ -12,7 +12,7 @@ from scidb.store.duck.sql import Condition, quote
 from scidb.store.duck.types import element_type, elements, negative_zeros
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -54,19 +54,26 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
 
 
 def insert_missing(
-    connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], *, key_columns: int = 1
+    connection: Connection,
+    table: Table,
+    rows: Sequence[tuple[Any, ...]],
+    *,
+    key_columns: int = 1,
+    absent: Collection[object] = (),
 ) -> list[Any]:
     """Insert those rows, the first for each key, whose key is not in the table; return what is first in each key.
 
-    The key is the first column, or so many of the first ones.
+    The key is the first column, or so many of the first ones; what begins one that is known to be `absent` is not
+    looked for.
     """
     first = {row[:key_columns]: row for row in reversed(rows)}
-    keys = [quote(name) for name in table.names[:key_columns]]
-    condition = Condition()
-    condition.one_of(keys[0], list(dict.fromkeys(key[0] for key in first)))
-    query = f"SELECT {', '.join(keys)} FROM {quote(table.name)} WHERE {condition.text()}"
-    for known in connection.rows(query, condition.parameters):
-        first.pop(tuple(known), None)
+    if asked := [value for value in dict.fromkeys(key[0] for key in first) if value not in absent]:
+        keys = [quote(name) for name in table.names[:key_columns]]
+        condition = Condition()
+        condition.one_of(keys[0], asked)
+        query = f"SELECT {', '.join(keys)} FROM {quote(table.name)} WHERE {condition.text()}"
+        for known in connection.rows(query, condition.parameters):
+            first.pop(tuple(known), None)
     insert_rows(connection, table, list(first.values()))
     return [key[0] for key in first]
 

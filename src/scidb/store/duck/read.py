@@ -228,7 +228,8 @@ def _one_place(state: State, match: Match) -> int | None:
         if value is not None and text is None:
             return None
         texts.append(text)
-    return state.memory.places.get(tuple(texts))
+    place = state.memory.places.get(tuple(texts))
+    return None if place is None else place.schema_id
 
 
 def is_one_place(state: State, query: object) -> bool:
