@@ -23,7 +23,6 @@ from scidb.store.model import (
     Records,
     RunEnded,
     RunStarted,
-    SourceSeen,
     Stored,
     Timings,
 )
@@ -137,59 +136,46 @@ class Iterating(Memoising):
 
     # -------------------------------------------------------------- recording
 
-    def begin_run(self, run: RunInfo) -> None:
-        """Note that the run began, and the code that it runs."""
-        self._targets(run)  # refuses what no result of the run could be saved as
-        self._write((), events=(self._started(run), source_seen(run.function, run.function_ref)))
-        self._begun.add(run.run_id)
+    def check_run(self, run: RunInfo) -> None:
+        """Refuse, before anything is computed, a run of which no result could be saved."""
+        self._targets(run)
+        if self.read_only:
+            self._write((), events=self._beginning(run))  # refused by the store, in its own words
 
-    def end_run(self, run: RunInfo, totals: Totals) -> None:
-        """Note that the run ended, and its full set of pipeline edges.
+    def record(
+        self, run: RunInfo, done: Sequence[Done], problems: Sequence[Problem], totals: Totals | None = None
+    ) -> list[Rejected]:
+        """Store results and failures in one transaction; say which results could not be stored.
 
-        A run that had nothing to do was never noted as begun; then one write notes both.
+        The first of them notes the run and its code. With totals the run ends, with its full set of pipeline edges,
+        unless a result could not be stored.
         """
-        begun: list[Event] = [] if run.run_id in self._begun else [self._started(run), *self._found_standing(run)]
-        self._begun.discard(run.run_id)
-        ended = RunEnded(
-            run.run_id,
-            totals.completed,
-            totals.recalled,
-            totals.up_to_date,
-            totals.skipped,
-            totals.failed,
-            totals.interrupted,
-        )
-        made = [output.__name__ for output in run.outputs] or [f"{run.function.name}()"]
-        edges = [Edge(source, one, run.function.name, run.function.hash) for one in made for source in run.sources]
-        self._write(
-            (), edges=edges if totals.completed + totals.recalled + totals.up_to_date else (), events=(*begun, ended)
-        )
-
-    def _found_standing(self, run: RunInfo) -> list[SourceSeen]:
-        """Return where the function stands now that its results were found up to date: it may have moved."""
-        key = (run.function.hash, run.function_ref)
-        if key in self._standing_code:
-            return []
-        self._standing_code.add(key)
-        return [source_seen(run.function, run.function_ref)]
-
-    def _started(self, run: RunInfo) -> RunStarted:
-        name, code = run.function.name, run.function.hash
-        return RunStarted(run.run_id, name, code, run.total, self._user, run.configuration)
-
-    def record(self, run: RunInfo, done: Sequence[Done], problems: Sequence[Problem]) -> list[Rejected]:
-        """Store results and failures in one transaction; say which results could not be stored."""
         for item in done:
             if item.recalled_from is not None:
                 self._memo.hits.add(item.lineage_id)
-        events = [self._failed(run, problem) for problem in problems]
+        events = [*self._beginning(run), *(self._failed(run, problem) for problem in problems)]
+        rejected: list[Rejected] = []
         try:
-            self._record_all(run, done, events)
+            self._record_all(run, done, events, totals)
         except (UnsupportedValueError, UnitError):
             storable, rejected = self._storable(run, done)
-            self._record_all(run, storable, events)
-            return rejected
-        return []
+            if not rejected:
+                raise
+            self._record_all(run, storable, events, None)
+        self._kept_functions.add(_standing(run))
+        self._begun.add(run.run_id)
+        if totals is not None and not rejected:
+            self._begun.discard(run.run_id)
+        return rejected
+
+    def _beginning(self, run: RunInfo) -> list[Event]:
+        """Return what is noted of a run with its first results, and of its code unless it is there already."""
+        if run.run_id in self._begun:
+            return []
+        name, code = run.function.name, run.function.hash
+        started = RunStarted(run.run_id, name, code, run.total, self._user, run.configuration)
+        is_kept = _standing(run) in self._kept_functions
+        return [started] if is_kept else [started, source_seen(run.function, run.function_ref)]
 
     def _storable(self, run: RunInfo, done: Sequence[Done]) -> tuple[list[Done], list[Rejected]]:
         """Tell the results that can be stored from those that cannot."""
@@ -204,7 +190,14 @@ class Iterating(Memoising):
                 storable.append(item)
         return storable, rejected
 
-    def _record_all(self, run: RunInfo, done: Sequence[Done], events: Sequence[Event]) -> None:
+    def _record_all(self, run: RunInfo, done: Sequence[Done], events: Sequence[Event], totals: Totals | None) -> None:
+        calls, pending, again = self._made(run, done) if done else ([], [], [])
+        ended = [] if totals is None else [_ended(run, totals)]
+        edges = [] if totals is None else _edges(run, totals)
+        self._write(pending, again=again, calls=calls, edges=edges, events=[*events, *ended])
+
+    def _made(self, run: RunInfo, done: Sequence[Done]) -> tuple[list[Call], list[Pending], list[Record]]:
+        """Return what is kept of results: their calls, their values, and the records that are logged again."""
         results = self._results_of(run)
         calls: list[Call] = []
         pending: list[Pending] = []
@@ -221,7 +214,7 @@ class Iterating(Memoising):
                 ]
             elif run.declared_outputs != ids.GENERATED:
                 pending += results.pending(item, call)
-        self._write(pending, again=again, calls=calls, events=events)
+        return calls, pending, again
 
     def _results_of(self, run: RunInfo) -> RunResults:
         return RunResults(run, self._targets(run), self._keys, self._user, self._environment_of(run.function))
@@ -241,6 +234,31 @@ class Iterating(Memoising):
             problem.lineage_id,
             problem.inputs,
         )
+
+
+def _standing(run: RunInfo) -> tuple[str, str]:
+    """Return the code of a run and where it stands: it may have moved since it was noted."""
+    return run.function.hash, run.function_ref
+
+
+def _ended(run: RunInfo, totals: Totals) -> RunEnded:
+    return RunEnded(
+        run.run_id,
+        totals.completed,
+        totals.recalled,
+        totals.up_to_date,
+        totals.skipped,
+        totals.failed,
+        totals.interrupted,
+    )
+
+
+def _edges(run: RunInfo, totals: Totals) -> list[Edge]:
+    """Return the arrows of the pipeline for which a run stands: none if it found nothing to work on."""
+    if not totals.completed + totals.recalled + totals.up_to_date:
+        return []
+    made = [output.__name__ for output in run.outputs] or [f"{run.function.name}()"]
+    return [Edge(source, one, run.function.name, run.function.hash) for one in made for source in run.sources]
 
 
 def _tuples(schema: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Any, ...]]:
