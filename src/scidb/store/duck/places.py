@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from scidb.store.duck.insert import insert_rows
+from scidb.store.duck.insert import insert_named
 from scidb.store.duck.sql import check_keys, quote
 from scidb.store.duck.tables import TABLES, Table
 from scidb.store.duck.types import integer_type, key_text
@@ -60,7 +60,7 @@ def find_places(connection: Connection, draft: State, schemas: Sequence[Mapping[
     draft.clockwork = replace(draft.clockwork, schema_id=first - 1 + len(new))
     known |= {one: place_at(draft.keys, numbers[one], one, schema) for one, schema in missing.items()}
     rows = [(numbers[one], known[one].level, *one) for one in new]
-    insert_rows(connection, _table(draft.keys), rows)
+    insert_named(connection, _table(draft.keys), rows)
     _widen(connection, draft, new)
     levels = {tuple(text is not None for text in one) for one in new}
     names = [key.name for key in draft.keys]
