@@ -202,8 +202,8 @@ class Iterating(Memoising):
         calls: list[Call] = []
         pending: list[Pending] = []
         again: list[Record] = []
-        for item in done:
-            call = results.call(item)
+        for item, call_id in zip(done, ids.new_call_ids(len(done)), strict=True):
+            call = results.call(item, call_id)
             calls.append(call)
             if item.entries:
                 found = cast("Sequence[Record]", item.entries)

@@ -36,12 +36,12 @@ class RunResults:
         self._outputs = json.dumps(_declared(run))
         self._kind = "generated" if run.declared_outputs == ids.GENERATED else "value"
 
-    def call(self, item: Done) -> Call:
+    def call(self, item: Done, call_id: str) -> Call:
         """Return the call that gave a result, or recalled it."""
         function = self._run.function
         kind = "uncacheable" if item.lineage_id.startswith(ids.UNCACHEABLE) else self._kind
         return Call(
-            ids.new_call_id(),
+            call_id,
             Computation(item.lineage_id, function.name, function.hash, item.inputs_hash, self._outputs, kind),
             item.inputs,
             self._run.run_id,

@@ -49,7 +49,7 @@ class Task:
 
     report: CombinationReport
     entries: dict[str, list[Entry]] = field(default_factory=dict)
-    together: set[str] = field(default_factory=set)  # inputs that are given as a list of all their entries
+    together: frozenset[str] = frozenset()  # inputs that are given as a list of all their entries
     files: dict[str, FileSeen] = field(default_factory=dict)
     is_left_out: bool = False  # the filter leaves nothing of an input
     problem: Exception | None = None  # why it cannot run, although its inputs are there
@@ -209,7 +209,7 @@ def _hand_out(spec: VariableInput, search: _Search, entries: Sequence[Entry], ta
         place = {key: value for key, value in {**task.combination, **search.at}.items() if key in search.keys}
         found, together = index.find(place)
         if together or spec.as_table:
-            task.together.add(spec.name)
+            task.together |= {spec.name}
         if not found:
             task.report.state = "skipped"
             wanted = _place({**place, **search.version})
@@ -223,7 +223,8 @@ def _check_matches(spec: VariableInput, tasks: Sequence[Task]) -> None:
     for task in tasks:
         if found := task.entries[spec.name]:
             shapes.add(spec.name in task.together)
-            _check_one_variant(spec, found)
+            if len(found) > 1:
+                _check_one_variant(spec, found)
     if len(shapes) > 1:
         raise AmbiguousVersionError(
             f"The input {spec.parameter!r} would be a list of {spec.variable.__name__} for some combinations and a "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import uuid
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -45,6 +46,7 @@ __all__ = [
     "lineage_id",
     "merge_form",
     "new_call_id",
+    "new_call_ids",
     "new_run_id",
     "path_form",
     "record_form",
@@ -275,6 +277,22 @@ def uncacheable_id() -> str:
 def new_call_id() -> str:
     """Return a new id for one execution or recall; calls are events, so it is not content-addressed."""
     return uuid.uuid4().hex
+
+
+def new_call_ids(count: int) -> list[str]:
+    """Return so many of them, for which the system is asked for random numbers once.
+
+    Examples
+    --------
+    >>> [len(one) for one in new_call_ids(2)]
+    [32, 32]
+
+    """
+    digits = os.urandom(_CALL_DIGITS // 2 * count).hex()
+    return [digits[at : at + _CALL_DIGITS] for at in range(0, len(digits), _CALL_DIGITS)]
+
+
+_CALL_DIGITS: Final = 32
 
 
 def new_run_id() -> str:
