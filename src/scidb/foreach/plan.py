@@ -311,15 +311,15 @@ def _note_origins(parameters: Parameters, tasks: Sequence[Task], metadata_keys: 
     # Defaults, too: that one was another then is a reason to compute again.
     constants = [origin for found in parameters.fixed_inputs.values() for origin in found.origins]
     for task in tasks:
-        found = [
-            spec.variable.input_from(spec.parameter, entry, unwrap=parameters.unwrap)
+        loaded = [
+            spec.variable.origin_from(spec.parameter, entry, unwrap=parameters.unwrap)
             for spec in parameters.variables
             for entry in task.entries[spec.name]
         ]
-        found += [file.found for file in task.files.values() if isinstance(file.found, Input)]
-        found += [identify_input(key, task.combination[key]) for key in metadata_keys]
+        others = [file.found for file in task.files.values() if isinstance(file.found, Input)]
+        others += [identify_input(key, task.combination[key]) for key in metadata_keys]
         drawn = () if parameters.seed is None else (parameters.seed.origin(task.combination),)
-        task.origins = (*(origin for one in found for origin in one.origins), *constants, *drawn)
+        task.origins = (*loaded, *(origin for one in others for origin in one.origins), *constants, *drawn)
 
 
 def _warn_of_one_computation(run: RunInfo, tasks: Sequence[Task]) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from scidb.filters import Filter
     from scidb.hashing.code.fingerprint import Fingerprint
-    from scidb.hashing.inputs import CallInput, Input
+    from scidb.hashing.inputs import CallInput
 
 __all__ = [
     "Done",
@@ -113,12 +113,12 @@ class Loadable(Protocol):
 
     __name__: str
 
-    def input_from(self, name: str, record: Any, *, unwrap: bool) -> Input:
-        """Return identity and origin of a stored record as the input `name`."""
+    def origin_from(self, name: str, record: Any, *, unwrap: bool) -> CallInput:
+        """Return where the input `name` comes from that is given a stored record."""
         ...
 
     def form_from(self, record: Any, *, unwrap: bool) -> list[Any]:
-        """Return the identity alone."""
+        """Return how a stored record enters the identity of a call."""
         ...
 
 

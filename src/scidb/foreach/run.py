@@ -257,7 +257,8 @@ class Execution:
         for spec in self._parameters.variables:
             for task in window:
                 if task.known is None and task.lineage_id not in self._shared:
-                    wanted.update((entry.record_id, spec.variable) for entry in task.entries[spec.name])
+                    for entry in task.entries[spec.name]:
+                        wanted[entry.record_id] = spec.variable
         if wanted:
             values |= self._recorder.values(wanted, unwrap=self._parameters.unwrap)
         return values
