@@ -133,7 +133,7 @@ def _picked(connection: Connection, state: State, query: Latest, place: Conditio
     """
     if state.has_pieces(query.match.variables) or _asks_entry(query.match):
         return None
-    if query.match.schema:
+    if query.match.schema and all(len(wanted) <= _FEW for wanted in query.match.schema.values()):
         few = _newest_of_few(
             connection, state, place, lambda row: (row.record.variable, row.schema_id, row.record.version_keys)
         )
