@@ -84,9 +84,14 @@ def test_nothing_runs_where_nothing_can_be_saved(tmp_path: Path) -> None:
         db.save_many(Raw, [(1.0, {"subject": 1})])
         db.register(Out)
     calls: list[float] = []
+
+    def note(x: float) -> float:
+        calls.append(x)
+        return x
+
     with scidb.open(path, read_only=True) as db, db.as_current():
         with pytest.raises(exceptions.StorageError, match="read-only"):
-            run(lambda x: calls.append(x))
+            run(note)
         assert db.runs() == []
     assert calls == []
 
