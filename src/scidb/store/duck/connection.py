@@ -122,10 +122,15 @@ class Connection:
         with _translated(self.path), self._registered(tables):
             self._run(query, run)
 
-    def insert(self, query: str, **tables: pa.Table | pa.RecordBatchReader) -> None:
-        """Run an INSERT that reads the given Arrow tables or streams."""
+    def insert(self, query: str, **tables: pa.Table) -> None:
+        """Run an INSERT that reads the given Arrow tables."""
         with _translated(self.path), self._registered(tables):
             self._run(query, lambda cursor: cursor.execute(query).fetchall())
+
+    def append(self, table: str, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """Insert rows whose columns are those of the table in their order; to name them would take a view."""
+        with _translated(self.path):
+            self._run(f"INSERT INTO {table}", lambda cursor: cursor.from_arrow(rows).insert_into(table))
 
     def select(self, query: str, parameters: Parameters) -> pa.Table:
         """Run one statement that a user wrote, unable to change or to leave the database."""
@@ -140,7 +145,7 @@ class Connection:
                 self._drop_cursor()
 
     @contextmanager
-    def _registered(self, tables: Mapping[str, pa.Table | pa.RecordBatchReader]) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _registered(self, tables: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConnection]:
         cursor = self._cursor()
         for name, table in tables.items():
             cursor.register(name, table)
