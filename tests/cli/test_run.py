@@ -66,7 +66,7 @@ class Script(Protocol):
 
 
 @pytest.fixture
-def study_of_script(here: Path, own_classes: None) -> Path:
+def study_of_script(here: Path) -> Path:
     """Make a database with the data of two subjects, in a folder of its own."""
     from scidb import BaseVariable
 
