@@ -32,6 +32,22 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 _FOR_TESTS = {"SCIDB_GAIT", "SCIDB_OTHER_PYTHON"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before what is slow is left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of what lies above the stores, run one test a file over DuckDB by default, and the others in the slow run."""
+    seen: set[Path] = set()
+    for item in items:
+        over_duck = isinstance(item, pytest.Function) and _parameters(item).get("target") == "duck"
+        if over_duck and item.get_closest_marker("above_stores") and not item.get_closest_marker("every_store"):
+            if item.path in seen:
+                item.add_marker(pytest.mark.slow)
+            seen.add(item.path)
+
+
+def _parameters(item: pytest.Function) -> dict[str, object]:
+    return item.callspec.params if hasattr(item, "callspec") else {}
+
+
 def pytest_collection_finish() -> None:
     """Leave what is imported and collected out of garbage collection, of which it would be most of the work."""
     gc.collect()
@@ -81,8 +97,8 @@ def files_are_copied(monkeypatch: pytest.MonkeyPatch, empty_files: Path) -> None
     monkeypatch.setattr(opening, "create_file", copy)
 
 
-@pytest.fixture
-def own_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def _own_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget, after the test, the variable classes that it defines, which may be named as those of other tests."""
     monkeypatch.setattr(registry, "_classes", dict(registry._classes))
 
