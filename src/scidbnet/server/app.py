@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from scidb._version import __version__
 from scidb.addressing import schema_keys_from
-from scidb.exceptions import SciDBError
+from scidb.exceptions import SciDBError, ServerError
 from scidb.store import open_store
-from scidbnet.server import verbs
-from scidbnet.server.context import Served, served
+from scidbnet.server import openapi, operations, verbs
+from scidbnet.server.context import Served
+from scidbnet.server.lifecycle import RETRY_AFTER
 from scidbnet.server.settings import ServerSettings
 from scidbnet.server.verify import Verified
 from scidbnet.wire.coding import to_text
 from scidbnet.wire.errors import error_to_json, status_of
-from scidbnet.wire.versions import API_VERSION, PREFIX
+from scidbnet.wire.versions import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from scidb.store import Store
 
 __all__ = ["create_app", "store_app"]
 
-_about = APIRouter(tags=["server"])
+_UNAVAILABLE: Final = 503
 
 
 def create_app(
@@ -37,29 +40,44 @@ def create_app(
 ) -> FastAPI:
     """Return the application that serves a database file."""
     keys = None if dataset_schema_keys is None else schema_keys_from(dataset_schema_keys)
-    return store_app(Verified(open_store(dataset_db_path, keys)), ServerSettings(**settings))
-
-
-def store_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
-    """Return the application that serves any store."""
-    app = FastAPI(title="SciDB", version=__version__, docs_url=None, redoc_url=None)
-    app.state.served = Served.of(store, settings or ServerSettings())
-    app.include_router(_about, prefix=PREFIX)
-    app.include_router(verbs.router, prefix=PREFIX)
-    app.add_exception_handler(SciDBError, _on_error)  # type: ignore[arg-type]
-    app.add_exception_handler(HTTPException, _on_http_error)  # type: ignore[arg-type]
+    app = store_app(Verified(open_store(dataset_db_path, keys)), ServerSettings(**settings))
+    app.router.lifespan_context = _closing
     return app
 
 
-@_about.get("/health")
-async def health(request: Request) -> dict[str, Any]:
-    """Say that the server runs, and of which versions it is."""
-    format_version = served(request).store.describe().format_version
-    return {"status": "ok", "version": __version__, "api_version": API_VERSION, "format_version": format_version}
+def store_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
+    """Return the application that serves any store, which stays open."""
+    app = openapi.Described(title="SciDB", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.served = Served.of(store, settings or ServerSettings())
+    app.include_router(operations.router, prefix=PREFIX)
+    app.include_router(verbs.router, prefix=PREFIX)
+    app.include_router(openapi.router)
+    app.add_exception_handler(SciDBError, _on_error)  # type: ignore[arg-type]
+    app.add_exception_handler(HTTPException, _on_http_error)  # type: ignore[arg-type]
+    app.add_exception_handler(Exception, _on_crash)
+    operations.watch(app)  # around everything else
+    return app
+
+
+@asynccontextmanager
+async def _closing(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    # Waits for a transaction that runs; in a thread of its own, since requests may hold all others.
+    await asyncio.to_thread(app.state.served.store.close)
 
 
 async def _on_error(_: Request, error: SciDBError) -> Response:
-    return Response(to_text(error_to_json(error)), status_of(error.code), media_type="application/json")
+    status = status_of(error.code)
+    headers = RETRY_AFTER if status == _UNAVAILABLE else None
+    return Response(to_text(error_to_json(error)), status, headers, media_type="application/json")
+
+
+async def _on_crash(_: Request, error: Exception) -> Response:
+    # What it says may be nobody's business; it stands in the log.
+    answer = ServerError(
+        f"The server failed ({type(error).__name__}); its log says more. Nothing was changed by a write that fails.",
+    )
+    return Response(to_text(error_to_json(answer)), status_of(answer.code), media_type="application/json")
 
 
 async def _on_http_error(_: Request, error: HTTPException) -> Response:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from scidbnet.server.bodies import Spool
+from scidbnet.server.lifecycle import Lifecycle
+from scidbnet.server.metrics import Metrics
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -21,13 +23,17 @@ class Served:
     """One store behind HTTP."""
 
     store: Store
+    format_version: int
     settings: ServerSettings
     spool: Spool
+    lifecycle: Lifecycle
+    metrics: Metrics | None  # without the extra that counts
 
     @classmethod
     def of(cls, store: Store, settings: ServerSettings) -> Served:
         """Return what serves a store."""
-        return cls(store, settings, Spool(settings))
+        spool, lifecycle = Spool(settings), Lifecycle()
+        return cls(store, store.describe().format_version, settings, spool, lifecycle, Metrics.of(spool, lifecycle))
 
 
 def served(request: Request) -> Served:
