@@ -1,42 +1,65 @@
-"""Whether a server may listen where it is told to."""
+"""Whether a server may start as it was asked to: who could reach it, and whether anybody could listen."""
 
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from scidb.exceptions import SettingsError
 
-__all__ = ["check_exposure"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Exposure", "check_exposure"]
 
 
-def check_exposure(host: str, *, has_tokens: bool, has_tls: bool, behind_proxy: bool, insecure: bool) -> None:
-    """Refuse to let others than this machine in without tokens, or to let tokens travel readably unasked.
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """How a server is to be reached; `notes` are what whoever starts it should know."""
+
+    scheme: str
+    notes: tuple[str, ...] = ()
+
+
+def check_exposure(
+    host: str,
+    *,
+    has_tokens: bool,
+    certfile: str | Path | None = None,
+    keyfile: str | Path | None = None,
+    behind_proxy: bool = False,
+    insecure: bool = False,
+) -> Exposure:
+    """Return how a server is to be reached, when that is safe, or wanted in spite of what it means.
 
     Examples
     --------
-    >>> check_exposure("127.0.0.1", has_tokens=False, has_tls=False, behind_proxy=False, insecure=False)
+    >>> check_exposure("127.0.0.1", has_tokens=True)
+    Exposure(scheme='http', notes=())
 
     Raises
     ------
     SettingsError
-        When it may not start.
+        When it must not start; the message says what to do.
 
     """
+    if (certfile is None) != (keyfile is None):
+        raise SettingsError("A certificate and its key go together: --ssl-certfile and --ssl-keyfile.")
+    exposure = Exposure("http" if certfile is None else "https")
     if _is_loopback(host):
-        return
+        return exposure
     if not has_tokens:
         raise SettingsError(
-            f"Without tokens, everyone who reaches {host} could read and change the database. Make one first: "
-            "scidb token create NAME --role writer. Or listen on this machine alone: --host 127.0.0.1.",
-            host=host,
+            f"Whoever reaches {host} could read and change everything: there is no valid token. Make one first "
+            "(scidb token create NAME --role admin), or listen on 127.0.0.1."
         )
-    if not (has_tls or behind_proxy or insecure):
+    if certfile is None and not behind_proxy and not insecure:
         raise SettingsError(
-            f"Without TLS, everyone on the network between {host} and its clients can read tokens and data. Give "
-            "--ssl-certfile and --ssl-keyfile; or say --behind-proxy where a proxy does TLS, or --insecure to go "
-            "without, in a network that you trust.",
-            host=host,
+            f"On {host} without TLS, whoever listens on the network reads tokens and data. Give --ssl-certfile and "
+            "--ssl-keyfile; or --behind-proxy, when a proxy before this server speaks TLS; or --insecure."
         )
+    return exposure
 
 
 def _is_loopback(host: str) -> bool:

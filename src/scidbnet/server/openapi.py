@@ -145,13 +145,13 @@ def _schemas() -> Json:
 
 # ------------------------------------------------------------------ errors
 
-_REFUSED: Final = 400
 _WORDS: Final = {
     400: "The request cannot be meant: a wrong value, or a body that is not what it should be.",
     401: "The token is missing, unknown, expired or revoked.",
     403: "The token does not allow this, or the request comes from where none is taken.",
     404: "There is no such thing.",
     405: "The server does not do this, or not by this method.",
+    408: "The request took longer than the server allows.",
     409: "It contradicts what the database holds now.",
     411: "The request does not say how long it is.",
     413: "It is longer than the server takes.",

@@ -64,6 +64,11 @@ _HELP: Final = {
     "memory_limit": "From which length on a body waits in a temporary file, in bytes.",
     "spool_limit": "How much may be being received at once, in bytes.",
     "idle_timeout": "How long to wait for the next piece of a request, in seconds.",
+    "time_limit": "How long one request may take, with its answer, in seconds.",
+    "header_limit": "How long the address and all headers of a request may be, in bytes.",
+    "header_count": "How many headers a request may have.",
+    "requests_per_token": "How many requests with one token may run at once.",
+    "failed_logins": "How often a minute a wrong token is looked at, from one network.",
 }
 
 
@@ -152,8 +157,6 @@ def read_options(flags: Mapping[str, object]) -> ServerOptions:
         )
     options = ServerOptions(**values)
     _check_database(options)
-    if (options.ssl_certfile is None) != (options.ssl_keyfile is None):
-        raise SettingsError("TLS needs both a certificate and its key: --ssl-certfile and --ssl-keyfile.")
     return options
 
 

@@ -49,20 +49,21 @@ def run(options: ServerOptions) -> None:
 
     """
     configure_logging(as_json=options.log_json)
-    has_tls = options.ssl_certfile is not None
-    check_exposure(
+    exposure = check_exposure(
         options.host,
         has_tokens=Path(f"{options.dataset_db_path}.tokens").is_file(),
-        has_tls=has_tls,
+        certfile=options.ssl_certfile,
+        keyfile=options.ssl_keyfile,
         behind_proxy=options.behind_proxy,
         insecure=options.insecure,
     )
     with _bound(options) as listener:
         app = _application(options)
-        config = _config(options, app)
-        scheme = "https" if has_tls else "http"
-        _log.info("Serving %s at %s://%s (Ctrl-C stops)", options.dataset_db_path, scheme, _written(listener))
-        server = _Server(config, app.state.served.lifecycle, options.shutdown_timeout)
+        server = _Server(_config(options, app), app.state.served.lifecycle, options.shutdown_timeout)
+        address = f"{exposure.scheme}://{_written(listener)}"
+        _log.info("Serving %s at %s (Ctrl-C stops)", options.dataset_db_path, address)
+        for note in exposure.notes:
+            _log.warning("%s", note)
         server.run(sockets=[listener])
     _log.info("Stopped; the database is closed.")
 
