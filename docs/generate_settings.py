@@ -18,9 +18,9 @@ _INTRODUCTION: Final = """# Settings of the server
 
 <!-- Written by docs/generate_settings.py. -->
 
-A flag of `scidb serve` (or `scidb-server`, which is the same) wins over the environment variable, that over a line under
-`[server]` in `scidb.toml` of the working directory, and that over the default. A wrong value is an error that names where
-it stands. A switch is turned off by `--no-...`; in a variable it is `true` or `false`. Sizes may have a unit: `64MiB`.
+A flag of `scidb serve`, or of `scidb-server`, wins over the environment variable, that over a line under `[server]` in
+`scidb.toml` of the working directory, and that over the default. A wrong value is an error that names where it stands.
+A switch is turned off by `--no-...`; in a variable it is `true` or `false`. Sizes may have a unit: `64MiB`.
 How they are used: [Run the server](../how-to/run-the-server.md).
 
 | flag | variable | in `[server]` | default | what it is |

@@ -36,11 +36,13 @@ _UNAVAILABLE: Final = 503
 def create_app(
     dataset_db_path: str | Path,
     dataset_schema_keys: Sequence[str] | Mapping[str, type | str] | None = None,
+    *,
+    lock_timeout: float = 10.0,
     **settings: Any,
 ) -> FastAPI:
     """Return the application that serves a database file."""
     keys = None if dataset_schema_keys is None else schema_keys_from(dataset_schema_keys)
-    app = store_app(Verified(open_store(dataset_db_path, keys)), ServerSettings(**settings))
+    app = store_app(Verified(open_store(dataset_db_path, keys, lock_timeout=lock_timeout)), ServerSettings(**settings))
     app.router.lifespan_context = _closing
     return app
 

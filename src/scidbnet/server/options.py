@@ -44,6 +44,7 @@ class ServerOptions(ServerSettings):
     behind_proxy: bool = False
     insecure: bool = False
     log_json: bool = False
+    lock_timeout: float = 10.0
     shutdown_timeout: float = 30.0
 
 
@@ -58,6 +59,7 @@ _HELP: Final = {
     "behind_proxy": "A proxy before the server does TLS, and says who asks.",
     "insecure": "Let tokens and data travel readably, in a network that you trust.",
     "log_json": "Write log records as JSON, one a line.",
+    "lock_timeout": "How long to wait for another process that has the file open, in seconds.",
     "shutdown_timeout": "How long running requests may take to finish when the server is told to stop, in seconds.",
     "allow_sql": "Let clients run SELECT statements of their own.",
     "body_limit": "The longest body of a request, in bytes.",

@@ -70,7 +70,7 @@ def run(options: ServerOptions) -> None:
 
 def _application(options: ServerOptions) -> FastAPI:
     limits = {one.name: getattr(options, one.name) for one in fields(ServerSettings)}
-    return create_app(options.dataset_db_path, options.dataset_schema_keys, **limits)
+    return create_app(options.dataset_db_path, options.dataset_schema_keys, lock_timeout=options.lock_timeout, **limits)
 
 
 def _bound(options: ServerOptions) -> socket.socket:

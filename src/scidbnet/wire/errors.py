@@ -33,6 +33,7 @@ STATUS: Final = {
     "too_many_requests": 429,
     "unsupported_operation": 405,
     "network": 503,
+    "stopping": 503,
     "server": 500,
     "storage": 507,
     "corrupt_database": 500,
