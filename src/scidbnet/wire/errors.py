@@ -36,6 +36,7 @@ STATUS: Final = {
     "time_limit": 408,
     "unsupported_operation": 405,
     "network": 503,
+    "stopping": 503,
     "server": 500,
     "storage": 507,
     "corrupt_database": 500,
