@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from scidbnet.server.bodies import Spool
+from scidbnet.server.once import Once
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -23,11 +24,12 @@ class Served:
     store: Store
     settings: ServerSettings
     spool: Spool
+    once: Once
 
     @classmethod
     def of(cls, store: Store, settings: ServerSettings) -> Served:
         """Return what serves a store."""
-        return cls(store, settings, Spool(settings))
+        return cls(store, settings, Spool(settings), Once(settings.write_timeout))
 
 
 def served(request: Request) -> Served:

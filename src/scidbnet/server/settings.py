@@ -16,3 +16,4 @@ class ServerSettings:
     memory_limit: int = 64 * 2**20  # of one body; a longer one waits in a temporary file
     spool_limit: int = 64 * 2**30  # of all bodies that are being received
     idle_timeout: float = 60.0  # between two pieces of a body
+    write_timeout: float = 20.0  # that a write which comes again waits for its first coming

@@ -33,6 +33,8 @@ STATUS: Final = {
     "too_many_requests": 429,
     "unsupported_operation": 405,
     "network": 503,
+    "still_writing": 503,
+    "other_body": 409,
     "server": 500,
     "storage": 507,
     "corrupt_database": 500,
