@@ -9,6 +9,7 @@ from scidbnet.server.bodies import Spool
 from scidbnet.server.callers import caller_of, on_behalf
 from scidbnet.server.lifecycle import Lifecycle
 from scidbnet.server.metrics import Metrics
+from scidbnet.server.once import Once
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -30,6 +31,7 @@ class Served:
     spool: Spool
     lifecycle: Lifecycle
     metrics: Metrics | None  # without the extra that counts
+    once: Once
     tokens: TokenFile | None = None
 
     @classmethod
@@ -37,7 +39,8 @@ class Served:
         """Return what serves a store."""
         spool, lifecycle = Spool(settings), Lifecycle()
         metrics = Metrics.of(spool, lifecycle)
-        return cls(store, store.describe().format_version, settings, spool, lifecycle, metrics, tokens)
+        once = Once(settings.write_timeout)
+        return cls(store, store.describe().format_version, settings, spool, lifecycle, metrics, once, tokens)
 
 
 def served(request: Request) -> Served:

@@ -21,3 +21,4 @@ class ServerSettings:
     header_count: int = 100
     requests_per_token: int = 256  # at once
     failed_logins: int = 10  # a minute, from one address with one token
+    write_timeout: float = 20.0  # that a write which comes again waits for its first coming

@@ -12,6 +12,7 @@ from scidb.exceptions import ConflictError, PermissionDeniedError, SciDBError
 from scidb.filters import RawFilter
 from scidb.store.model import Match, TypeInfo
 from scidbnet.server.context import served
+from scidbnet.server.once import asked_for
 from scidbnet.wire.batches import answer_of_records, batch_from
 from scidbnet.wire.chunks import chunk_parts
 from scidbnet.wire.coding import dump, from_text, load, to_text
@@ -23,7 +24,7 @@ from scidbnet.wire.versions import DESCRIPTION, description_tag
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scidb.store.model import Chunk
+    from scidb.store.model import Answered, Chunk
     from scidbnet.server.bodies import Body
     from scidbnet.server.context import Served
 
@@ -59,17 +60,19 @@ async def register(request: Request) -> Response:
 
 @router.post("/write")
 async def write(request: Request) -> Response:
-    """Store a batch in one transaction."""
+    """Store a batch in one transaction, once however often it comes under the same key."""
     here = served(request)
     async with here.spool.receive(request) as body:
+        asked = asked_for(request, body)
         tag = request.headers.get(DESCRIPTION)
-        return await _answer(here, lambda: _write(here, body, tag))
+        async with here.once.turn(asked):
+            return await _answer(here, lambda: _write(here, body, tag, asked))
 
 
-def _write(here: Served, body: Body, tag: str | None) -> Any:
-    _check_description(here, tag)
+def _write(here: Served, body: Body, tag: str | None, asked: Answered) -> Any:
     batch = batch_from(body.data)
-    return answer_of_records(batch, here.store.write(batch))
+    records = here.once.stored(asked, batch, here.store, lambda: _check_description(here, tag))
+    return answer_of_records(batch, records)
 
 
 @router.post("/find")

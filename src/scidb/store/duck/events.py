@@ -13,12 +13,14 @@ from scidb.store.duck.annotations import group_variables, tag_instant
 from scidb.store.duck.flags import add_flags
 from scidb.store.duck.insert import insert_missing, insert_rows
 from scidb.store.duck.memo import add_hits, invalidate
+from scidb.store.duck.requests import answer_once
 from scidb.store.duck.sql import Condition, quote
 from scidb.store.duck.state import Memory, layout_table
 from scidb.store.duck.tables import TABLES, add_key_column, check_new_key
 from scidb.store.duck.views import create_views
 from scidb.store.model import (
     Accepted,
+    Answered,
     CallInput,
     Environment,
     EnvironmentSeen,
@@ -358,5 +360,6 @@ _APPLIERS: Final[dict[type, Callable[[Connection, State, Any, str], None]]] = {
     Grouped: lambda connection, draft, event, _: group_variables(connection, draft, event),
     Ungrouped: lambda connection, draft, event, _: group_variables(connection, draft, event),
     Accepted: _accept,
+    Answered: answer_once,
     Invalidated: invalidate,
 }

@@ -34,7 +34,8 @@ _STAMPS: Final = (
     "UNION ALL SELECT max(started) FROM _runs UNION ALL SELECT max(ended) FROM _runs "
     "UNION ALL SELECT max(timestamp) FROM _failures UNION ALL SELECT max(timestamp) FROM _tags "
     "UNION ALL SELECT max(timestamp) FROM _flags UNION ALL SELECT max(timestamp) FROM _accepted "
-    "UNION ALL SELECT max(timestamp) FROM _invalidations UNION ALL SELECT max(timestamp) FROM _hits)"
+    "UNION ALL SELECT max(timestamp) FROM _invalidations UNION ALL SELECT max(timestamp) FROM _hits "
+    "UNION ALL SELECT max(timestamp) FROM _requests)"
 )
 
 
@@ -137,6 +138,7 @@ class State:
     wide: Mapping[str, str] = field(default_factory=dict)  # keys with integers beyond BIGINT: how views show them
     levels: frozenset[frozenset[str]] = frozenset()  # which keys locations have together
     marked: Marked | None = None  # what rests on flags; None: not known
+    keyed_writes: int = 0  # since the file was opened
     memory: Memory = field(default_factory=Memory)
 
     def draft(self) -> State:

@@ -32,12 +32,14 @@ from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_at, place_texts
 from scidb.store.duck.read import chunks, find_rows, is_one_place
 from scidb.store.duck.registered import add_type, find_types, update_type
+from scidb.store.duck.requests import find_answers
 from scidb.store.duck.state import Row, Variable
 from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
 from scidb.store.duck.write import Written, write_batch
 from scidb.store.model import (
     Acceptances,
+    Answers,
     Calls,
     Changes,
     Computations,
@@ -105,6 +107,7 @@ _FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]
     Acceptances: lambda connection, state, _: find_acceptances(connection, state),
     Invalidations: find_invalidations,
     MemoEntries: lambda connection, _, query: find_memo_entries(connection, query),
+    Answers: lambda connection, _, query: find_answers(connection, query),
 }
 
 _TICK: Final = dt.timedelta(microseconds=1)
