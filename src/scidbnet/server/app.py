@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -9,9 +10,10 @@ from starlette.exceptions import HTTPException
 
 from scidb._version import __version__
 from scidb.addressing import schema_keys_from
+from scidb.database.core import LINEAGE_MODES
 from scidb.exceptions import SciDBError
 from scidb.store import open_store
-from scidbnet.server import verbs
+from scidbnet.server import aliases, verbs
 from scidbnet.server.context import Served, served
 from scidbnet.server.settings import ServerSettings
 from scidbnet.server.verify import Verified
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from scidb.database.core import LineageMode
     from scidb.store import Store
 
 __all__ = ["create_app", "store_app"]
@@ -33,11 +36,43 @@ _about = APIRouter(tags=["server"])
 def create_app(
     dataset_db_path: str | Path,
     dataset_schema_keys: Sequence[str] | Mapping[str, type | str] | None = None,
+    pipeline_db_path: str | Path | None = None,
+    lineage_mode: LineageMode = "strict",
     **settings: Any,
 ) -> FastAPI:
-    """Return the application that serves a database file."""
+    """Return the application that serves a database file.
+
+    Parameters
+    ----------
+    dataset_db_path
+        The file, or any other target that `scidb.store.open_store` knows.
+    dataset_schema_keys
+        The ordered keys of a new database, as for `scidb.configure_database`.
+    pipeline_db_path
+        Ignored: lineage lives in the same file.
+    lineage_mode
+        ``"strict"`` refuses a result that rests on something never saved; ``"ephemeral"`` records that by lineage
+        alone. Of what comes by `/save` and `/save_ephemeral_lineage`: a client with Python sees to it itself.
+    settings
+        Fields of `scidbnet.server.settings.ServerSettings`.
+
+    Raises
+    ------
+    SciDBError
+        When the database cannot be opened, or `lineage_mode` is none.
+
+    """
+    if pipeline_db_path is not None:
+        warnings.warn(
+            "pipeline_db_path is ignored: lineage is kept in the database file itself. Leave it out.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+    if lineage_mode not in LINEAGE_MODES:
+        raise SciDBError(f"lineage_mode={lineage_mode!r}: use 'strict' or 'ephemeral'.")
     keys = None if dataset_schema_keys is None else schema_keys_from(dataset_schema_keys)
-    return store_app(Verified(open_store(dataset_db_path, keys)), ServerSettings(**settings))
+    here = ServerSettings(**settings, lineage_mode=lineage_mode)
+    return store_app(Verified(open_store(dataset_db_path, keys)), here)
 
 
 def store_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
@@ -46,6 +81,7 @@ def store_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
     app.state.served = Served.of(store, settings or ServerSettings())
     app.include_router(_about, prefix=PREFIX)
     app.include_router(verbs.router, prefix=PREFIX)
+    app.include_router(aliases.router, prefix=PREFIX)
     app.add_exception_handler(SciDBError, _on_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _on_http_error)  # type: ignore[arg-type]
     return app
