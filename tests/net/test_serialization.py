@@ -29,7 +29,7 @@ from scidbnet.serialization import (
 )
 from scidbnet.wire.chunks import table_bytes
 from scidbnet.wire.errors import error_to_json
-from scidbnet.wire.framing import Envelope, end, envelope_from, envelope_to, part
+from scidbnet.wire.framing import end, envelope_from, envelope_to, part
 
 
 def sent(header: Any, body: bytes = b"") -> bytes:
@@ -320,10 +320,24 @@ def test_only_values_are_sent_as_values() -> None:
         encode_response([sent({"kind": "end", "count": 0})])
 
 
-def test_a_part_is_an_envelope_of_the_plan() -> None:
-    """Short values are one part each, without anything that is about the stream."""
-    stream = encode_response([serialize_data(71)])
+def test_a_stream_can_be_read_by_hand() -> None:
+    """A part is a length and an envelope, without anything of SciDB; the last one says how many came before."""
+    stream = encode_response([serialize_data(71), serialize_data("a")])
+    found = []
+    while stream:
+        length, header = (int.from_bytes(stream[at : at + 4], "big") for at in (0, 4))
+        found.append((json.loads(stream[8 : 8 + header]), stream[8 + header : 4 + length]))
+        stream = stream[4 + length :]
 
-    assert stream == joined([len(serialize_data(71)).to_bytes(4, "big"), serialize_data(71)], end(1))
-    assert decode_response(stream) == [serialize_data(71)]
-    assert isinstance(next(envelopes_from([stream])), Envelope)
+    assert found == [
+        ({"format": "json_scalar", "python_type": "int"}, b"71"),
+        ({"format": "json_scalar", "python_type": "str"}, b'"a"'),
+        ({"kind": "end", "count": 2}, b""),
+    ]
+
+
+def test_a_stream_gives_the_envelopes_that_were_put_in() -> None:
+    """What decode_response gives is what encode_response was given."""
+    envelopes = [serialize_data(value) for value in (71, np.zeros(3), None)]
+
+    assert decode_response(encode_response(envelopes)) == envelopes

@@ -52,7 +52,7 @@ def create_app(
         Ignored: lineage lives in the same file.
     lineage_mode
         ``"strict"`` refuses a result that rests on something never saved; ``"ephemeral"`` records that by lineage
-        alone. Of what comes by `/save` and `/save_ephemeral_lineage`: a client with Python sees to it itself.
+        alone. What comes without Python is checked here; `scidbnet.configure_remote_database` takes it over.
     settings
         Fields of `scidbnet.server.settings.ServerSettings`.
 
@@ -90,8 +90,14 @@ def store_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
 @_about.get("/health")
 async def health(request: Request) -> dict[str, Any]:
     """Say that the server runs, and of which versions it is."""
-    format_version = served(request).store.describe().format_version
-    return {"status": "ok", "version": __version__, "api_version": API_VERSION, "format_version": format_version}
+    here = served(request)
+    return {
+        "status": "ok",
+        "version": __version__,
+        "api_version": API_VERSION,
+        "format_version": here.store.describe().format_version,
+        "lineage_mode": here.settings.lineage_mode,
+    }
 
 
 async def _on_error(_: Request, error: SciDBError) -> Response:
