@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from scidb.database.core import LineageMode
     from scidb.store.model import Batch, Chunk, Query, Record, SchemaKey, TraceQuery
     from scidbnet.wire.framing import Bytes, Envelope
 
@@ -71,6 +72,8 @@ class HttpStore:
         self._requests = Requests(self._transport, retry_for)
         self._described: tuple[StoreInfo, str, float] | None = None
         self._closed = False
+        self.lineage_mode: LineageMode = "strict"
+        """What the owner of the server wants of those who do not say; known once it is opened."""
 
     @classmethod
     def open(
@@ -113,6 +116,7 @@ class HttpStore:
                 url=self._url,
                 version=spoken,
             )
+        self.lineage_mode = "ephemeral" if health.get("lineage_mode") == "ephemeral" else "strict"
 
     # -------------------------------------------------------------- description
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = ["ServerSettings"]
 
@@ -12,6 +13,7 @@ class ServerSettings:
     """Limits and permissions of a server; sizes in bytes, times in seconds."""
 
     allow_sql: bool = False
+    lineage_mode: Literal["strict", "ephemeral"] = "strict"  # may results rest on what was never saved
     body_limit: int = 8 * 2**30
     memory_limit: int = 64 * 2**20  # of one body; a longer one waits in a temporary file
     spool_limit: int = 64 * 2**30  # of all bodies that are being received
