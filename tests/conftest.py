@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.net import serving
 
 import scidb
-from scidb import registry
+from scidb import registry, store
 from scidb.current import current, set_default
 from scidb.hashing import settings as settings_of_fingerprints
 from scidb.store.duck import opening
@@ -30,6 +31,25 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # They choose what is tested, not how the product behaves.
 _FOR_TESTS = {"SCIDB_GAIT", "SCIDB_OTHER_PYTHON"}
+
+
+# Tests over HTTP that are quick and look at what each of the others goes through, too.
+_ALSO_BY_DEFAULT = {"test_schema_plan.py"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before the slow ones are chosen
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Call tests over HTTP slow but for a few, and leave out those that look at what only a local store has."""
+    local = []
+    for item in items:
+        if isinstance(item, pytest.Function) and "http" in item.name and item.callspec.params.get("target") == "http":
+            if item.get_closest_marker("local"):
+                local.append(item)
+            elif item.path.name not in _ALSO_BY_DEFAULT:
+                item.add_marker(pytest.mark.slow)
+    if local:
+        config.hook.pytest_deselected(items=local)
+        items[:] = [item for item in items if item not in set(local)]
 
 
 def pytest_collection_finish() -> None:
@@ -87,10 +107,23 @@ def own_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_classes", dict(registry._classes))
 
 
-@pytest.fixture(params=["memory", "duck"])
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """Return the address of a database in a file that a server process keeps; who opens it first brings the keys."""
+    monkeypatch.setitem(store._OPENERS, "http", "tests.net.serving:open_place")
+    address = serving.place(tmp_path / "study.duckdb")
+    yield address
+    serving.end(address)
+
+
+@pytest.fixture(params=["memory", "duck", "http"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where the database of a test lives."""
-    return "memory:" if request.param == "memory" else str(tmp_path / "study.duckdb")
+    """Where the database of a test lives, in memory if nothing else is asked for."""
+    kind = getattr(request, "param", "memory")
+    if kind == "http":
+        address: str = request.getfixturevalue("served")
+        return address
+    return str(tmp_path / "study.duckdb") if kind == "duck" else "memory:"
 
 
 @pytest.fixture
