@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Call tests over HTTP slow but for a few, and leave out those that look at what only a local store has."""
     local = []
     for item in items:
-        if isinstance(item, pytest.Function) and "http" in item.name and item.callspec.params.get("target") == "http":
+        if isinstance(item, pytest.Function) and "http" in item.name and _is_over_http(item):
             if item.get_closest_marker("local"):
                 local.append(item)
             elif item.path.name not in _ALSO_BY_DEFAULT:
@@ -50,6 +50,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if local:
         config.hook.pytest_deselected(items=local)
         items[:] = [item for item in items if item not in set(local)]
+
+
+def _is_over_http(item: pytest.Function) -> bool:
+    chosen = item.callspec.params
+    return "http" in (chosen.get("target"), chosen.get("db"))
 
 
 def pytest_collection_finish() -> None:

@@ -15,14 +15,15 @@ from uuid import uuid4
 
 import httpx
 
+from scidb.store.model import SchemaKey
 from scidbnet.client import HttpStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scidb.store.model import SchemaKey
+    import pytest
 
-__all__ = ["end", "open_place", "place", "serve"]
+__all__ = ["end", "open_place", "place", "serve", "served_file"]
 
 _files: dict[str, str] = {}
 """Where a place was promised: its address, and the file that the server makes for it."""
@@ -80,3 +81,10 @@ def end(address: str) -> None:
     """Have what is at an address served no more."""
     if _files.pop(address, None) is None:
         httpx.post(f"{_host()}/end", json={"path": urlsplit(address).path}, timeout=30).raise_for_status()
+
+
+def served_file(request: pytest.FixtureRequest, file: Path, **keys: Any) -> str:
+    """Return the file, or the address of a server that keeps it, by the parameter of the fixture that asks."""
+    if request.param == "duck":
+        return str(file)
+    return serve([SchemaKey(name, kind) for name, kind in keys.items()], str(file), allow_sql=True)
