@@ -436,6 +436,7 @@ def test_calls_that_cannot_be(walks: DatabaseManager, call: Callable[[], Any], m
 
 
 @pytest.mark.every_store
+@pytest.mark.local
 def test_the_key_of_pieces_must_hold_whole_numbers(target: str) -> None:
     """Pieces are numbered; a key of texts or of other numbers would mix two meanings."""
     for kind in (str, float):

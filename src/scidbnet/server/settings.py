@@ -14,6 +14,8 @@ class ServerSettings:
 
     allow_sql: bool = False
     lineage_mode: Literal["strict", "ephemeral"] = "strict"  # may results rest on what was never saved
+    sql_rows: int = 1_000_000  # of the result of one query
+    sql_seconds: float = 20.0  # for one query; less than a client waits for an answer
     body_limit: int = 8 * 2**30
     memory_limit: int = 64 * 2**20  # of one body; a longer one waits in a temporary file
     spool_limit: int = 64 * 2**30  # of all bodies that are being received

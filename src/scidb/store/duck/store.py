@@ -387,9 +387,16 @@ class DuckStore:
         """Walk the provenance up- or downstream."""
         return walk(self._connection, self._current(), query)
 
-    def sql(self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> pa.Table:
+    def sql(
+        self,
+        query: str,
+        parameters: Sequence[object] | Mapping[str, object] = (),
+        *,
+        max_rows: int | None = None,
+        max_seconds: float | None = None,
+    ) -> pa.Table:
         """Run one SELECT over the views and return its result."""
-        return self._connection.select(query, parameters)
+        return self._connection.select(query, parameters, max_rows, max_seconds)
 
     def close(self) -> None:
         """Release the file; closing twice does nothing."""
