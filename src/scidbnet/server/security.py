@@ -55,7 +55,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: ServerSettings, tokens: TokenFile | None) -> None:
         self._app, self._settings, self._tokens = app, settings, tokens
-        self._needs_token = False
+        self._needs_token = tokens is not None and tokens.exists()
         self._at_once = AtOnce(settings.requests_per_token)
         self._failed = FailedLogins(settings.failed_logins)
 
