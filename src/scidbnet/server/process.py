@@ -8,12 +8,12 @@ import socket
 import ssl
 import time
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
 from scidb.exceptions import SettingsError
-from scidbnet.auth import TokenFile
 from scidbnet.server.app import create_app
 from scidbnet.server.exposure import check_exposure
 from scidbnet.server.logs import configure_logging
@@ -52,7 +52,7 @@ def run(options: ServerOptions) -> None:
     configure_logging(as_json=options.log_json)
     exposure = check_exposure(
         options.host,
-        has_tokens=TokenFile.beside(options.dataset_db_path).has_valid(),
+        has_tokens=Path(f"{options.dataset_db_path}.tokens").is_file(),
         certfile=options.ssl_certfile,
         keyfile=options.ssl_keyfile,
         behind_proxy=options.behind_proxy,
