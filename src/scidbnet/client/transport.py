@@ -77,7 +77,8 @@ class Transport:
 
     def __init__(self, base_url: str, token: str | None, timeout: float) -> None:
         self.base_url = base_url.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}"} if token else {USER: urllib.parse.quote(user_name())}
+        _check_address(self.base_url)
+        headers = {"Authorization": _bearer(token)} if token else {USER: urllib.parse.quote(user_name())}
         self._client = client = httpx.Client(
             headers=headers, timeout=timeout, limits=_CONNECTIONS, follow_redirects=False, verify=_verify()
         )
@@ -102,6 +103,24 @@ class Transport:
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
+
+
+def _check_address(url: str) -> None:
+    # Addresses are shown in errors and logs.
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise SettingsError(
+            "An address holds no user, password or token. Give the token as token= or in the environment variable "
+            "SCIDB_TOKEN."
+        )
+
+
+def _bearer(token: str) -> str:
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise SettingsError(
+            "The token holds a space, an end of line or a letter that no token has. Copy it again, alone. (It is not "
+            "shown here, since it is a secret.)"
+        )
+    return f"Bearer {token}"
 
 
 def _verify() -> ssl.SSLContext | bool:
