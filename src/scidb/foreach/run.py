@@ -91,6 +91,8 @@ class Execution:
         broken = ""
         try:
             with self._results, progress.of(len(todo)) as bar:
+                if todo:
+                    self._results.start_clock()
                 if self._pool is None:
                     self._run_here(todo, bar)
                 else:
