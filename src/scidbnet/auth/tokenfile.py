@@ -37,6 +37,7 @@ class _State:
     device: int
     inode: int
     changed: int
+    written: int
     size: int
 
 
@@ -173,12 +174,12 @@ class TokenFile:
         try:
             with self.path.open("rb") as file:
                 found = os.fstat(file.fileno())
-                self._check_mode(found)
                 data = file.read(_LARGEST + 1)
         except FileNotFoundError:
             return None, {}
         except OSError as error:
             raise self._unreadable(error) from error
+        self._check_mode(found)
         return _state_of(found), self._parsed(data)
 
     def _unreadable(self, error: OSError) -> StorageError:
@@ -248,7 +249,7 @@ def _made_alone(path: Path) -> int:
 
 
 def _state_of(found: os.stat_result) -> _State:
-    return _State(found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+    return _State(found.st_dev, found.st_ino, found.st_ctime_ns, found.st_mtime_ns, found.st_size)
 
 
 def _content(data: bytes) -> list[KeptToken]:

@@ -98,6 +98,8 @@ class Requests:
             try:
                 done = work()
             except NetworkError as error:
+                if error.code != NetworkError.code:  # no trying mends a certificate
+                    raise
                 failed: SciDBError = error
                 wait = _wait(attempt)
                 may_be_stored |= error.details.get("sent") is not False

@@ -138,10 +138,29 @@ def translated(url: str) -> Iterator[None]:
             url=url,
             sent=not isinstance(error, _NOT_SENT),
         ) from error
+    except httpx.ConnectError as error:
+        if _is_of_certificate(error):
+            raise NetworkError(
+                f"The certificate of {url} is not believed: {error}. If a lab has made it itself, name its file in the "
+                "environment variable SCIDB_CA_FILE.",
+                url=url,
+                code="certificate",
+            ) from error
+        raise _unreachable(url, error) from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        raise NetworkError(
-            f"{url} cannot be reached: {str(error) or type(error).__name__}. Is the address right, and does the server "
-            "run? `scidb serve` starts one.",
-            url=url,
-            sent=not isinstance(error, _NOT_SENT),
-        ) from error
+        raise _unreachable(url, error) from error
+
+
+def _unreachable(url: str, error: Exception) -> NetworkError:
+    return NetworkError(
+        f"{url} cannot be reached: {str(error) or type(error).__name__}. Is the address right, and does the server "
+        "run? `scidb serve` starts one.",
+        url=url,
+        sent=not isinstance(error, _NOT_SENT),
+    )
+
+
+def _is_of_certificate(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None

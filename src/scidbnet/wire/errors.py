@@ -62,7 +62,7 @@ def error_to_json(error: SciDBError) -> dict[str, Any]:
     """Return an error as what is sent; a code among its details goes before that of its class."""
     details = {name: plain_to_json(value) for name, value in error.details.items()}
     return {
-        "code": error.details.get("code", error.code),
+        "code": error.code,
         "class": type(error).code,
         "message": error.message,
         "details": details,
