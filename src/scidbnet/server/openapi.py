@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from scidb.store.model import StoreInfo, TypeInfo
+from scidb.store.model import Call, Edge, StoreInfo, TypeInfo
 from scidbnet.server.pages import docs_page
 from scidbnet.wire.coding import coder_of, to_text
 from scidbnet.wire.errors import STATUS
@@ -33,6 +33,10 @@ _TEXT: Final = "text/plain"
 
 def _ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list(items: Json) -> Json:
+    return {"type": "array", "items": items}
 
 
 def _binary(text: str) -> Json:
@@ -79,7 +83,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /ready": Operation({_JSON: _object(status={"const": "ready"})}),
     "GET /metrics": Operation({_TEXT: {"type": "string"}}),
     "GET /store/describe": Operation({_JSON: _ref("StoreInfo")}),
-    "GET /store/types": Operation({_JSON: {"type": "array", "items": _ref("TypeInfo")}}),
+    "GET /store/types": Operation({_JSON: _list(_ref("TypeInfo"))}),
     "POST /store/register": Operation({_JSON: _ref("TypeInfo")}, {_JSON: _ref("TypeInfo")}),
     "POST /store/write": Operation(
         {_JSON: _object(count=_COUNT, timestamp=_TEXTS, differ=_COLUMNS)},
@@ -101,7 +105,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 
 def _schemas() -> Json:
     """Return the schemas that operations refer to."""
-    rows = [{"type": "array", "items": kind.schema()} for kind in ROWS]
+    rows = [_list(kind.schema()) for kind in ROWS]
     anything: Json = {}
     return {
         "StoreInfo": coder_of(StoreInfo).schema(),
@@ -109,12 +113,15 @@ def _schemas() -> Json:
         "Query": QUERIES.schema(),
         "Fetched": FETCHED.schema(),
         "TraceQuery": TRACE_QUERY.schema(),
+        "Event": EVENTS.schema(),
+        "Call": coder_of(Call).schema(),
+        "Edge": coder_of(Edge).schema(),
         "WriteMetadata": {
             "type": "object",
             "properties": {
-                "calls": {"type": "array", "items": {"type": "object"}},
-                "edges": {"type": "array", "items": {"type": "object"}},
-                "events": {"type": "array", "items": EVENTS.schema()},
+                "calls": _list(_ref("Call")),
+                "edges": _list(_ref("Edge")),
+                "events": _list(_ref("Event")),
             },
             "additionalProperties": False,
         },
@@ -128,9 +135,9 @@ def _schemas() -> Json:
         },
         "Answer": {"oneOf": [_object(records=_ref("Records")), _object(rows={"anyOf": rows})]},
         "Trace": _object(
-            calls={"type": "array", "items": {"type": "object"}},
+            calls=_list(_ref("Call")),
             records=_ref("Records"),
-            edges={"type": "array", "items": {"type": "object"}},
+            edges=_list(_ref("Edge")),
         ),
         "Error": _object(
             **{
