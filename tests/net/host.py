@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -13,6 +14,7 @@ from starlette.routing import Route
 
 from scidb.store import open_store
 from scidb.store.model import SchemaKey
+from scidbnet.auth import TokenFile
 from scidbnet.server import store_app
 from scidbnet.server.settings import ServerSettings
 from scidbnet.server.verify import Verified
@@ -32,7 +34,8 @@ async def new(request: Request) -> Response:
     path = f"/{len(_app.routes)}"
     if wanted["verified"]:
         store = Verified(store)
-    _app.mount(path, store_app(store, ServerSettings(**wanted["settings"])))
+    tokens = TokenFile(Path(wanted["tokens"])) if wanted["tokens"] else None
+    _app.mount(path, store_app(store, ServerSettings(**wanted["settings"]), tokens))
     return JSONResponse({"path": path})
 
 

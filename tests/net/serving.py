@@ -30,12 +30,20 @@ def _host() -> str:
     return f"http://127.0.0.1:{int(process.stdout.readline())}"
 
 
-def serve(keys: Sequence[SchemaKey] | None, target: str = "memory:", *, verified: bool = True, **settings: Any) -> str:
+def serve(
+    keys: Sequence[SchemaKey] | None,
+    target: str = "memory:",
+    *,
+    verified: bool = True,
+    tokens: Path | None = None,
+    **settings: Any,
+) -> str:
     """Return the address of a database that is served from now on."""
     wanted = {
         "target": target,
         "keys": None if keys is None else [(key.name, key.value_type) for key in keys],
         "verified": verified,
+        "tokens": None if tokens is None else str(tokens),
         "settings": settings,
     }
     answer = httpx.post(f"{_host()}/new", json=wanted, timeout=30)

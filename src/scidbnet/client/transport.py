@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import ssl
+import urllib.parse
 import weakref
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from scidb.exceptions import NetworkError
+from scidb.exceptions import NetworkError, SettingsError
+from scidb.settings import user_name
+from scidbnet.wire.versions import USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -70,9 +75,9 @@ class Transport:
 
     def __init__(self, base_url: str, token: str | None, timeout: float) -> None:
         self.base_url = base_url.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"Authorization": f"Bearer {token}"} if token else {USER: urllib.parse.quote(user_name())}
         self._client = client = httpx.Client(
-            headers=headers, timeout=timeout, limits=_CONNECTIONS, follow_redirects=False
+            headers=headers, timeout=timeout, limits=_CONNECTIONS, follow_redirects=False, verify=_verify()
         )
         weakref.finalize(self, client.close)
 
@@ -97,6 +102,21 @@ class Transport:
         self._client.close()
 
 
+def _verify() -> ssl.SSLContext | bool:
+    """Return the certificates by which a server is believed: the usual ones, and those that SCIDB_CA_FILE names."""
+    path = os.environ.get("SCIDB_CA_FILE")
+    if not path:
+        return True
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(path)
+    except OSError as error:  # which an ssl.SSLError is, too
+        raise SettingsError(
+            f"SCIDB_CA_FILE={path!r} is no file of certificates (PEM): {error.strerror or error}.", path=path
+        ) from error
+    return context
+
+
 def _pieces(body: Sequence[Bytes]) -> Iterator[bytes]:
     for piece in body:
         view = memoryview(piece)
@@ -115,9 +135,28 @@ def translated(url: str) -> Iterator[None]:
             "try again later.",
             url=url,
         ) from error
+    except httpx.ConnectError as error:
+        if _is_of_certificate(error):
+            raise NetworkError(
+                f"The certificate of {url} is not believed: {error}. If a lab has made it itself, name its file in the "
+                "environment variable SCIDB_CA_FILE.",
+                url=url,
+                code="certificate",
+            ) from error
+        raise _unreachable(url, error) from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        raise NetworkError(
-            f"{url} cannot be reached: {str(error) or type(error).__name__}. Is the address right, and does the server "
-            "run? `scidb serve` starts one.",
-            url=url,
-        ) from error
+        raise _unreachable(url, error) from error
+
+
+def _unreachable(url: str, error: Exception) -> NetworkError:
+    return NetworkError(
+        f"{url} cannot be reached: {str(error) or type(error).__name__}. Is the address right, and does the server "
+        "run? `scidb serve` starts one.",
+        url=url,
+    )
+
+
+def _is_of_certificate(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
@@ -13,24 +14,24 @@ from scidb._version import __version__
 from scidb.addressing import schema_keys_from
 from scidb.exceptions import SciDBError, ServerError
 from scidb.store import open_store
+from scidbnet.auth import TokenFile
 from scidbnet.server import openapi, operations, verbs
+from scidbnet.server import tokens as tokens_routes
+from scidbnet.server.answers import error_answer
+from scidbnet.server.audit import Audit
 from scidbnet.server.context import Served
-from scidbnet.server.lifecycle import RETRY_AFTER
+from scidbnet.server.security import Guard
 from scidbnet.server.settings import ServerSettings
 from scidbnet.server.verify import Verified
 from scidbnet.wire.coding import to_text
-from scidbnet.wire.errors import error_to_json, status_of
 from scidbnet.wire.versions import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
-    from pathlib import Path
 
     from scidb.store import Store
 
-__all__ = ["create_app", "store_app"]
-
-_UNAVAILABLE: Final = 503
+__all__ = ["create_app", "store_app", "tokens_of"]
 
 
 def create_app(
@@ -42,22 +43,30 @@ def create_app(
 ) -> FastAPI:
     """Return the application that serves a database file."""
     keys = None if dataset_schema_keys is None else schema_keys_from(dataset_schema_keys)
-    app = store_app(Verified(open_store(dataset_db_path, keys, lock_timeout=lock_timeout)), ServerSettings(**settings))
+    store = Verified(open_store(dataset_db_path, keys, lock_timeout=lock_timeout))
+    app = store_app(store, ServerSettings(**settings), tokens_of(store))
     app.router.lifespan_context = _closing
     return app
 
 
-def store_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
-    """Return the application that serves any store, which stays open."""
+def store_app(store: Store, settings: ServerSettings | None = None, tokens: TokenFile | None = None) -> FastAPI:
+    """Return the application that serves any store, which stays open.
+
+    Without tokens, everybody on this machine is an admin, and nobody else gets an answer.
+    """
+    settings = settings or ServerSettings()
     app = openapi.Described(title="SciDB", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.served = Served.of(store, settings or ServerSettings())
+    app.state.served = Served.of(store, settings, tokens)
     app.include_router(operations.router, prefix=PREFIX)
     app.include_router(verbs.router, prefix=PREFIX)
+    app.include_router(tokens_routes.router, prefix=PREFIX)
     app.include_router(openapi.router)
     app.add_exception_handler(SciDBError, _on_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _on_http_error)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _on_crash)
-    operations.watch(app)  # around everything else
+    app.add_middleware(Guard, settings=settings, tokens=tokens)
+    app.add_middleware(Audit)
+    operations.watch(app)  # the last one is the first to see a request
     return app
 
 
@@ -68,18 +77,22 @@ async def _closing(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(app.state.served.store.close)
 
 
+def tokens_of(store: Store) -> TokenFile | None:
+    """Return the tokens of a database; None for one that is no file."""
+    path = Path(store.describe().target)
+    return TokenFile.beside(path) if path.is_file() else None
+
+
 async def _on_error(_: Request, error: SciDBError) -> Response:
-    status = status_of(error.code)
-    headers = RETRY_AFTER if status == _UNAVAILABLE else None
-    return Response(to_text(error_to_json(error)), status, headers, media_type="application/json")
+    return error_answer(error)
 
 
 async def _on_crash(_: Request, error: Exception) -> Response:
     # What it says may be nobody's business; it stands in the log.
-    answer = ServerError(
-        f"The server failed ({type(error).__name__}); its log says more. Nothing was changed by a write that fails.",
+    kind = type(error).__name__
+    return error_answer(
+        ServerError(f"The server failed ({kind}); its log says more. A write that fails stores nothing.")
     )
-    return Response(to_text(error_to_json(answer)), status_of(answer.code), media_type="application/json")
 
 
 async def _on_http_error(_: Request, error: HTTPException) -> Response:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from scidbnet.server.bodies import Spool
+from scidbnet.server.callers import caller_of, on_behalf
 from scidbnet.server.lifecycle import Lifecycle
 from scidbnet.server.metrics import Metrics
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from scidb.store import Store
+    from scidbnet.auth import TokenFile
     from scidbnet.server.settings import ServerSettings
 
 __all__ = ["Served", "served"]
@@ -28,14 +30,17 @@ class Served:
     spool: Spool
     lifecycle: Lifecycle
     metrics: Metrics | None  # without the extra that counts
+    tokens: TokenFile | None = None
 
     @classmethod
-    def of(cls, store: Store, settings: ServerSettings) -> Served:
+    def of(cls, store: Store, settings: ServerSettings, tokens: TokenFile | None = None) -> Served:
         """Return what serves a store."""
         spool, lifecycle = Spool(settings), Lifecycle()
-        return cls(store, store.describe().format_version, settings, spool, lifecycle, Metrics.of(spool, lifecycle))
+        version = store.describe().format_version
+        return cls(store, version, settings, spool, lifecycle, Metrics.of(spool, lifecycle), tokens)
 
 
 def served(request: Request) -> Served:
-    """Return what a request is about."""
-    return cast("Served", request.app.state.served)
+    """Return what a request is about: the store as whoever asks may use it."""
+    here = cast("Served", request.app.state.served)
+    return replace(here, store=on_behalf(here.store, caller_of(request)))

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from scidb.store.model import Call, Edge, StoreInfo, TypeInfo
+from scidbnet.auth import TokenInfo
 from scidbnet.server.pages import docs_page
+from scidbnet.server.tokens import TokenWanted
 from scidbnet.wire.coding import coder_of, to_text
 from scidbnet.wire.errors import STATUS
 from scidbnet.wire.framing import PARTS_TYPE
@@ -82,6 +84,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "GET /ready": Operation({_JSON: _object(status={"const": "ready"})}),
     "GET /metrics": Operation({_TEXT: {"type": "string"}}),
+    "GET /tokens": Operation({_JSON: _list(_ref("TokenInfo"))}),
+    "POST /tokens": Operation(
+        {_JSON: _object(token=_TEXTS, info=_ref("TokenInfo"))}, {_JSON: coder_of(TokenWanted).schema()}
+    ),
+    "DELETE /tokens/{which}": Operation({_JSON: _list(_ref("TokenInfo"))}),
     "GET /store/describe": Operation({_JSON: _ref("StoreInfo")}),
     "GET /store/types": Operation({_JSON: _list(_ref("TypeInfo"))}),
     "POST /store/register": Operation({_JSON: _ref("TypeInfo")}, {_JSON: _ref("TypeInfo")}),
@@ -110,6 +117,7 @@ def _schemas() -> Json:
     return {
         "StoreInfo": coder_of(StoreInfo).schema(),
         "TypeInfo": coder_of(TypeInfo).schema(),
+        "TokenInfo": coder_of(TokenInfo).schema(),
         "Query": QUERIES.schema(),
         "Fetched": FETCHED.schema(),
         "TraceQuery": TRACE_QUERY.schema(),

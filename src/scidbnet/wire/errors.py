@@ -31,6 +31,9 @@ STATUS: Final = {
     "database_locked": 503,
     "limit_exceeded": 413,
     "too_many_requests": 429,
+    "headers_too_large": 431,
+    "content_type": 415,
+    "time_limit": 408,
     "unsupported_operation": 405,
     "network": 503,
     "stopping": 503,
@@ -57,8 +60,8 @@ def error_to_json(error: SciDBError) -> dict[str, Any]:
     """Return an error as what is sent; a code among its details goes before that of its class."""
     details = {name: plain_to_json(value) for name, value in error.details.items()}
     return {
-        "code": error.details.get("code", error.code),
-        "class": error.code,
+        "code": error.code,
+        "class": type(error).code,
         "message": error.message,
         "details": details,
     }
