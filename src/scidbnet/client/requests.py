@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scidb.exceptions import NetworkError, SciDBError, SerializationError, ServerError
 from scidbnet.wire.coding import from_text
-from scidbnet.wire.errors import error_from_json
+from scidbnet.wire.errors import error_from_json, is_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from scidbnet.client.transport import Answer, Transport
     from scidbnet.wire.framing import Bytes
 
-__all__ = ["Requests"]
+__all__ = ["FOREIGN", "Requests"]
 
 T = TypeVar("T")
+
+FOREIGN: Final = "foreign"
+"""The code of the error for an answer that no server of SciDB gives."""
 
 _TRIES: Final = 6
 _FIRST_WAIT: Final = 0.1
@@ -99,9 +102,14 @@ def _seconds(text: str | None) -> float | None:
 def _error(answer: Answer) -> SciDBError:
     text = answer.read()
     try:
-        return error_from_json(from_text(text, "The answer"))
+        data = from_text(text, "The answer")
     except SerializationError:
-        return ServerError(
-            f"Something that is not SciDB answered with status {answer.status}: {text[:200]!r}. Is the address right?",
-            status=answer.status,
-        )
+        data = None
+    if is_error(data):
+        return error_from_json(data)
+    return ServerError(
+        f"Something that is not SciDB answered with status {answer.status}: {text[:200]!r}. Is the address right?",
+        status=answer.status,
+        # A proxy whose server is away is at the right address.
+        **({} if answer.status in _UNAVAILABLE else {"code": FOREIGN}),
+    )

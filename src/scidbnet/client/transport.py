@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from scidb.exceptions import NetworkError, SettingsError
+from scidb.exceptions import NetworkError, ServerError, SettingsError
 from scidb.settings import user_name
 from scidbnet.wire.versions import USER
 
@@ -95,7 +95,16 @@ class Transport:
         content = b"".join(body) if length <= _PIECE else _pieces(body)
         with translated(self.base_url):
             request = self._client.build_request(method, self.base_url + path, headers=sent, content=content)
-            return Answer(self._client.send(request, stream=True), self.base_url)
+            response = self._client.send(request, stream=True)
+        if response.has_redirect_location:
+            response.close()
+            raise ServerError(
+                f"{self.base_url} sends elsewhere: {response.headers['Location'][:200]}. Use that address, without "
+                f"what follows its host and path: {path} is added by the client.",
+                url=self.base_url,
+                code="moved",
+            )
+        return Answer(response, self.base_url)
 
     def close(self) -> None:
         """Close all connections."""
