@@ -158,9 +158,12 @@ def translated(url: str) -> Iterator[None]:
 
 
 def _unreachable(url: str, error: Exception) -> NetworkError:
+    said = str(error).rstrip(".") or type(error).__name__
+    # What a server of TLS does with a question that is none.
+    hint = " Or does it speak TLS? Then write https://." if isinstance(error, httpx.RemoteProtocolError) else ""
     return NetworkError(
-        f"{url} cannot be reached: {str(error) or type(error).__name__}. Is the address right, and does the server "
-        "run? `scidb serve` starts one.",
+        f"{url} cannot be reached: {said}. Is the address right, and does the server run? `scidb serve` starts one."
+        f"{hint if url.startswith('http:') else ''}",
         url=url,
     )
 
