@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from scidb.exceptions import NetworkError, SettingsError
+from scidb.exceptions import NetworkError, ServerError, SettingsError
 from scidb.settings import user_name
 from scidbnet.wire.versions import USER
 
@@ -97,7 +97,16 @@ class Transport:
         content = b"".join(body) if length <= _PIECE else _pieces(body)
         with translated(self.base_url):
             request = self._client.build_request(method, self.base_url + path, headers=sent, content=content)
-            return Answer(self._client.send(request, stream=True), self.base_url)
+            response = self._client.send(request, stream=True)
+        if response.has_redirect_location:
+            response.close()
+            raise ServerError(
+                f"{self.base_url} sends elsewhere: {response.headers['Location'][:200]}. Use that address, without "
+                f"what follows its host and path: {path} is added by the client.",
+                url=self.base_url,
+                code="moved",
+            )
+        return Answer(response, self.base_url)
 
     def close(self) -> None:
         """Close all connections."""
@@ -152,9 +161,12 @@ def translated(url: str) -> Iterator[None]:
 
 
 def _unreachable(url: str, error: Exception) -> NetworkError:
+    said = str(error).rstrip(".") or type(error).__name__
+    # What a server of TLS does with a question that is none.
+    hint = " Or does it speak TLS? Then write https://." if isinstance(error, httpx.RemoteProtocolError) else ""
     return NetworkError(
-        f"{url} cannot be reached: {str(error) or type(error).__name__}. Is the address right, and does the server "
-        "run? `scidb serve` starts one.",
+        f"{url} cannot be reached: {said}. Is the address right, and does the server run? `scidb serve` starts one."
+        f"{hint if url.startswith('http:') else ''}",
         url=url,
         sent=not isinstance(error, _NOT_SENT),
     )

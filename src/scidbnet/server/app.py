@@ -6,7 +6,7 @@ import asyncio
 import warnings
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
@@ -22,12 +22,10 @@ from scidbnet.server import tokens as tokens_routes
 from scidbnet.server.answers import error_answer
 from scidbnet.server.audit import Audit
 from scidbnet.server.context import Served
-from scidbnet.server.lifecycle import RETRY_AFTER
 from scidbnet.server.security import Guard
 from scidbnet.server.settings import ServerSettings
 from scidbnet.server.verify import Verified
 from scidbnet.wire.coding import to_text
-from scidbnet.wire.errors import status_of
 from scidbnet.wire.versions import PREFIX
 
 if TYPE_CHECKING:
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
     from scidb.store import Store
 
 __all__ = ["create_app", "store_app", "tokens_of"]
-
-_UNAVAILABLE: Final = 503
 
 
 def create_app(
@@ -106,10 +102,9 @@ def store_app(store: Store, settings: ServerSettings | None = None, tokens: Toke
     app.add_exception_handler(SciDBError, _on_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _on_http_error)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _on_crash)
-    # The last one is the first to see a request.
     app.add_middleware(Guard, settings=settings, tokens=tokens)
-    operations.watch(app)
     app.add_middleware(Audit)
+    operations.watch(app)  # the last one is the first to see a request
     return app
 
 
@@ -127,15 +122,14 @@ async def _closing(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _on_error(_: Request, error: SciDBError) -> Response:
-    return error_answer(error, RETRY_AFTER if status_of(error.code) == _UNAVAILABLE else None)
+    return error_answer(error)
 
 
 async def _on_crash(_: Request, error: Exception) -> Response:
     # What it says may be nobody's business; it stands in the log.
+    kind = type(error).__name__
     return error_answer(
-        ServerError(
-            f"The server failed ({type(error).__name__}); its log says more. A write that fails changes nothing."
-        )
+        ServerError(f"The server failed ({kind}); its log says more. A write that fails stores nothing.")
     )
 
 
