@@ -59,7 +59,7 @@ def error_to_json(error: SciDBError) -> dict[str, Any]:
     details = {name: plain_to_json(value) for name, value in error.details.items()}
     return {
         "code": error.details.get("code", error.code),
-        "class": error.code,
+        "class": type(error).code,
         "message": error.message,
         "details": details,
     }
