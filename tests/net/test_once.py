@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -227,6 +228,7 @@ def test_a_write_that_comes_while_it_runs(slow: Slow) -> None:
         first = pool.submit(send, client, batch_of(1.0), "k")
         assert slow.has_begun.wait(20)
         others = [pool.submit(send, client, batch_of(1.0), "k") for _ in range(3)]
+        time.sleep(0.2)  # until they are there
         assert (slow.writes, first.done()) == (1, False)
         slow.may_go.set()
         answers = [one.result(20) for one in (first, *others)]
