@@ -11,7 +11,7 @@ from scidb._version import __version__
 from scidb.addressing import schema_keys_from
 from scidb.exceptions import SciDBError
 from scidb.store import open_store
-from scidbnet.server import verbs
+from scidbnet.server import claims, verbs
 from scidbnet.server.context import Served, served
 from scidbnet.server.settings import ServerSettings
 from scidbnet.server.verify import Verified
@@ -43,9 +43,10 @@ def create_app(
 def store_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
     """Return the application that serves any store."""
     app = FastAPI(title="SciDB", version=__version__, docs_url=None, redoc_url=None)
-    app.state.served = Served.of(store, settings or ServerSettings())
+    app.state.served = Served.of(claims.Claiming(store), settings or ServerSettings())
     app.include_router(_about, prefix=PREFIX)
     app.include_router(verbs.router, prefix=PREFIX)
+    app.include_router(claims.router, prefix=PREFIX)
     app.add_exception_handler(SciDBError, _on_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _on_http_error)  # type: ignore[arg-type]
     return app
