@@ -15,15 +15,20 @@ import pytest
 from fastapi.routing import APIRoute
 from tests.net.serving import serve
 
+from scidb import BaseVariable
+from scidb.exceptions import CorruptDatabaseError, SciDBError
 from scidb.filters import VariableFilter
 from scidb.store.memory import MemoryStore
-from scidb.store.model import SchemaKey
-from scidbnet.serialization import decode_response, deserialize_data, serialize_data
+from scidb.store.model import SchemaKey, TypeInfo
+from scidbnet.serialization import decode_response, deserialize_data, serialize_data, to_envelope
 from scidbnet.server import aliases, models, store_app
+from scidbnet.server.facade import ServedDatabase
 from scidbnet.wire.framing import PARTS_TYPE, envelope_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from scidbnet.wire.framing import Envelope
 
 # One for all tests, since each takes a while to make.
 _http = functools.cache(httpx.Client)
@@ -372,6 +377,17 @@ def test_several_matches_are_a_conflict(empty: Client) -> None:
     assert error["details"]["differ_in"] == {"dict": [["subject", ["1", "2"]]]}
 
 
+def test_a_question_that_cannot_be_decided_is_an_answer_of_its_own(empty: Client) -> None:
+    """What is wrong with a filter is a 400, and not the end of a stream that had begun."""
+    empty.ok("register", name="Fine")
+    empty.save(1, metadata={"subject": 1})
+    empty.save(1, "Fine", metadata={"subject": 1, "day": "2026-01-31"})
+
+    error = empty.refused("load_all", 400, variable="Step", where=VariableFilter("Fine", ">", 0).to_json())
+
+    assert error["class"] == "filter"
+
+
 def test_sql_in_a_filter_is_off_unless_it_is_allowed() -> None:
     """N8: a SQL text chosen by a client runs only where the owner of the server said so."""
     where = {"filter": "raw", "sql": "value > 1"}
@@ -381,6 +397,46 @@ def test_sql_in_a_filter_is_off_unless_it_is_allowed() -> None:
     error = client.refused("load_all", 403, variable="Step", where=where)
 
     assert error["code"] == "forbidden"
+
+
+def test_what_goes_wrong_in_a_stream_is_said_in_it() -> None:
+    """Once values have begun to flow, an error is the last part, and the client raises it as what it is."""
+
+    def failing() -> Iterator[Envelope]:
+        yield to_envelope(1)
+        raise CorruptDatabaseError("damaged", variable="Step")
+
+    stream = b"".join(piece for pieces in aliases._told(failing()) for piece in pieces)
+
+    with pytest.raises(CorruptDatabaseError, match="damaged"):
+        decode_response(stream)
+
+
+# ------------------------------------------------------------------ the facade behind them
+
+
+class Doubled(BaseVariable):
+    """A class that the process of a server happens to have."""
+
+    def to_db(self) -> pd.DataFrame:
+        raise AssertionError
+
+    @classmethod
+    def from_db(cls, df: pd.DataFrame) -> Any:
+        raise AssertionError
+
+
+def test_classes_of_the_process_are_not_asked() -> None:
+    """A server runs no code of its users, also where a class of that name is imported."""
+    db = ServedDatabase(MemoryStore(KEYS), lineage_mode="strict", user="anna")
+    db.declare(TypeInfo("Doubled"))
+
+    record = db.save_value(models.Save(variable="Doubled", metadata={"subject": 1}), [1, 2])
+
+    assert db.load_one("Doubled").data == [1, 2]
+    assert record.user_id == "anna"
+    with pytest.raises(SciDBError, match="name of a variable"):
+        db.load_one(Doubled)
 
 
 # ------------------------------------------------------------------ the routes themselves

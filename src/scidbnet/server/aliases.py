@@ -167,9 +167,7 @@ async def load_all(request: Request) -> Response:
         found = db.load_all(
             asked.variable, version_id=asked.version_id, **_filters(request, asked), **db.asked_by(asked)
         )
-        # So that what is wrong with the question is an answer of its own.
-        first = list(itertools.islice(found, 1))
-        return _stream(_told(map(_envelope, itertools.chain(first, found))), PARTS_TYPE)
+        return _stream(_told(map(_envelope, found)), PARTS_TYPE)
 
     return await _asked(request, models.LoadAll, work)
 
