@@ -57,7 +57,7 @@ class Recording(Core):
         self._noted_environments: set[str] = set()
         self._recorded_calls: set[str] = set()
         self._references: WeakKeyDictionary[Thunk, str] = WeakKeyDictionary()
-        self._standing_code: set[tuple[str, str]] = set()  # by hash and place, of which results were found up to date
+        self._kept_functions: set[tuple[str, str]] = set()  # by hash and place, that the database has
         self._kept_code: set[str] = set()  # of classes, by which values were restored, with what the database has
         self._here: set[str] = set()  # records that are known to be in this database
         self._elsewhere: set[str] = set()  # and those that are not

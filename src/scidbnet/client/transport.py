@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import ssl
+import urllib.parse
 import weakref
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from scidb.exceptions import NetworkError
+from scidb.exceptions import NetworkError, SettingsError
+from scidb.settings import user_name
+from scidbnet.wire.versions import USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +24,8 @@ __all__ = ["Answer", "Transport", "translated"]
 
 # What the library sends at once; it copies what a socket did not take, so longer pieces are no gain.
 _PIECE: Final = 2**18
+# After any other error the server may have got what was sent.
+_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL)
 _CONNECTIONS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0)
 
 
@@ -70,9 +77,9 @@ class Transport:
 
     def __init__(self, base_url: str, token: str | None, timeout: float) -> None:
         self.base_url = base_url.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"Authorization": f"Bearer {token}"} if token else {USER: urllib.parse.quote(user_name())}
         self._client = client = httpx.Client(
-            headers=headers, timeout=timeout, limits=_CONNECTIONS, follow_redirects=False
+            headers=headers, timeout=timeout, limits=_CONNECTIONS, follow_redirects=False, verify=_verify()
         )
         weakref.finalize(self, client.close)
 
@@ -97,6 +104,21 @@ class Transport:
         self._client.close()
 
 
+def _verify() -> ssl.SSLContext | bool:
+    """Return the certificates by which a server is believed: the usual ones, and those that SCIDB_CA_FILE names."""
+    path = os.environ.get("SCIDB_CA_FILE")
+    if not path:
+        return True
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(path)
+    except OSError as error:  # which an ssl.SSLError is, too
+        raise SettingsError(
+            f"SCIDB_CA_FILE={path!r} is no file of certificates (PEM): {error.strerror or error}.", path=path
+        ) from error
+    return context
+
+
 def _pieces(body: Sequence[Bytes]) -> Iterator[bytes]:
     for piece in body:
         view = memoryview(piece)
@@ -114,10 +136,12 @@ def translated(url: str) -> Iterator[None]:
             f"{url} did not answer in time ({type(error).__name__}). Is the server busy? Give a longer timeout=, or "
             "try again later.",
             url=url,
+            sent=not isinstance(error, _NOT_SENT),
         ) from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
         raise NetworkError(
             f"{url} cannot be reached: {str(error) or type(error).__name__}. Is the address right, and does the server "
             "run? `scidb serve` starts one.",
             url=url,
+            sent=not isinstance(error, _NOT_SENT),
         ) from error
