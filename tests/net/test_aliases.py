@@ -20,6 +20,7 @@ from scidb.exceptions import CorruptDatabaseError, SciDBError
 from scidb.filters import VariableFilter
 from scidb.store.memory import MemoryStore
 from scidb.store.model import SchemaKey, TypeInfo
+from scidbnet.auth.roles import VERB_ROLES, verb_of_path
 from scidbnet.serialization import decode_response, deserialize_data, serialize_data, to_envelope
 from scidbnet.server import aliases, models, store_app
 from scidbnet.server.facade import ServedDatabase
@@ -183,6 +184,15 @@ def test_csv_is_the_answer_with_its_count(empty: Client) -> None:
     assert (answer.headers[aliases.COUNT], answer.headers["content-type"]) == ("2", "text/csv; charset=utf-8")
 
 
+def test_what_csv_cannot_say_is_refused(empty: Client) -> None:
+    """Half of a character has no form in UTF-8; that is an error of ours, and no crash."""
+    empty.save("\ud800", metadata={"subject": 1})
+
+    error = empty.refused("export_to_csv", 400, variable="Step")
+
+    assert error["class"] == "unsupported_value"
+
+
 def test_no_client_names_a_path(client: Client) -> None:
     """N8: where a CSV is written is no affair of the server."""
     error = client.refused("export_to_csv", 400, variable="Step", path="results.csv")
@@ -257,6 +267,39 @@ def test_lineage_alone_is_for_ephemeral_servers() -> None:
     assert error["details"]["paths"] == ["g() -> x"]
     assert told["ephemeral"].status_code == 200
     assert client.ok("provenance", variable="Sum")["provenance"]["inputs"][0]["type"] == "Step"
+
+
+# ------------------------------------------------------------------ exactly once
+
+
+def test_a_save_that_comes_again_is_stored_once(empty: Client) -> None:
+    """N6: under one key the same save is one entry of the log with one answer, and another one is refused."""
+    headers = {"Idempotency-Key": "of-this-save"}
+    lineage = {"function_name": "f", "function_hash": "c0ffee00"}
+    body = {"variable": "Step", "metadata": {"subject": 1}, "lineage": lineage, "value": 1}
+
+    answers = [empty.client.post(f"{empty.address}/save", json=body, headers=headers) for _ in range(3)]
+    other = empty.client.post(f"{empty.address}/save", json={**body, "value": 2}, headers=headers)
+    malformed = empty.client.post(f"{empty.address}/save", json=body, headers={"Idempotency-Key": ""})
+
+    assert [(one.status_code, one.json()) for one in answers] == [(200, answers[0].json())] * 3
+    assert len(empty.ok("list_versions", variable="Step")["versions"]) == 1
+    assert (other.status_code, other.json()["code"]) == (409, "other_body")
+    assert malformed.status_code == 400
+    assert empty.ok("provenance", variable="Step")["provenance"]["call_id"] == answers[0].json()["call_id"]
+
+
+def test_lineage_that_comes_again_is_stored_once(empty: Client) -> None:
+    """Of lineage alone, too, a repeated request gets the first answer."""
+    body = {"variable": "Step", "lineage": {"function_name": "f", "function_hash": "c0ffee00"}, "value": 1}
+    headers = {"Idempotency-Key": "of-this-lineage"}
+
+    answers = [
+        empty.client.post(f"{empty.address}/save_ephemeral_lineage", json=body, headers=headers) for _ in range(2)
+    ]
+
+    assert [one.status_code for one in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
 
 
 # ------------------------------------------------------------------ what is missing or malformed
@@ -473,7 +516,7 @@ def test_every_route_has_a_role_and_is_described() -> None:
     found = {route.path for route in aliases.router.routes if isinstance(route, APIRoute)}
 
     assert set(aliases.ROLES) == found == PLANNED
-    assert set(aliases.ROLES.values()) == {"reader", "writer"}
+    assert {path: str(VERB_ROLES[verb_of_path(path)]) for path in found} == aliases.ROLES
     for path in PLANNED:
         [(method, operation)] = described[f"/api/v1{path}"].items()
         assert operation["x-scidb-role"] == aliases.ROLES[path]
