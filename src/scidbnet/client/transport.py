@@ -74,7 +74,8 @@ class Transport:
         self._client = client = httpx.Client(
             headers=headers, timeout=timeout, limits=_CONNECTIONS, follow_redirects=False
         )
-        weakref.finalize(self, client.close)
+        # Not at the end of the program, when there may be something left to send: what of the memo was used.
+        weakref.finalize(self, client.close).atexit = False
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes] = ()) -> Answer:
         """Send a request and return its answer.
