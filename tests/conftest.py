@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_over_http(item: pytest.Function) -> bool:
     chosen = item.callspec.params
-    return "http" in (chosen.get("target"), chosen.get("db"))
+    return "http" in (chosen.get("target"), chosen.get("db"), chosen.get("scidb"))
 
 
 def pytest_collection_finish() -> None:

@@ -71,8 +71,10 @@ class Transport:
     def __init__(self, base_url: str, token: str | None, timeout: float) -> None:
         self.base_url = base_url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        # To read the certificates of the system takes longer than many requests.
+        needs_certificates = not base_url.startswith("http:")
         self._client = client = httpx.Client(
-            headers=headers, timeout=timeout, limits=_CONNECTIONS, follow_redirects=False
+            headers=headers, timeout=timeout, limits=_CONNECTIONS, follow_redirects=False, verify=needs_certificates
         )
         # Not at the end of the program, when there may be something left to send: what of the memo was used.
         weakref.finalize(self, client.close).atexit = False
