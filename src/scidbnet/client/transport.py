@@ -79,9 +79,10 @@ class Transport:
         self.base_url = base_url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {USER: urllib.parse.quote(user_name())}
         self._client = client = httpx.Client(
-            headers=headers, timeout=timeout, limits=_CONNECTIONS, follow_redirects=False, verify=_verify()
+            headers=headers, timeout=timeout, limits=_CONNECTIONS, follow_redirects=False, verify=_verify(base_url)
         )
-        weakref.finalize(self, client.close)
+        # Not at the end of the program, when there may be something left to send: what of the memo was used.
+        weakref.finalize(self, client.close).atexit = False
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes] = ()) -> Answer:
         """Send a request and return its answer.
@@ -113,8 +114,10 @@ class Transport:
         self._client.close()
 
 
-def _verify() -> ssl.SSLContext | bool:
+def _verify(base_url: str) -> ssl.SSLContext | bool:
     """Return the certificates by which a server is believed: the usual ones, and those that SCIDB_CA_FILE names."""
+    if base_url.startswith("http:"):
+        return False  # there are none, and to read those of the system takes longer than many requests
     path = os.environ.get("SCIDB_CA_FILE")
     if not path:
         return True
