@@ -24,6 +24,7 @@ _TRIES: Final = 6
 _FIRST_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 5.0
 _UNAVAILABLE: Final = frozenset({502, 503, 504})
+_TOO_MANY: Final = 429
 
 
 class _Unavailable(Exception):  # noqa: N818 - no error yet: it is tried again
@@ -41,16 +42,19 @@ class Requests:
         self._transport = transport
 
     def json(
-        self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes] = ()
+        self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes] = (), *, tries: int = _TRIES
     ) -> tuple[Any, Mapping[str, str]]:
-        """Return what a request answers as JSON types, and the headers of the answer."""
+        """Return what a request answers as JSON types, and the headers of the answer.
+
+        One that must not be sent twice is given one try.
+        """
 
         def ask() -> tuple[Any, Mapping[str, str]]:
             answer = self._answer(method, path, headers, body)
             text = answer.read()
             return from_text(text, "The answer of the server") if text else None, answer.headers
 
-        return _tried(ask)
+        return _tried(ask, tries)
 
     def stream(self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes] = ()) -> Answer:
         """Return the answer to a request, whose body is read as it comes."""
@@ -61,19 +65,21 @@ class Requests:
         if answer.status < 400:
             return answer
         error = _error(answer)
-        if answer.status in _UNAVAILABLE:
-            raise _Unavailable(error, _seconds(answer.headers.get("Retry-After")))
+        wait = _seconds(answer.headers.get("Retry-After"))
+        is_soon = answer.status == _TOO_MANY and wait is not None and wait <= _LONGEST_WAIT
+        if answer.status in _UNAVAILABLE or is_soon:
+            raise _Unavailable(error, wait)
         raise error
 
 
-def _tried(work: Callable[[], T]) -> T:
+def _tried(work: Callable[[], T], tries: int = _TRIES) -> T:
     """Do some work, again after a while when the connection broke or the server was not there."""
-    for attempt in range(_TRIES):
+    for attempt in range(tries):
         try:
             return work()
         except (NetworkError, _Unavailable) as error:
             failed: NetworkError | _Unavailable = error
-        if attempt + 1 < _TRIES:
+        if attempt + 1 < tries:
             told = failed.wait if isinstance(failed, _Unavailable) else None
             time.sleep(_wait(attempt) if told is None else min(told, _LONGEST_WAIT))
     raise failed.error if isinstance(failed, _Unavailable) else failed

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from scidbnet.server.bodies import Spool
+from scidbnet.server.callers import caller_of, on_behalf
 
 if TYPE_CHECKING:
     from fastapi import Request
 
     from scidb.store import Store
+    from scidbnet.auth import TokenFile
     from scidbnet.server.settings import ServerSettings
 
 __all__ = ["Served", "served"]
@@ -23,13 +25,15 @@ class Served:
     store: Store
     settings: ServerSettings
     spool: Spool
+    tokens: TokenFile | None = None
 
     @classmethod
-    def of(cls, store: Store, settings: ServerSettings) -> Served:
+    def of(cls, store: Store, settings: ServerSettings, tokens: TokenFile | None = None) -> Served:
         """Return what serves a store."""
-        return cls(store, settings, Spool(settings))
+        return cls(store, settings, Spool(settings), tokens)
 
 
 def served(request: Request) -> Served:
-    """Return what a request is about."""
-    return cast("Served", request.app.state.served)
+    """Return what a request is about: the store as whoever asks may use it."""
+    here = cast("Served", request.app.state.served)
+    return replace(here, store=on_behalf(here.store, caller_of(request)))

@@ -16,3 +16,8 @@ class ServerSettings:
     memory_limit: int = 64 * 2**20  # of one body; a longer one waits in a temporary file
     spool_limit: int = 64 * 2**30  # of all bodies that are being received
     idle_timeout: float = 60.0  # between two pieces of a body
+    time_limit: float = 4 * 3600.0  # of one request with its answer
+    header_limit: int = 64 * 2**10  # of the address and all headers
+    header_count: int = 100
+    requests_per_token: int = 256  # at once
+    failed_logins: int = 10  # a minute, from one address with one token
