@@ -69,9 +69,10 @@ def _large(
     limit = "Arrow Flight over DuckDB, written by hand"
     saving, loading = (Comparison(f"over HTTP: {verb} a {what}", limit, 1.5) for verb in ("save", "load"))
     beside = [Comparison(f"Flight in memory: {verb} a {what}", limit) for verb in ("put", "get")]
-    with _flight("flight", folder / f"{variable.__name__}_hand.duckdb", described) as hand, _flight(
-        "memory", folder, described
-    ) as memory:
+    with (
+        _flight("flight", folder / f"{variable.__name__}_hand.duckdb", described) as hand,
+        _flight("memory", folder, described) as memory,
+    ):
 
         def ours(number: int) -> Callable[[], Any]:
             return lambda: variable.save(value, subject=number, db=remote)

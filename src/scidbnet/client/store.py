@@ -154,7 +154,7 @@ class HttpStore:
         self._check_open()
         headers = {**_JSON, **self._tag()}
         answer = self._stream("POST", f"{PREFIX}/store/fetch", headers, [to_text(FETCHED.write(query))])
-        return chunks_from(_checked(Parts(answer.pieces())), given=True)
+        return chunks_from(_checked(Parts(answer)), given=True)
 
     def trace(self, query: TraceQuery) -> Trace:
         """Walk the provenance up- or downstream."""
