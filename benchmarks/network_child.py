@@ -63,9 +63,13 @@ class Stored(flight.FlightServerBase):
         cursor.close()
 
     def do_get(self, _: Any, ticket: Any) -> Any:
-        """Fetch the columns of one record."""
-        query = f'SELECT * EXCLUDE (record_no, "row") FROM "{self._name}" WHERE record_no = {int(ticket.ticket)}'
-        return flight.RecordBatchStream(self._connection.cursor().sql(query).to_arrow_reader(122_880))
+        """Fetch the rows of one record, and send its value."""
+        query = f'SELECT * FROM "{self._name}" WHERE record_no = {int(ticket.ticket)}'
+        rows = self._connection.cursor().sql(query).to_arrow_reader(122_880)
+        columns = rows.schema.names[2:]
+        schema = pa.schema([rows.schema.field(name) for name in columns])
+        values = (batch.select(columns) for batch in rows)
+        return flight.RecordBatchStream(pa.RecordBatchReader.from_batches(schema, values))
 
 
 def _numbered(batches: Any, record: int, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["answer_in_parts"]
 
 # What is given to a connection at once; it is asked for more when that is on its way.
-_PIECE: Final = 2**20
+_PIECE: Final = 2**22
 # Less than this is not worth a way to a thread and back.
 _HELD_BACK: Final = 2**18
 
