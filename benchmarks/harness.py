@@ -23,7 +23,7 @@ __all__ = ["Amounts", "Comparison", "Result", "environment", "measure", "table",
 
 @dataclass(slots=True)
 class Comparison:
-    """One promise: our seconds and the limit's, round by round."""
+    """One promise: our seconds and the limit's, round by round; none (infinity) where it is only to be seen."""
 
     work: str
     limit: str

@@ -140,15 +140,23 @@ def _small(remote: DatabaseManager, bare: httpx.Client, folder: Path, rounds: in
             return lambda: [BenchRemote.save(0.5, subject=n, db=remote) for n in _new(number)]
 
         def insert(number: int) -> Callable[[], Any]:
-            return lambda: [(bare.post("/", content=b"{}"), _insert(hand, rows, n)) for n in _new(number)]
+            def work() -> None:
+                for n in _new(number):
+                    bare.post("/", content=b"{}")
+                    _insert(hand, rows, n)
+
+            return work
 
         def load(number: int) -> Callable[[], Any]:
-            return lambda: [_loaded(BenchRemote, remote, n) for n in _known(number)]
+            return lambda: [BenchRemote.load(subject=n, db=remote) for n in _known(number)]
 
         def select(number: int) -> Callable[[], Any]:
-            return lambda: [
-                (bare.post("/", content=b"{}"), hand.execute(query, [n]).fetchall()) for n in _known(number)
-            ]
+            def work() -> None:
+                for n in _known(number):
+                    bare.post("/", content=b"{}")
+                    hand.execute(query, [n]).fetchall()
+
+            return work
 
         # Comes first: it is of as many records on both sides.
         every = Comparison(f"over HTTP: load_all of {_MANY:,} scalars", "the same from a local file", 1.5)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 
-class Memory(flight.FlightServerBase):
+class Memory(flight.FlightServerBase):  # type: ignore[misc]
     """A server that keeps tables in memory."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Memory(flight.FlightServerBase):
         return flight.RecordBatchStream(self._kept[ticket.ticket])
 
 
-class Stored(flight.FlightServerBase):
+class Stored(flight.FlightServerBase):  # type: ignore[misc]
     """A server that stores into and reads from DuckDB."""
 
     def __init__(self, path: str, definition: str, name: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import http.client
 import os
 import select
-import socket
 import ssl
 import urllib.parse
 import urllib.request
@@ -23,6 +22,7 @@ from scidb.settings import user_name
 from scidbnet.wire.versions import USER
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from scidbnet.wire.framing import Bytes
@@ -49,7 +49,7 @@ class Answer:
         # An answer that nobody reads would keep its connection open.
         self._forgotten = weakref.finalize(self, connection.close)
         self.status = response.status
-        self.headers: Mapping[str, str] = response.headers  # whatever the case of their letters
+        self.headers: http.client.HTTPMessage = response.headers  # whatever the case of their letters
         if response.isclosed():  # of an answer without a body
             self._end()
 
@@ -131,8 +131,9 @@ class Transport:
             When there is no connection, or it broke.
 
         """
-        with translated(self.base_url):
+        with translated(self.base_url, sent=False):
             connection, target = self._connection()
+        with translated(self.base_url):
             try:
                 response = self._exchange(connection, method, target + path, {**self._headers, **headers}, body)
             except BaseException:
@@ -166,7 +167,7 @@ class Transport:
             else:
                 connection.endheaders()
                 for piece in body:
-                    connection.send(piece)  # type: ignore[arg-type]  # any buffer will do
+                    connection.send(piece)
         except (BrokenPipeError, ConnectionResetError):
             # A server that wants no more of it has mostly said why.
             with suppress(OSError, http.client.HTTPException):
@@ -198,10 +199,12 @@ class Transport:
     ) -> http.client.HTTPConnection:
         host, port = (str(parts.hostname), parts.port) if proxy is None else (str(proxy.hostname), proxy.port)
         if self._tls is None:
-            return http.client.HTTPConnection(host, port or 80, timeout=self._timeout)
-        connection = http.client.HTTPSConnection(host, port or 443, timeout=self._timeout, context=self._tls)
-        if proxy is not None:
-            connection.set_tunnel(str(parts.hostname), parts.port or 443)
+            connection = http.client.HTTPConnection(host, port or 80, timeout=self._timeout)
+        else:
+            connection = http.client.HTTPSConnection(host, port or 443, timeout=self._timeout, context=self._tls)
+            if proxy is not None:
+                connection.set_tunnel(str(parts.hostname), parts.port or 443)
+        connection.connect()
         return connection
 
     def close(self) -> None:
@@ -239,7 +242,7 @@ def _proxy(parts: urllib.parse.SplitResult) -> urllib.parse.SplitResult | None:
 
 
 def _is_here(host: str) -> bool:
-    return host == "localhost" or host == "::1" or host.startswith("127.")
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def _tls() -> ssl.SSLContext:
@@ -257,17 +260,20 @@ def _tls() -> ssl.SSLContext:
 
 
 @contextmanager
-def translated(url: str) -> Iterator[None]:
-    """Turn the library's exceptions into ours."""
+def translated(url: str, *, sent: bool = True) -> Iterator[None]:
+    """Turn the library's exceptions into ours; `sent` tells whether the server may have got what was sent."""
     try:
         yield
     except TimeoutError as error:
         raise NetworkError(
-            f"{url} did not answer in time. Is the server busy? Give a longer timeout=, or try again later.", url=url
+            f"{url} did not answer in time. Is the server busy? Give a longer timeout=, or try again later.",
+            url=url,
+            sent=sent,
         ) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise NetworkError(
             f"{url} cannot be reached: {str(error) or type(error).__name__}. Is the address right, and does the server "
             "run? `scidb serve` starts one.",
             url=url,
+            sent=sent,
         ) from error

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 from scidbnet.server.bodies import Spool
 from scidbnet.server.callers import caller_of, on_behalf
+from scidbnet.server.lifecycle import Lifecycle
+from scidbnet.server.metrics import Metrics
+from scidbnet.server.once import Once
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -23,14 +26,21 @@ class Served:
     """One store behind HTTP."""
 
     store: Store
+    format_version: int
     settings: ServerSettings
     spool: Spool
+    lifecycle: Lifecycle
+    metrics: Metrics | None  # without the extra that counts
+    once: Once
     tokens: TokenFile | None = None
 
     @classmethod
     def of(cls, store: Store, settings: ServerSettings, tokens: TokenFile | None = None) -> Served:
         """Return what serves a store."""
-        return cls(store, settings, Spool(settings), tokens)
+        spool, lifecycle = Spool(settings), Lifecycle()
+        metrics = Metrics.of(spool, lifecycle)
+        once = Once(settings.write_timeout)
+        return cls(store, store.describe().format_version, settings, spool, lifecycle, metrics, once, tokens)
 
 
 def served(request: Request) -> Served:

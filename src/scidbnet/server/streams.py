@@ -39,12 +39,12 @@ async def answer_in_parts(chunks: Callable[[], Iterator[Chunk]], headers: Mappin
     return StreamingResponse(_sent(first, flowing), media_type=PARTS_TYPE, headers=dict(headers))
 
 
-async def _sent(first: list[Bytes], flowing: Iterator[list[Bytes]]) -> AsyncIterator[Bytes]:
+async def _sent(first: list[Bytes], flowing: Iterator[list[Bytes]]) -> AsyncIterator[bytes | memoryview]:
     pieces: list[Bytes] | None = first
     while pieces is not None:
         for piece in pieces:
             for start in range(0, len(piece), _PIECE):
-                yield piece[start : start + _PIECE]
+                yield memoryview(piece)[start : start + _PIECE]
         del piece, pieces  # the memory of a window must not be held while the next one is read
         pieces = await run_in_threadpool(next, flowing, None)
 

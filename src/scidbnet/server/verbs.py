@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from scidb.exceptions import ConflictError, PermissionDeniedError
-from scidb.filters import RawFilter
-from scidb.store.model import Match, TypeInfo
+from scidb.exceptions import ConflictError
+from scidb.store.model import TypeInfo
 from scidbnet.server.context import served
+from scidbnet.server.once import asked_for
 from scidbnet.server.streams import answer_in_parts
 from scidbnet.wire.batches import answer_of_records, batch_from
 from scidbnet.wire.coding import dump, from_text, load, to_text
@@ -20,7 +20,7 @@ from scidbnet.wire.versions import DESCRIPTION, description_tag
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scidb.store.model import Chunk
+    from scidb.store.model import Answered, Chunk
     from scidbnet.server.bodies import Body
     from scidbnet.server.context import Served
 
@@ -56,17 +56,19 @@ async def register(request: Request) -> Response:
 
 @router.post("/write")
 async def write(request: Request) -> Response:
-    """Store a batch in one transaction."""
+    """Store a batch in one transaction, once however often it comes under the same key."""
     here = served(request)
     async with here.spool.receive(request) as body:
+        asked = asked_for(request, body)
         tag = request.headers.get(DESCRIPTION)
-        return await _answer(here, lambda: _write(here, body, tag))
+        async with here.once.turn(asked):
+            return await _answer(here, lambda: _write(here, body, tag, asked))
 
 
-def _write(here: Served, body: Body, tag: str | None) -> Any:
-    _check_description(here, tag)
+def _write(here: Served, body: Body, tag: str | None, asked: Answered) -> Any:
     batch = batch_from(body.data)
-    return answer_of_records(batch, here.store.write(batch))
+    records = here.once.stored(asked, batch, here.store, lambda: _check_description(here, tag))
+    return answer_of_records(batch, records)
 
 
 @router.post("/find")
@@ -75,7 +77,6 @@ async def find(request: Request) -> Response:
     here = served(request)
     async with here.spool.receive(request) as body:
         query = QUERIES.read(from_text(body.data, "The body"), "query")
-        _check_filter(here, query)
         tag = request.headers.get(DESCRIPTION)
 
         def answer() -> Any:
@@ -91,7 +92,6 @@ async def fetch(request: Request) -> Response:
     here = served(request)
     async with here.spool.receive(request) as body:
         query = FETCHED.read(from_text(body.data, "The body"), "query")
-    _check_filter(here, query)
     tag = request.headers.get(DESCRIPTION)
 
     def chunks() -> Iterator[Chunk]:
@@ -126,14 +126,4 @@ def _check_description(here: Served, tag: str | None) -> None:
         raise ConflictError(
             "The schema of the database changed just now: a key, the name of a variable, or the first flag. Nothing "
             "was done; run this again.",
-        )
-
-
-def _check_filter(here: Served, query: Any) -> None:
-    match: Match | None = getattr(query, "match", None)
-    if match is None or match.where is None or here.settings.allow_sql:
-        return
-    if any(isinstance(leaf, RawFilter) for leaf in match.where.leaves()):
-        raise PermissionDeniedError(
-            "raw_sql filters are off on this server. Use other filters, or ask its owner for `scidb serve --allow-sql`."
         )

@@ -59,10 +59,10 @@ def table_pieces(table: pa.Table) -> list[memoryview]:
     return sink.joined()
 
 
-def table_bytes(table: pa.Table) -> Bytes:
+def table_bytes(table: pa.Table) -> memoryview:
     """Return a table as one Arrow IPC stream."""
     pieces = table_pieces(table)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
 
 
 class _Collected:

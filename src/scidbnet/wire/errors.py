@@ -36,6 +36,9 @@ STATUS: Final = {
     "time_limit": 408,
     "unsupported_operation": 405,
     "network": 503,
+    "stopping": 503,
+    "still_writing": 503,
+    "other_body": 409,
     "server": 500,
     "storage": 507,
     "corrupt_database": 500,
@@ -60,7 +63,7 @@ def error_to_json(error: SciDBError) -> dict[str, Any]:
     details = {name: plain_to_json(value) for name, value in error.details.items()}
     return {
         "code": error.details.get("code", error.code),
-        "class": error.code,
+        "class": type(error).code,
         "message": error.message,
         "details": details,
     }

@@ -63,7 +63,7 @@ def new_memory(length: int) -> memoryview:
 
     """
     try:
-        return memoryview(np.empty(length, np.uint8))
+        return memoryview(np.empty(length, np.uint8).data)
     except (MemoryError, ValueError) as error:
         raise SerializationError(f"There is no room for {length} bytes.") from error
 
