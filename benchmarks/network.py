@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import httpx
-import pyarrow.flight as flight
+from pyarrow import flight
 
 import scidb
 from benchmarks.harness import Comparison, measure

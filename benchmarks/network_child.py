@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.flight as flight
 import uvicorn
+from pyarrow import flight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

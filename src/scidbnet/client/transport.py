@@ -15,7 +15,7 @@ import urllib.request
 import weakref
 from collections import deque
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from scidb.exceptions import NetworkError, SettingsError
 from scidb.settings import user_name
@@ -49,7 +49,7 @@ class Answer:
         # An answer that nobody reads would keep its connection open.
         self._forgotten = weakref.finalize(self, connection.close)
         self.status = response.status
-        self.headers: http.client.HTTPMessage = response.headers  # whatever the case of their letters
+        self.headers = cast("Mapping[str, str]", response.headers)  # whatever the case of their letters
         if response.isclosed():  # of an answer without a body
             self._end()
 
