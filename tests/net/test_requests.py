@@ -133,7 +133,8 @@ def test_for_each_asks_for_all_combinations_at_once(db: DatabaseManager, sent: S
     """What a run sends does not grow with its combinations; there are 2 or 100 here."""
     SwayTwice.save(0.0, subject=99, trial=99)
     inputs, results = ["find", "find"], ["find", "find"]  # where there are any, and which; what is known, and stands
-    work = ["write", "fetch", "write", "write"]  # that it runs; values of inputs; results; that it ended
+    portion = ["claim", "find", "find", "fetch"]  # nobody else computes it, nor did; values of inputs
+    work = [*portion, *portion, "write"]  # one to learn how long a call takes, the others; results, and that it ended
     assert sent(lambda: run(subject=[1])) == [*inputs, *results, *work]
     earlier = ["find", "find"]  # failures of an earlier run, and what was set aside
     assert sent(run) == [*inputs, *earlier, *results, *work]

@@ -141,6 +141,10 @@ class Transport:
             except BaseException:
                 connection.close()
                 raise
+            if response.length is None and not response.chunked:
+                response.close()
+                connection.close()
+                raise http.client.IncompleteRead(b"")  # so ends an answer that was cut among its headers
             answer = Answer(response, connection, self._keep, self.base_url)
         if answer.status in _REDIRECTS:
             answer.close()
