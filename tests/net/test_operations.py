@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +15,6 @@ from scidb.exceptions import StorageError
 from scidb.store import Wrapper, open_store
 from scidb.store.model import SchemaKey
 from scidbnet.server import store_app
-from scidbnet.server.logs import JsonFormatter
 from scidbnet.server.openapi import OPERATIONS
 from scidbnet.wire.errors import STATUS
 from scidbnet.wire.versions import API_VERSION, PREFIX
@@ -152,32 +150,6 @@ def test_what_nobody_thought_of_is_an_error_without_its_text(client: Asking, sto
     assert answer.status_code == 500
     assert "RuntimeError" in answer.json()["message"]
     assert "secret" not in answer.text
-
-
-# ---------------------------------------------------------------- logs
-
-
-def test_log_records_are_json_with_their_fields() -> None:
-    """A record is one line of JSON with time, level, logger, message, what was given as extra, and the traceback."""
-    try:
-        int("two\nlines")
-    except ValueError:
-        record = logging.LogRecord("scidb.audit", logging.WARNING, "x.py", 1, "%s did", ("anna",), sys.exc_info())
-    record.bytes = 7
-    record.thing = object()
-
-    text = JsonFormatter().format(record)
-
-    shown = json.loads(text)
-    assert "\n" not in text
-    assert (shown["level"], shown["logger"], shown["message"], shown["bytes"]) == (
-        "warning",
-        "scidb.audit",
-        "anna did",
-        7,
-    )
-    assert shown["time"].endswith("+00:00")
-    assert "ValueError" in shown["exception"]
 
 
 # ---------------------------------------------------------------- the description

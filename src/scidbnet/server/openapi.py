@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from scidb.store.model import StoreInfo, TypeInfo
+from scidb.store.model import Call, Edge, StoreInfo, TypeInfo
 from scidbnet.auth import TokenInfo
 from scidbnet.server.abilities import ARROW_TYPE
 from scidbnet.server.pages import docs_page
 from scidbnet.server.tokens import TokenWanted
+from scidbnet.wire.claims import ClaimAsked, Claimed
 from scidbnet.wire.coding import coder_of, to_text
 from scidbnet.wire.errors import STATUS
 from scidbnet.wire.framing import PARTS_TYPE
@@ -36,6 +37,10 @@ _TEXT: Final = "text/plain"
 
 def _ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list(items: Json) -> Json:
+    return {"type": "array", "items": items}
 
 
 def _binary(text: str) -> Json:
@@ -82,8 +87,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "GET /ready": Operation({_JSON: _object(status={"const": "ready"})}),
     "GET /metrics": Operation({_TEXT: {"type": "string"}}),
+    "GET /tokens": Operation({_JSON: _list(_ref("TokenInfo"))}),
+    "POST /tokens": Operation(
+        {_JSON: _object(token=_TEXTS, info=_ref("TokenInfo"))}, {_JSON: coder_of(TokenWanted).schema()}
+    ),
+    "DELETE /tokens/{which}": Operation({_JSON: _list(_ref("TokenInfo"))}),
     "GET /store/describe": Operation({_JSON: _ref("StoreInfo")}),
-    "GET /store/types": Operation({_JSON: {"type": "array", "items": _ref("TypeInfo")}}),
+    "GET /store/types": Operation({_JSON: _list(_ref("TypeInfo"))}),
     "POST /store/register": Operation({_JSON: _ref("TypeInfo")}, {_JSON: _ref("TypeInfo")}),
     "POST /store/write": Operation(
         {_JSON: _object(count=_COUNT, timestamp=_TEXTS, differ=_COLUMNS)},
@@ -99,26 +109,28 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {PARTS_TYPE: _binary("Chunks of records with their data, as parts.")}, {_JSON: _ref("Fetched")}, (DESCRIPTION,)
     ),
     "POST /store/trace": Operation({_JSON: _ref("Trace")}, {_JSON: _ref("TraceQuery")}, (DESCRIPTION,)),
+    **{
+        f"POST /ability/claims/{action}": Operation({_JSON: _ref("Claimed")}, {_JSON: _ref("ClaimAsked")})
+        for action in ("claim", "renew", "release")
+    },
     "POST /ability/sql": Operation({ARROW_TYPE: _binary("The rows, as an Arrow IPC stream.")}, {_JSON: _ref("Sql")}),
-    "GET /tokens": Operation({_JSON: {"type": "array", "items": _ref("TokenInfo")}}),
-    "POST /tokens": Operation({_JSON: _object(token=_TEXTS, info=_ref("TokenInfo"))}, {_JSON: _ref("TokenWanted")}),
-    "DELETE /tokens/{which}": Operation({_JSON: {"type": "array", "items": _ref("TokenInfo")}}),
 }
 """What each route reads and answers, by method and path; a route that is not here declares that itself."""
 
 
 def _schemas() -> Json:
     """Return the schemas that operations refer to."""
-    rows = [{"type": "array", "items": kind.schema()} for kind in ROWS]
+    rows = [_list(kind.schema()) for kind in ROWS]
     anything: Json = {}
     return {
         "StoreInfo": coder_of(StoreInfo).schema(),
         "TypeInfo": coder_of(TypeInfo).schema(),
+        "TokenInfo": coder_of(TokenInfo).schema(),
         "Query": QUERIES.schema(),
         "Fetched": FETCHED.schema(),
         "TraceQuery": TRACE_QUERY.schema(),
-        "TokenInfo": coder_of(TokenInfo).schema(),
-        "TokenWanted": coder_of(TokenWanted).schema(),
+        "ClaimAsked": coder_of(ClaimAsked).schema(),
+        "Claimed": coder_of(Claimed).schema(),
         "Sql": {
             "type": "object",
             "properties": {
@@ -130,12 +142,15 @@ def _schemas() -> Json:
             "required": ["query"],
             "additionalProperties": False,
         },
+        "Event": EVENTS.schema(),
+        "Call": coder_of(Call).schema(),
+        "Edge": coder_of(Edge).schema(),
         "WriteMetadata": {
             "type": "object",
             "properties": {
-                "calls": {"type": "array", "items": {"type": "object"}},
-                "edges": {"type": "array", "items": {"type": "object"}},
-                "events": {"type": "array", "items": EVENTS.schema()},
+                "calls": _list(_ref("Call")),
+                "edges": _list(_ref("Edge")),
+                "events": _list(_ref("Event")),
             },
             "additionalProperties": False,
         },
@@ -149,9 +164,9 @@ def _schemas() -> Json:
         },
         "Answer": {"oneOf": [_object(records=_ref("Records")), _object(rows={"anyOf": rows})]},
         "Trace": _object(
-            calls={"type": "array", "items": {"type": "object"}},
+            calls=_list(_ref("Call")),
             records=_ref("Records"),
-            edges={"type": "array", "items": {"type": "object"}},
+            edges=_list(_ref("Edge")),
         ),
         "Error": _object(
             **{

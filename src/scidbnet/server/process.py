@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import ssl
 import time
 from dataclasses import fields
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from scidb.exceptions import SettingsError
+from scidbnet.auth import TokenFile
 from scidbnet.server.app import create_app
-from scidbnet.server.exposure import check_exposure
+from scidbnet.server.exposure import check_certificate, check_exposure
 from scidbnet.server.logs import configure_logging
 from scidbnet.server.protocol import limited
 from scidbnet.server.settings import ServerSettings
@@ -52,12 +52,14 @@ def run(options: ServerOptions) -> None:
     configure_logging(as_json=options.log_json)
     exposure = check_exposure(
         options.host,
-        has_tokens=Path(f"{options.dataset_db_path}.tokens").is_file(),
+        has_tokens=_has_tokens(options.dataset_db_path),
         certfile=options.ssl_certfile,
         keyfile=options.ssl_keyfile,
         behind_proxy=options.behind_proxy,
         insecure=options.insecure,
     )
+    if options.ssl_certfile is not None and options.ssl_keyfile is not None:
+        check_certificate(options.ssl_certfile, options.ssl_keyfile)
     with _bound(options) as listener:
         app = _application(options)
         server = _Server(_config(options, app), app.state.served.lifecycle, options.shutdown_timeout)
@@ -67,6 +69,11 @@ def run(options: ServerOptions) -> None:
             _log.warning("%s", note)
         server.run(sockets=[listener])
     _log.info("Stopped; the database is closed.")
+
+
+def _has_tokens(target: str) -> bool:
+    path = Path(target.removeprefix("file:")).expanduser()
+    return path.is_file() and TokenFile.beside(path).has_valid()
 
 
 def _application(options: ServerOptions) -> FastAPI:
@@ -105,12 +112,12 @@ def _written(listener: socket.socket) -> str:
 
 
 def _config(options: ServerOptions, app: FastAPI) -> uvicorn.Config:
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
         http=limited(options.header_limit),
         ws="none",  # nothing here speaks it
         log_config=None,
-        access_log=False,
+        access_log=False,  # the audit says more
         server_header=False,
         proxy_headers=options.behind_proxy,
         ssl_certfile=options.ssl_certfile,
@@ -119,13 +126,6 @@ def _config(options: ServerOptions, app: FastAPI) -> uvicorn.Config:
         timeout_graceful_shutdown=_CUT_SECONDS,
         lifespan="on",
     )
-    try:
-        config.load()
-    except (ssl.SSLError, OSError) as error:
-        raise SettingsError(
-            f"{options.ssl_certfile} and {options.ssl_keyfile} are no certificate and key: {error}.",
-        ) from error
-    return config
 
 
 class _Server(uvicorn.Server):
