@@ -66,7 +66,7 @@ class Core:
         self._lineage_mode = lineage_mode
         self._memo = Memo(store)
         self._types_seen: dict[str, TypeInfo] | None = None  # counting the log is for those who ask, not for opening
-        self._begun: set[str] = set()  # runs of for_each that are under way
+        self._begun: set[str] = set()  # runs of for_each that are noted, and under way
 
     # -------------------------------------------------------------- what the database is
 

@@ -25,10 +25,11 @@ from scidb.exceptions import (
 from scidb.store.labels import check_group, check_tag, not_in_group
 from scidb.store.memory_memo import invalidate
 from scidb.store.memory_queries import answer, walk
-from scidb.store.memory_state import Payload, State
+from scidb.store.memory_state import Payload, State, answer_once
 from scidb.store.model import (
     Acceptance,
     Accepted,
+    Answered,
     Chunk,
     EnvironmentSeen,
     Export,
@@ -349,6 +350,8 @@ def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901, PLR09
             invalidate(state, event, stamp)
         case Hit():
             state.hits.append((event, stamp))
+        case Answered():
+            answer_once(state, event, stamp)
 
 
 def _add_key(state: State, event: KeyAdded) -> None:

@@ -17,6 +17,7 @@ from scidb.store.memory_flags import find_flags, find_marks, left_out
 from scidb.store.memory_memo import find_invalidations, find_memo_entries, find_results
 from scidb.store.model import (
     Acceptances,
+    Answers,
     Calls,
     Change,
     Changes,
@@ -127,6 +128,8 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
             return find_invalidations(state, query)
         case MemoEntries():
             return find_memo_entries(state, query)
+        case Answers(key=key, user_id=user_id):
+            return [state.answers[user_id, key]] if (user_id, key) in state.answers else []
     raise UnsupportedOperationError(f"The memory store cannot answer a {type(query).__name__}.")
 
 

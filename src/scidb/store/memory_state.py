@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
-from scidb.exceptions import SchemaKeyError, did_you_mean
+from scidb.exceptions import ConflictError, SchemaKeyError, did_you_mean
+from scidb.store.model import Answer
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     import pyarrow as pa
 
     from scidb.store.model import (
         Acceptance,
+        Answered,
         Call,
         Edge,
         Export,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         Unflagged,
     )
 
-__all__ = ["Payload", "State"]
+__all__ = ["Payload", "State", "answer_once"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class State:
     flags: list[tuple[str, Flagged | Unflagged]] = field(default_factory=list)  # with the instant of each
     invalidations: list[Invalidation] = field(default_factory=list)
     hits: list[tuple[Hit, str]] = field(default_factory=list)  # each with its instant
+    answers: dict[tuple[str | None, str], Answer] = field(default_factory=dict)  # by caller and key
 
     def copy(self) -> State:
         """Return a state whose containers are its own; what they hold is frozen."""
@@ -81,3 +83,15 @@ class State:
             name=name,
             keys=names,
         )
+
+
+def answer_once(state: State, event: Answered, stamp: str) -> None:
+    """Note that a batch came under a key; refuse one that is there. What is older than a day is forgotten."""
+    day_before = dt.datetime.fromisoformat(stamp) - dt.timedelta(days=1)
+    for place, known in list(state.answers.items()):
+        if dt.datetime.fromisoformat(known.timestamp) >= day_before:
+            break
+        del state.answers[place]
+    if (event.user_id, event.key) in state.answers:
+        raise ConflictError(f"What was asked for under the key {event.key[:64]!r} is stored already.", key=event.key)
+    state.answers[event.user_id, event.key] = Answer(event.key, event.digest, event.user_id, stamp)

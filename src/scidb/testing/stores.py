@@ -13,6 +13,7 @@ A store is one when a test class that inherits from `StoreTests` passes::
 
 from __future__ import annotations
 
+from scidb.testing.store_suite.answering import AnswerCases
 from scidb.testing.store_suite.computing import ComputingCases
 from scidb.testing.store_suite.describing import DescribingCases
 from scidb.testing.store_suite.filtering import FilteringCases, FilterRefusalCases
@@ -51,6 +52,7 @@ class StoreTests(
     FlagCases,
     MemoCases,
     SharingCases,
+    AnswerCases,
 ):
     """Every case that a store has to pass.
 

@@ -87,6 +87,7 @@ EVENT_ROLES: Final[Mapping[type[Event], Role]] = {
     model.EnvironmentSeen: Role.WRITER,
     model.KeyTyped: Role.WRITER,  # by the first value that is saved
     model.Hit: Role.WRITER,
+    model.Answered: Role.WRITER,  # which the server adds
     model.Exported: Role.WRITER,
     model.Tagged: Role.WRITER,
     model.Grouped: Role.WRITER,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import email.utils
+import itertools
 import random
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -23,9 +27,9 @@ T = TypeVar("T")
 FOREIGN: Final = "foreign"
 """The code of the error for an answer that no server of SciDB gives."""
 
-_TRIES: Final = 6
 _FIRST_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 5.0
+_UNMET: Final = 3.0
 _UNAVAILABLE: Final = frozenset({502, 503, 504})
 _TOO_MANY: Final = 429
 
@@ -39,31 +43,46 @@ class _Unavailable(Exception):  # noqa: N818 - no error yet: it is tried again
 
 
 class Requests:
-    """Requests over a transport. Every one may be sent twice: reads, and writes that carry a key."""
+    """Requests over a transport. Every one may be sent twice, unless it is given one try: reads, and writes with a key.
 
-    def __init__(self, transport: Transport) -> None:
+    Parameters
+    ----------
+    transport
+        The connections.
+    patience
+        Seconds after which nothing is tried again. A server that never answered is given up after three.
+
+    """
+
+    def __init__(self, transport: Transport, patience: float) -> None:
         self._transport = transport
+        self._patience = patience
+        self._was_met = False
 
     def json(
-        self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes] = (), *, tries: int = _TRIES
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: Sequence[Bytes] = (),
+        *,
+        tries: int = sys.maxsize,
+        stores: bool = False,
     ) -> tuple[Any, Mapping[str, str]]:
         """Return what a request answers as JSON types, and the headers of the answer.
 
-        One that must not be sent twice is given one try.
+        Of one that `stores` something, an error says whether it may have: by its detail ``stored``, False or None.
         """
 
         def ask() -> tuple[Any, Mapping[str, str]]:
-            answer = self._answer(method, path, headers, body)
+            answer = self.answer(method, path, headers, body)
             text = answer.read()
             return from_text(text, "The answer of the server") if text else None, answer.headers
 
-        return _tried(ask, tries)
+        return self.tried(ask, tries, stores=stores)
 
-    def stream(self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes] = ()) -> Answer:
-        """Return the answer to a request, whose body is read as it comes."""
-        return _tried(lambda: self._answer(method, path, headers, body))
-
-    def _answer(self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes]) -> Answer:
+    def answer(self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes] = ()) -> Answer:
+        """Return the answer to a request that is sent once, whose body is read as it comes; for use in `tried`."""
         answer = self._transport.send(method, path, headers, body)
         if answer.status < 400:
             return answer
@@ -74,29 +93,63 @@ class Requests:
             raise _Unavailable(error, wait)
         raise error
 
-
-def _tried(work: Callable[[], T], tries: int = _TRIES) -> T:
-    """Do some work, again after a while when the connection broke or the server was not there."""
-    for attempt in range(tries):
-        try:
-            return work()
-        except (NetworkError, _Unavailable) as error:
-            failed: NetworkError | _Unavailable = error
-            if isinstance(error, NetworkError) and error.code != NetworkError.code:  # no trying mends a certificate
-                raise
-        if attempt + 1 < tries:
-            told = failed.wait if isinstance(failed, _Unavailable) else None
-            time.sleep(_wait(attempt) if told is None else min(told, _LONGEST_WAIT))
-    raise failed.error if isinstance(failed, _Unavailable) else failed
+    def tried(self, work: Callable[[], T], tries: int = sys.maxsize, *, stores: bool = False) -> T:
+        """Do some work, again after a while when the connection broke or the server was not there."""
+        started = time.monotonic()
+        may_be_stored = False
+        for attempt in itertools.count(1):
+            try:
+                done = work()
+            except NetworkError as error:
+                if error.code != NetworkError.code:  # no trying mends a certificate
+                    raise
+                failed: SciDBError = error
+                wait = _wait(attempt)
+                may_be_stored |= error.details.get("sent") is not False
+            except _Unavailable as unavailable:
+                failed = unavailable.error
+                wait = _wait(attempt) if unavailable.wait is None else unavailable.wait
+                may_be_stored = True
+            else:
+                self._was_met = True
+                return done
+            patience = self._patience if self._was_met else min(self._patience, _UNMET)
+            if attempt >= tries or time.monotonic() - started + wait > patience:
+                break
+            time.sleep(wait)
+        if stores:
+            raise _about_a_write(failed, may_be_stored=may_be_stored) from failed
+        raise failed
 
 
 def _wait(attempt: int) -> float:
     # Clients that were cut off together must not come back together.
-    return min(_LONGEST_WAIT, _FIRST_WAIT * 2.0**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+    return min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(attempt - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
 
 def _seconds(text: str | None) -> float | None:
-    return float(text) if text is not None and text.isdecimal() else None
+    """Return what ``Retry-After`` says: seconds, or the time of day."""
+    if text is None:
+        return None
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return max(0.0, (moment - dt.datetime.now(dt.UTC)).total_seconds())
+
+
+def _about_a_write(error: SciDBError, *, may_be_stored: bool) -> SciDBError:
+    said = (
+        "It is not known whether this was stored. Run it again: a value that is there is not stored twice."
+        if may_be_stored
+        else "Nothing was stored."
+    )
+    details = {**error.details, "stored": None if may_be_stored else False}
+    return type(error)(f"{error.message} {said}", **details)
 
 
 def _error(answer: Answer) -> SciDBError:

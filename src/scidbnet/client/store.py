@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 import uuid
@@ -13,6 +14,7 @@ from scidb.exceptions import (
     ConflictError,
     FormatVersionError,
     NetworkError,
+    QueryError,
     SerializationError,
     ServerError,
     StorageError,
@@ -24,10 +26,11 @@ from scidbnet.client.requests import FOREIGN, Requests
 from scidbnet.client.transport import Transport
 from scidbnet.wire.batches import batch_bytes, records_of_answer
 from scidbnet.wire.chunks import chunks_from, table_from
-from scidbnet.wire.coding import dump, load, plain_to_json, to_text
+from scidbnet.wire.coding import dump, load, to_text
 from scidbnet.wire.errors import error_from_json
 from scidbnet.wire.framing import PARTS_TYPE, Parts
 from scidbnet.wire.messages import FETCHED, QUERIES, TRACE_QUERY, answer_from_json, trace_from_json
+from scidbnet.wire.parameters import parameters_to_json
 from scidbnet.wire.versions import API_VERSION, DESCRIPTION, IDEMPOTENCY_KEY, PREFIX, description_tag
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from scidb.database.core import LineageMode
     from scidb.store.model import Batch, Chunk, Query, Record, SchemaKey, TraceQuery
     from scidbnet.wire.framing import Bytes, Envelope
 
@@ -59,15 +63,21 @@ class HttpStore:
         What proves who asks; without one, the environment variable ``SCIDB_TOKEN``.
     timeout
         Seconds to wait for the server, at most, for each next piece of an answer.
+    retry_for
+        Seconds for which a request is tried again when the connection breaks or the server is not there.
 
     """
 
-    def __init__(self, base_url: str, token: str | None = None, timeout: float = 30.0) -> None:
+    def __init__(
+        self, base_url: str, token: str | None = None, timeout: float = 30.0, *, retry_for: float = 60.0
+    ) -> None:
         self._url = base_url.rstrip("/")
         self._transport = Transport(self._url, token or os.environ.get("SCIDB_TOKEN"), timeout)
-        self._requests = Requests(self._transport)
+        self._requests = Requests(self._transport, retry_for)
         self._described: tuple[StoreInfo, str, float] | None = None
         self._closed = False
+        self.lineage_mode: LineageMode = "strict"
+        """What the owner of the server wants of those who do not say; known once it is opened."""
 
     @classmethod
     def open(
@@ -77,6 +87,7 @@ class HttpStore:
         *,
         token: str | None = None,
         timeout: float = 30.0,
+        retry_for: float = 60.0,
     ) -> HttpStore:
         """Connect to a server, when it speaks as this client does and has these keys.
 
@@ -90,7 +101,7 @@ class HttpStore:
             When its database has other keys.
 
         """
-        store = cls(target, token, timeout)
+        store = cls(target, token, timeout, retry_for=retry_for)
         try:
             store._check_version()
             check_same_keys(target, store.describe().schema_keys, schema_keys)
@@ -121,6 +132,7 @@ class HttpStore:
                 url=self._url,
                 version=spoken,
             )
+        self.lineage_mode = "ephemeral" if health.get("lineage_mode") == "ephemeral" else "strict"
 
     # -------------------------------------------------------------- description
 
@@ -148,10 +160,13 @@ class HttpStore:
     # -------------------------------------------------------------- reading and writing
 
     def write(self, batch: Batch) -> list[Record]:
-        """Store a batch in one transaction and return its records, time-stamped, in order of `seq`."""
+        """Store a batch in one transaction and return its records, time-stamped, in order of `seq`.
+
+        One key stands for it however often it is sent, so that it is stored once.
+        """
         headers = {**_PARTS, **self._tag(), IDEMPOTENCY_KEY: uuid.uuid4().hex}
         self._check_open()
-        data, answered = self._send("POST", f"{PREFIX}/store/write", headers, batch_bytes(batch))
+        data, answered = self._send("POST", f"{PREFIX}/store/write", headers, batch_bytes(batch), stores=True)
         self._learn(answered)
         if any(isinstance(event, KeyTyped) for event in batch.events):  # which the tag does not tell
             self._described = None
@@ -167,18 +182,39 @@ class HttpStore:
             raise UnsupportedOperationError(f"Records cannot be fetched by a {type(query).__name__}.")
         self._check_open()
         headers = {**_JSON, **self._tag()}
-        answer = self._stream("POST", f"{PREFIX}/store/fetch", headers, [to_text(FETCHED.write(query))])
-        return chunks_from(_checked(Parts(answer.pieces())), given=True)
+        body = [to_text(FETCHED.write(query))]
+
+        def begin() -> tuple[Chunk | None, Iterator[Chunk]]:
+            answer = self._stream("POST", f"{PREFIX}/store/fetch", headers, body)
+            chunks = chunks_from(_checked(Parts(answer.pieces())), given=True)
+            return next(chunks, None), chunks
+
+        # Whoever has got a chunk has worked with it; until then the question can be asked again.
+        first, others = self._requests.tried(begin)
+        return iter(()) if first is None else itertools.chain([first], others)
 
     def trace(self, query: TraceQuery) -> Trace:
         """Walk the provenance up- or downstream."""
         return trace_from_json(self._json("trace", TRACE_QUERY.write(query)))
 
-    def sql(self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> pa.Table:
-        """Run one SELECT and return its result."""
+    def sql(
+        self,
+        query: str,
+        parameters: Sequence[object] | Mapping[str, object] = (),
+        *,
+        max_rows: int | None = None,
+        max_seconds: float | None = None,
+    ) -> pa.Table:
+        """Run one SELECT and return its result, within the limits of the server, which may as well answer no SQL."""
         self._check_open()
-        body = [to_text({"query": query, "parameters": plain_to_json(parameters)})]
-        return table_from(self._stream("POST", f"{PREFIX}/ability/sql", _JSON, body).read())
+        if not isinstance(query, str):
+            raise QueryError(f"A query is a text, not {type(query).__name__}.")
+        asked = {"query": query, "parameters": parameters_to_json(parameters)}
+        limits = {"max_rows": max_rows, "max_seconds": max_seconds}
+        body = [to_text(asked | {name: limit for name, limit in limits.items() if limit is not None})]
+        return self._requests.tried(
+            lambda: table_from(self._stream("POST", f"{PREFIX}/ability/sql", _JSON, body).read())
+        )
 
     def close(self) -> None:
         """Release this handle; closing twice does nothing."""
@@ -194,17 +230,17 @@ class HttpStore:
         return answer
 
     def _send(
-        self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes]
+        self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes], *, stores: bool = False
     ) -> tuple[Any, Mapping[str, str]]:
         try:
-            return self._requests.json(method, path, headers, body)
+            return self._requests.json(method, path, headers, body, stores=stores)
         except ConflictError:
             self._described = None
             raise
 
     def _stream(self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes]) -> Any:
         try:
-            answer = self._requests.stream(method, path, headers, body)
+            answer = self._requests.answer(method, path, headers, body)
         except ConflictError:
             self._described = None
             raise

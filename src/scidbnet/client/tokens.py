@@ -36,7 +36,7 @@ class RemoteTokens:
     """
 
     def __init__(self, base_url: str, token: str | None = None, timeout: float = 30.0) -> None:
-        self._requests = Requests(Transport(base_url, token or os.environ.get("SCIDB_TOKEN"), timeout))
+        self._requests = Requests(Transport(base_url, token or os.environ.get("SCIDB_TOKEN"), timeout), timeout)
 
     def create(self, name: str, role: str, expires: str) -> NewToken:
         """Make a token and keep what is needed to recognise it."""

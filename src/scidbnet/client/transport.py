@@ -24,6 +24,8 @@ __all__ = ["Answer", "Transport", "translated"]
 
 # What the library sends at once; it copies what a socket did not take, so longer pieces are no gain.
 _PIECE: Final = 2**18
+# After any other error the server may have got what was sent.
+_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL)
 _CONNECTIONS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0)
 
 
@@ -143,6 +145,7 @@ def translated(url: str) -> Iterator[None]:
             f"{url} did not answer in time ({type(error).__name__}). Is the server busy? Give a longer timeout=, or "
             "try again later.",
             url=url,
+            sent=not isinstance(error, _NOT_SENT),
         ) from error
     except httpx.ConnectError as error:
         if _is_of_certificate(error):
@@ -165,6 +168,7 @@ def _unreachable(url: str, error: Exception) -> NetworkError:
         f"{url} cannot be reached: {said}. Is the address right, and does the server run? `scidb serve` starts one."
         f"{hint if url.startswith('http:') else ''}",
         url=url,
+        sent=not isinstance(error, _NOT_SENT),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,11 @@ from starlette.exceptions import HTTPException
 
 from scidb._version import __version__
 from scidb.addressing import schema_keys_from
+from scidb.database.core import LINEAGE_MODES
 from scidb.exceptions import SciDBError, ServerError
 from scidb.store import open_store
 from scidbnet.auth import TokenFile
-from scidbnet.server import openapi, operations, verbs
+from scidbnet.server import abilities, aliases, openapi, operations, verbs
 from scidbnet.server import tokens as tokens_routes
 from scidbnet.server.answers import error_answer
 from scidbnet.server.audit import Audit
@@ -29,6 +31,7 @@ from scidbnet.wire.versions import PREFIX
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from scidb.database.core import LineageMode
     from scidb.store import Store
 
 __all__ = ["create_app", "store_app", "tokens_of"]
@@ -37,14 +40,47 @@ __all__ = ["create_app", "store_app", "tokens_of"]
 def create_app(
     dataset_db_path: str | Path,
     dataset_schema_keys: Sequence[str] | Mapping[str, type | str] | None = None,
+    pipeline_db_path: str | Path | None = None,
+    lineage_mode: LineageMode = "strict",
     *,
     lock_timeout: float = 10.0,
     **settings: Any,
 ) -> FastAPI:
-    """Return the application that serves a database file."""
+    """Return the application that serves a database file.
+
+    Parameters
+    ----------
+    dataset_db_path
+        The file, or any other target that `scidb.store.open_store` knows.
+    dataset_schema_keys
+        The ordered keys of a new database, as for `scidb.configure_database`.
+    pipeline_db_path
+        Ignored: lineage lives in the same file.
+    lineage_mode
+        ``"strict"`` refuses a result that rests on something never saved; ``"ephemeral"`` records that by lineage
+        alone. What comes without Python is checked here; `scidbnet.configure_remote_database` takes it over.
+    lock_timeout
+        How many seconds to wait for another process that has the file open.
+    settings
+        Fields of `scidbnet.server.settings.ServerSettings`.
+
+    Raises
+    ------
+    SciDBError
+        When the database cannot be opened, or `lineage_mode` is none.
+
+    """
+    if pipeline_db_path is not None:
+        warnings.warn(
+            "pipeline_db_path is ignored: lineage is kept in the database file itself. Leave it out.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+    if lineage_mode not in LINEAGE_MODES:
+        raise SciDBError(f"lineage_mode={lineage_mode!r}: use 'strict' or 'ephemeral'.")
     keys = None if dataset_schema_keys is None else schema_keys_from(dataset_schema_keys)
     store = Verified(open_store(dataset_db_path, keys, lock_timeout=lock_timeout))
-    app = store_app(store, ServerSettings(**settings), tokens_of(store))
+    app = store_app(store, ServerSettings(**settings, lineage_mode=lineage_mode), tokens_of(store))
     app.router.lifespan_context = _closing
     return app
 
@@ -56,18 +92,27 @@ def store_app(store: Store, settings: ServerSettings | None = None, tokens: Toke
     """
     settings = settings or ServerSettings()
     app = openapi.Described(title="SciDB", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.served = Served.of(store, settings, tokens)
+    app.state.served = Served.of(abilities.within(store, settings), settings, tokens)
     app.include_router(operations.router, prefix=PREFIX)
     app.include_router(verbs.router, prefix=PREFIX)
+    app.include_router(abilities.router, prefix=PREFIX)
+    app.include_router(aliases.router, prefix=PREFIX)
     app.include_router(tokens_routes.router, prefix=PREFIX)
     app.include_router(openapi.router)
     app.add_exception_handler(SciDBError, _on_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _on_http_error)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _on_crash)
+    # The last one is the first to see a request.
     app.add_middleware(Guard, settings=settings, tokens=tokens)
+    operations.watch(app)
     app.add_middleware(Audit)
-    operations.watch(app)  # the last one is the first to see a request
     return app
+
+
+def tokens_of(store: Store) -> TokenFile | None:
+    """Return the tokens of a database; None for one that is no file."""
+    path = Path(store.describe().target)
+    return TokenFile.beside(path) if path.is_file() else None
 
 
 @asynccontextmanager
@@ -75,12 +120,6 @@ async def _closing(app: FastAPI) -> AsyncIterator[None]:
     yield
     # Waits for a transaction that runs; in a thread of its own, since requests may hold all others.
     await asyncio.to_thread(app.state.served.store.close)
-
-
-def tokens_of(store: Store) -> TokenFile | None:
-    """Return the tokens of a database; None for one that is no file."""
-    path = Path(store.describe().target)
-    return TokenFile.beside(path) if path.is_file() else None
 
 
 async def _on_error(_: Request, error: SciDBError) -> Response:

@@ -66,10 +66,17 @@ class OnBehalf(Wrapper):
         check_batch(self._caller, batch)
         return super().write(_signed(batch, self._caller.name))
 
-    def sql(self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> pa.Table:
+    def sql(
+        self,
+        query: str,
+        parameters: Sequence[object] | Mapping[str, object] = (),
+        *,
+        max_rows: int | None = None,
+        max_seconds: float | None = None,
+    ) -> pa.Table:
         """Ask the store inside."""
         check_verb(self._caller, "sql")
-        return super().sql(query, parameters)
+        return super().sql(query, parameters, max_rows=max_rows, max_seconds=max_seconds)
 
 
 def _signed(batch: Batch, name: str) -> Batch:

@@ -9,6 +9,7 @@ from scidbnet.server.bodies import Spool
 from scidbnet.server.callers import caller_of, on_behalf
 from scidbnet.server.lifecycle import Lifecycle
 from scidbnet.server.metrics import Metrics
+from scidbnet.server.once import Once
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -30,14 +31,16 @@ class Served:
     spool: Spool
     lifecycle: Lifecycle
     metrics: Metrics | None  # without the extra that counts
+    once: Once
     tokens: TokenFile | None = None
 
     @classmethod
     def of(cls, store: Store, settings: ServerSettings, tokens: TokenFile | None = None) -> Served:
         """Return what serves a store."""
         spool, lifecycle = Spool(settings), Lifecycle()
-        version = store.describe().format_version
-        return cls(store, version, settings, spool, lifecycle, Metrics.of(spool, lifecycle), tokens)
+        metrics = Metrics.of(spool, lifecycle)
+        once = Once(settings.write_timeout)
+        return cls(store, store.describe().format_version, settings, spool, lifecycle, metrics, once, tokens)
 
 
 def served(request: Request) -> Served:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from scidb.store.model import Call, Edge, StoreInfo, TypeInfo
 from scidbnet.auth import TokenInfo
+from scidbnet.server.abilities import ARROW_TYPE
 from scidbnet.server.pages import docs_page
 from scidbnet.server.tokens import TokenWanted
 from scidbnet.wire.coding import coder_of, to_text
@@ -79,15 +80,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 version=_TEXTS,
                 api_version={"type": "integer"},
                 format_version={"type": "integer"},
+                lineage_mode={"enum": ["strict", "ephemeral"]},
             )
         }
     ),
     "GET /ready": Operation({_JSON: _object(status={"const": "ready"})}),
     "GET /metrics": Operation({_TEXT: {"type": "string"}}),
     "GET /tokens": Operation({_JSON: _list(_ref("TokenInfo"))}),
-    "POST /tokens": Operation(
-        {_JSON: _object(token=_TEXTS, info=_ref("TokenInfo"))}, {_JSON: coder_of(TokenWanted).schema()}
-    ),
+    "POST /tokens": Operation({_JSON: _object(token=_TEXTS, info=_ref("TokenInfo"))}, {_JSON: _ref("TokenWanted")}),
     "DELETE /tokens/{which}": Operation({_JSON: _list(_ref("TokenInfo"))}),
     "GET /store/describe": Operation({_JSON: _ref("StoreInfo")}),
     "GET /store/types": Operation({_JSON: _list(_ref("TypeInfo"))}),
@@ -106,6 +106,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {PARTS_TYPE: _binary("Chunks of records with their data, as parts.")}, {_JSON: _ref("Fetched")}, (DESCRIPTION,)
     ),
     "POST /store/trace": Operation({_JSON: _ref("Trace")}, {_JSON: _ref("TraceQuery")}, (DESCRIPTION,)),
+    "POST /ability/sql": Operation({ARROW_TYPE: _binary("The rows, as an Arrow IPC stream.")}, {_JSON: _ref("Sql")}),
 }
 """What each route reads and answers, by method and path; a route that is not here declares that itself."""
 
@@ -117,13 +118,25 @@ def _schemas() -> Json:
     return {
         "StoreInfo": coder_of(StoreInfo).schema(),
         "TypeInfo": coder_of(TypeInfo).schema(),
-        "TokenInfo": coder_of(TokenInfo).schema(),
         "Query": QUERIES.schema(),
         "Fetched": FETCHED.schema(),
         "TraceQuery": TRACE_QUERY.schema(),
         "Event": EVENTS.schema(),
         "Call": coder_of(Call).schema(),
         "Edge": coder_of(Edge).schema(),
+        "TokenInfo": coder_of(TokenInfo).schema(),
+        "TokenWanted": coder_of(TokenWanted).schema(),
+        "Sql": {
+            "type": "object",
+            "properties": {
+                "query": {**_TEXTS, "description": "One SELECT."},
+                "parameters": {"description": "What its placeholders stand for, in order or by name."},
+                "max_rows": _COUNT,
+                "max_seconds": {"type": "number", "exclusiveMinimum": 0},
+            },
+            "required": ["query"],
+            "additionalProperties": False,
+        },
         "WriteMetadata": {
             "type": "object",
             "properties": {
@@ -248,7 +261,7 @@ def _complete(method: str, path: str, operation: Json, methods: Json) -> None:
                 for name in known.headers
             ]
     statuses = _OF_EVERY_ROUTE if path in _OPEN else tuple(_WORDS)
-    operation["responses"] = {**_errors(statuses), **answers}
+    operation["responses"] = {**answers, **_errors(statuses)}
     # Without any token on this machine alone, so that none is a choice, too.
     operation["security"] = [] if path in _OPEN else [{"token": []}, {}]
 

@@ -34,8 +34,14 @@ def watch(app: FastAPI) -> None:
 @router.get("/health")
 async def health(request: Request) -> dict[str, Any]:
     """Say that the server runs, and of which versions it is."""
-    format_version = served(request).format_version
-    return {"status": "ok", "version": __version__, "api_version": API_VERSION, "format_version": format_version}
+    here = served(request)
+    return {
+        "status": "ok",
+        "version": __version__,
+        "api_version": API_VERSION,
+        "format_version": here.format_version,
+        "lineage_mode": here.settings.lineage_mode,
+    }
 
 
 @router.get("/ready")

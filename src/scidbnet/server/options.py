@@ -35,7 +35,6 @@ class ServerOptions(ServerSettings):
 
     dataset_db_path: str
     dataset_schema_keys: list[str] | dict[str, str] | None = None
-    lineage_mode: Literal["strict", "ephemeral"] = "strict"
     host: str = "127.0.0.1"
     port: int = 8765
     ssl_certfile: str | None = None
@@ -61,6 +60,9 @@ _HELP: Final = {
     "lock_timeout": "How long to wait for another process that has the file open, in seconds.",
     "shutdown_timeout": "How long running requests may take to finish when the server is told to stop, in seconds.",
     "allow_sql": "Let clients run SELECT statements of their own.",
+    "sql_rows": "The most rows that one SELECT may give.",
+    "sql_seconds": "How long one SELECT may take, in seconds.",
+    "write_timeout": "How long a write that is sent again waits for its first sending, in seconds.",
     "body_limit": "The longest body of a request, in bytes.",
     "memory_limit": "From which length on a body waits in a temporary file, in bytes.",
     "spool_limit": "How much may be being received at once, in bytes.",

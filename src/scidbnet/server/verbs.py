@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from scidb.exceptions import ConflictError, PermissionDeniedError, SciDBError
-from scidb.filters import RawFilter
-from scidb.store.model import Match, TypeInfo
+from scidb.exceptions import ConflictError, SciDBError
+from scidb.store.model import TypeInfo
 from scidbnet.server.context import served
+from scidbnet.server.once import asked_for
 from scidbnet.wire.batches import answer_of_records, batch_from
 from scidbnet.wire.chunks import chunk_parts
 from scidbnet.wire.coding import dump, from_text, load, to_text
@@ -23,7 +23,7 @@ from scidbnet.wire.versions import DESCRIPTION, description_tag
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scidb.store.model import Chunk
+    from scidb.store.model import Answered, Chunk
     from scidbnet.server.bodies import Body
     from scidbnet.server.context import Served
 
@@ -59,17 +59,19 @@ async def register(request: Request) -> Response:
 
 @router.post("/write")
 async def write(request: Request) -> Response:
-    """Store a batch in one transaction."""
+    """Store a batch in one transaction, once however often it comes under the same key."""
     here = served(request)
     async with here.spool.receive(request) as body:
+        asked = asked_for(request, body)
         tag = request.headers.get(DESCRIPTION)
-        return await _answer(here, lambda: _write(here, body, tag))
+        async with here.once.turn(asked):
+            return await _answer(here, lambda: _write(here, body, tag, asked))
 
 
-def _write(here: Served, body: Body, tag: str | None) -> Any:
-    _check_description(here, tag)
+def _write(here: Served, body: Body, tag: str | None, asked: Answered) -> Any:
     batch = batch_from(body.data)
-    return answer_of_records(batch, here.store.write(batch))
+    records = here.once.stored(asked, batch, here.store, lambda: _check_description(here, tag))
+    return answer_of_records(batch, records)
 
 
 @router.post("/find")
@@ -78,7 +80,6 @@ async def find(request: Request) -> Response:
     here = served(request)
     async with here.spool.receive(request) as body:
         query = QUERIES.read(from_text(body.data, "The body"), "query")
-        _check_filter(here, query)
         tag = request.headers.get(DESCRIPTION)
 
         def answer() -> Any:
@@ -94,7 +95,6 @@ async def fetch(request: Request) -> Response:
     here = served(request)
     async with here.spool.receive(request) as body:
         query = FETCHED.read(from_text(body.data, "The body"), "query")
-    _check_filter(here, query)
     _check_description(here, request.headers.get(DESCRIPTION))
     chunks = await run_in_threadpool(here.store.fetch, query)
     return StreamingResponse(_parts(chunks), media_type=PARTS_TYPE, headers=_headers(here))
@@ -139,14 +139,4 @@ def _check_description(here: Served, tag: str | None) -> None:
         raise ConflictError(
             "The schema of the database changed just now: a key, the name of a variable, or the first flag. Nothing "
             "was done; run this again.",
-        )
-
-
-def _check_filter(here: Served, query: Any) -> None:
-    match: Match | None = getattr(query, "match", None)
-    if match is None or match.where is None or here.settings.allow_sql:
-        return
-    if any(isinstance(leaf, RawFilter) for leaf in match.where.leaves()):
-        raise PermissionDeniedError(
-            "raw_sql filters are off on this server. Use other filters, or ask its owner for `scidb serve --allow-sql`."
         )

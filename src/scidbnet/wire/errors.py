@@ -37,6 +37,8 @@ STATUS: Final = {
     "unsupported_operation": 405,
     "network": 503,
     "stopping": 503,
+    "still_writing": 503,
+    "other_body": 409,
     "server": 500,
     "storage": 507,
     "corrupt_database": 500,

@@ -28,7 +28,9 @@ __all__ = [
 Json: TypeAlias = Any
 
 _KINDS: Final = [kind for name in model.__all__ if isinstance(kind := getattr(model, name), type)]
-_QUERIES: Final = [kind for kind in _KINDS if issubclass(kind, Query) and kind is not Query]
+# What a server notes for itself: nobody asks for that, and nobody else says so.
+_OWN: Final = {model.Answers, model.Answered}
+_QUERIES: Final = [kind for kind in _KINDS if issubclass(kind, Query) and kind not in {Query, *_OWN}]
 
 QUERIES: Final[Coder] = tagged_coder(_QUERIES)
 """Every question for `find`."""
@@ -36,7 +38,7 @@ QUERIES: Final[Coder] = tagged_coder(_QUERIES)
 FETCHED: Final[Coder] = tagged_coder([model.Latest, model.Records, model.Entries, model.Stored])
 """Every question for `fetch`: those that records answer."""
 
-EVENTS: Final[Coder] = tagged_coder(typing.get_args(model.Event))
+EVENTS: Final[Coder] = tagged_coder(kind for kind in typing.get_args(model.Event) if kind not in _OWN)
 """Every event of a batch."""
 
 TRACE_QUERY: Final[Coder] = coder_of(model.TraceQuery)

@@ -13,12 +13,14 @@ from scidb.store.duck.annotations import group_variables, tag_instant
 from scidb.store.duck.flags import add_flags
 from scidb.store.duck.insert import insert_missing, insert_rows
 from scidb.store.duck.memo import add_hits, invalidate
+from scidb.store.duck.requests import answer_once
 from scidb.store.duck.sql import Condition, quote
 from scidb.store.duck.state import Memory, layout_table
 from scidb.store.duck.tables import TABLES, add_key_column, check_new_key
 from scidb.store.duck.views import create_views
 from scidb.store.model import (
     Accepted,
+    Answered,
     CallInput,
     Environment,
     EnvironmentSeen,
@@ -293,7 +295,7 @@ def _add_sources(connection: Connection, events: Sequence[Event]) -> None:
     seen = [event for event in events if isinstance(event, SourceSeen)]
     if not seen:
         return
-    insert_missing(
+    fresh = insert_missing(
         connection,
         TABLES["_functions"],
         [
@@ -302,7 +304,8 @@ def _add_sources(connection: Connection, events: Sequence[Event]) -> None:
         ],
         key_columns=2,
     )
-    texts = [text for one in seen for text in one.sources.values()]
+    # A function that is there has its sources.
+    texts = [text for one in seen for text in one.sources.values()] if fresh else []
     if texts:
         insert_missing(connection, TABLES["_sources"], [(_digest(text), text) for text in texts])
 
@@ -357,5 +360,6 @@ _APPLIERS: Final[dict[type, Callable[[Connection, State, Any, str], None]]] = {
     Grouped: lambda connection, draft, event, _: group_variables(connection, draft, event),
     Ungrouped: lambda connection, draft, event, _: group_variables(connection, draft, event),
     Accepted: _accept,
+    Answered: answer_once,
     Invalidated: invalidate,
 }

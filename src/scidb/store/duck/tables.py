@@ -146,7 +146,7 @@ TABLES: Final = {
         ),
         _table(
             "_requests",
-            "token_name VARCHAR, request_key VARCHAR, body_sha256 VARCHAR, answer VARCHAR, timestamp VARCHAR",
+            "token_name VARCHAR, request_key VARCHAR, body_sha256 VARCHAR, timestamp VARCHAR",
             "token_name, request_key",
         ),
     )

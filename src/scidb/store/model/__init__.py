@@ -5,6 +5,7 @@ store (schema ids, record numbers, layouts) are not here on purpose.
 """
 
 from scidb.hashing.inputs import CallInput
+from scidb.store.model.answered import Answer, Answered, Answers
 from scidb.store.model.asked import (
     Change,
     Changes,
@@ -98,6 +99,9 @@ __all__ = [
     "Acceptance",
     "Acceptances",
     "Accepted",
+    "Answer",
+    "Answered",
+    "Answers",
     "Batch",
     "Call",
     "CallInput",

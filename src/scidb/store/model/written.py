@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from scidb.store.model.answered import Answered
 from scidb.store.model.computed import Accepted
 from scidb.store.model.memo import Hit, Invalidated
 
@@ -199,6 +200,7 @@ Event: TypeAlias = (
     | Flagged
     | Unflagged
     | Accepted
+    | Answered
     | Invalidated
     | Hit
 )
