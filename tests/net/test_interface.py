@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from tests.net.serving import serve
 
 from scidb.store.model import SchemaKey
+from scidbnet.server import aliases
 from scidbnet.server.openapi import OPERATIONS
 from scidbnet.wire.coding import to_text
 from scidbnet.wire.framing import PARTS_TYPE, end
@@ -29,8 +30,11 @@ _CHECKS: Final = [
     "response_schema_conformance",
     "negative_data_rejection",
 ]
-# None of them ends, makes secrets, or is a read that takes no data.
-_ASKED: Final = sorted(name for name, operation in OPERATIONS.items() if operation.body)
+# All that take a body; what takes none has nothing to be wrong.
+_ALIASES: Final = [f"POST {route.path}" for route in aliases.router.routes if "POST" in route.methods]  # type: ignore[attr-defined]
+_ASKED: Final = sorted(
+    {name for name, operation in OPERATIONS.items() if operation.body} | set(_ALIASES) - {"POST /close"}
+)
 _QUICK: Final = ("POST /store/find", "POST /store/trace")
 
 
@@ -51,6 +55,8 @@ def description(address: str) -> Any:
 
 
 def _as_body(metadata: Any) -> bytes:
+    if isinstance(metadata, bytes):
+        return metadata
     text = to_text(metadata)
     return b"".join([len(text).to_bytes(4, "big"), text, *end(0)])
 

@@ -221,6 +221,10 @@ Every error has the same form, whatever its status.
 """
 
 
+# Of the errors that FastAPI would answer by itself.
+_UNUSED: Final = ("HTTPValidationError", "ValidationError")
+
+
 class Described(FastAPI):
     """An application that describes all that its routes read, answer and refuse."""
 
@@ -233,6 +237,8 @@ class Described(FastAPI):
                 _complete(method, path.removeprefix(PREFIX), operation, found["paths"][path])
             components = found.setdefault("components", {})
             components["schemas"] = {**components.get("schemas", {}), **_schemas()}
+            for name in _UNUSED:
+                components["schemas"].pop(name, None)
             token = {"type": "http", "scheme": "bearer", "description": "A token, as `scidb token create` shows it."}
             components["securitySchemes"] = {"token": token}
         return self.openapi_schema or {}
