@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from fastapi import FastAPI
@@ -14,10 +15,13 @@ from tests.net.inprocess import Client
 from scidb.exceptions import StorageError
 from scidb.store import Wrapper, open_store
 from scidb.store.model import SchemaKey
-from scidbnet.server import store_app
+from scidbnet.server import create_app, store_app
 from scidbnet.server.openapi import OPERATIONS
 from scidbnet.wire.errors import STATUS
 from scidbnet.wire.versions import API_VERSION, PREFIX
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 JSON: Final = {"Content-Type": "application/json"}
 
@@ -121,6 +125,21 @@ def test_without_the_extra_metrics_are_refused(store: Breakable, monkeypatch: py
     answer = client.get(f"{PREFIX}/metrics")
     assert answer.status_code == 405
     assert "pip install 'scidb[metrics]'" in answer.json()["message"]
+
+
+def test_an_application_closes_the_file_that_it_opened(tmp_path: Path) -> None:
+    """Whatever runs `create_app`: when it ends, the file is closed and its lock gone."""
+    path = tmp_path / "study.duckdb"
+    lock = path.with_name("study.duckdb.lock")
+    app = create_app(path, ["subject"])
+
+    async def run() -> None:
+        async with app.router.lifespan_context(app):
+            assert lock.exists()
+
+    asyncio.run(run())
+
+    assert not lock.exists()
 
 
 # ---------------------------------------------------------------- errors

@@ -124,6 +124,7 @@ def test_told_to_stop_it_finishes_what_runs(path: Path) -> None:
         time.sleep(0.2)  # the server must have begun to read it
         server.tell(signal.SIGTERM)
         server.until_ready_says(503)
+        time.sleep(0.5)  # a server that did not wait would be gone
         status, error, answer = server.get("/store/types")
         assert (status, error["code"], answer.headers["Retry-After"]) == (503, "stopping", "5")
         assert server.get("/health")[0] == 200
