@@ -100,7 +100,10 @@ def _alias(
 
 
 def _content(kinds: Mapping[str, type[BaseModel] | None]) -> dict[str, Any]:
-    return {media: {"schema": _BINARY if kind is None else schema_of(kind)} for media, kind in kinds.items()}
+    found = {media: {"schema": _BINARY if kind is None else schema_of(kind)} for media, kind in kinds.items()}
+    if _JSON in kinds and kinds[_JSON] is None:  # what is answered where there is nothing
+        found[_JSON] = {"schema": {"type": "null"}}
+    return found
 
 
 # ------------------------------------------------------------------ writing
