@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import platform
 import statistics
 import time
@@ -22,7 +23,7 @@ __all__ = ["Amounts", "Comparison", "Result", "environment", "measure", "table",
 
 @dataclass(slots=True)
 class Comparison:
-    """One promise: our seconds and the limit's, round by round."""
+    """One promise: our seconds and the limit's, round by round; none (infinity) where it is only to be seen."""
 
     work: str
     limit: str
@@ -107,7 +108,7 @@ def table(comparisons: Iterable[Result]) -> str:
     """Return the results as text, one promise a line."""
     lines = [f"{'work':<58} {'ours':>10} {'limit':>10} {'spread':>8} {'ratio':>7} {'promise':>8}"]
     for item in comparisons:
-        promise = f"<= {item.promised:g}"
+        promise = f"<= {item.promised:g}" if math.isfinite(item.promised) else ""
         verdict = "" if item.holds else "  NOT KEPT"
         figures = f"{_amounts(item)} {item.ratio:>7.2f} {promise:>8}"
         lines.append(f"{item.work:<58} {figures}{verdict}")
@@ -129,7 +130,7 @@ def to_json(comparisons: Iterable[Result]) -> str:
         {
             "work": item.work,
             "limit": item.limit,
-            "promised": item.promised,
+            "promised": item.promised if math.isfinite(item.promised) else None,
             "ratio": item.ratio,
             "holds": item.holds,
             "unit": "bytes" if isinstance(item, Amounts) else "seconds",

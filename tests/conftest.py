@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.net import serving
 
 import scidb
-from scidb import registry
+from scidb import registry, store
 from scidb.current import current, set_default
 from scidb.hashing import settings as settings_of_fingerprints
 from scidb.store.duck import opening
@@ -30,6 +31,39 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # They choose what is tested, not how the product behaves.
 _FOR_TESTS = {"SCIDB_GAIT", "SCIDB_OTHER_PYTHON"}
+
+
+# Tests over HTTP that are quick and look at what each of the others goes through, too.
+_HTTP_BY_DEFAULT = {"test_schema_plan.py"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before what is slow is left out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Choose over which stores a test runs by default; the slow run has all.
+
+    Of what lies above the stores, one test a file runs over DuckDB. Over HTTP run few, and none that looks at what
+    only a local store has.
+    """
+    seen: set[Path] = set()
+    local = set()
+    for item in items:
+        store = _store_of(item)
+        if store == "duck" and item.get_closest_marker("above_stores") and not item.get_closest_marker("every_store"):
+            if item.path in seen:
+                item.add_marker(pytest.mark.slow)
+            seen.add(item.path)
+        elif store == "http" and item.get_closest_marker("local"):
+            local.add(item)
+        elif store == "http" and item.path.name not in _HTTP_BY_DEFAULT:
+            item.add_marker(pytest.mark.slow)
+    if local:
+        config.hook.pytest_deselected(items=list(local))
+        items[:] = [item for item in items if item not in local]
+
+
+def _store_of(item: pytest.Item) -> object:
+    chosen = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return chosen.get("target", chosen.get("db"))
 
 
 def pytest_collection_finish() -> None:
@@ -81,16 +115,29 @@ def files_are_copied(monkeypatch: pytest.MonkeyPatch, empty_files: Path) -> None
     monkeypatch.setattr(opening, "create_file", copy)
 
 
-@pytest.fixture
-def own_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def _own_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget, after the test, the variable classes that it defines, which may be named as those of other tests."""
     monkeypatch.setattr(registry, "_classes", dict(registry._classes))
 
 
-@pytest.fixture(params=["memory", "duck"])
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """Return the address of a database in a file that a server process keeps; who opens it first brings the keys."""
+    monkeypatch.setitem(store._OPENERS, "http", "tests.net.serving:open_place")
+    address = serving.place(tmp_path / "study.duckdb")
+    yield address
+    serving.end(address)
+
+
+@pytest.fixture(params=["memory", "duck", "http"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where the database of a test lives."""
-    return "memory:" if request.param == "memory" else str(tmp_path / "study.duckdb")
+    """Where the database of a test lives, in memory if nothing else is asked for."""
+    kind = getattr(request, "param", "memory")
+    if kind == "http":
+        address: str = request.getfixturevalue("served")
+        return address
+    return str(tmp_path / "study.duckdb") if kind == "duck" else "memory:"
 
 
 @pytest.fixture

@@ -97,7 +97,6 @@ def _annotated(given: Stride | None) -> list[Stride]:
     return [given] if given is not None else []
 
 
-@pytest.mark.usefixtures("own_classes")
 def test_abstract_and_generic_classes() -> None:
     """A variable may also be an abstract or a generic class, which keeps its brackets."""
 
@@ -113,7 +112,6 @@ def test_abstract_and_generic_classes() -> None:
     assert typing.get_args(Holder[int]) == (int,)
 
 
-@pytest.mark.usefixtures("own_classes")
 def test_own_attributes_win() -> None:
     """What a class defines under the name of an operator is its own; comparing it still works."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.provenance.conftest import Force, Mean, Peak, Smooth
 
 import scidb
 from scidb import BaseVariable, DatabaseManager, EachOf, Fixed, ForEachReport, Merge, PathInput, exceptions, for_each
@@ -17,22 +18,6 @@ from scidb.pipeline.steps import Step, ordered
 if TYPE_CHECKING:
     import random
     from pathlib import Path
-
-
-class Force(BaseVariable):
-    pass
-
-
-class Smooth(BaseVariable):
-    pass
-
-
-class Peak(BaseVariable):
-    pass
-
-
-class Mean(BaseVariable):
-    pass
 
 
 class Side(BaseVariable):

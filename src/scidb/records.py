@@ -36,6 +36,7 @@ __all__ = [
     "encode_stored",
     "instances",
     "instant",
+    "is_custom",
     "is_recallable",
     "labels_of",
     "place",
@@ -127,6 +128,11 @@ def is_recallable(record: Record) -> bool:
     if cls is BaseVariable:
         return not custom
     return custom == cls.has_custom_storage() and record.schema_version == cls.schema_version
+
+
+def is_custom(record: Record) -> bool:
+    """Say whether a class made what is stored with its own ``to_db``."""
+    return _unmark_custom(record.encoding)[1]
 
 
 def instances(chunk: Chunk, cls: type[BaseVariable]) -> list[BaseVariable]:

@@ -1,14 +1,20 @@
-"""The file `scidb.toml` of a project: read here, and nowhere else. What its keys mean is known where they are used."""
+"""What the surroundings say: the file `scidb.toml` of a project, read here and nowhere else, and who works here.
+
+What the keys of the file mean is known where they are used.
+"""
 
 from __future__ import annotations
 
+import functools
+import getpass
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Final
 
 from scidb.exceptions import SettingsError
 
-__all__ = ["SETTINGS_FILE", "read_settings"]
+__all__ = ["SETTINGS_FILE", "read_settings", "user_name"]
 
 SETTINGS_FILE: Final = "scidb.toml"
 
@@ -31,3 +37,16 @@ def read_settings() -> dict[str, Any]:
         raise SettingsError(f"{SETTINGS_FILE} cannot be read as TOML: {error}.") from error
     except OSError as error:
         raise SettingsError(f"{SETTINGS_FILE} cannot be read: {error.strerror}.") from error
+
+
+def user_name() -> str:
+    """Return who works here: what SCIDB_USER_ID says, else the name of the login."""
+    return os.environ.get("SCIDB_USER_ID") or _login()
+
+
+@functools.cache
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no such user, as in some containers
+        return "unknown"

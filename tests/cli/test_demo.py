@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 import scidb
 from scidb.cli.app import app
 from scidb.cli.demo import _imported, demo
+from scidb.current import current
 from scidb.exceptions import PipelineError, StorageError
 from scidb.session import open_database
 
@@ -83,9 +84,8 @@ def snapshot(folder: Path) -> Mapping[str, bytes]:
 
 
 def run_pipeline(folder: Path, first_day: int = 0) -> dict[str, ForEachReport]:
-    with _imported(folder / "pipeline.py") as pipeline:
+    with _imported(folder / "pipeline.py") as pipeline, pipeline.open_study():
         reports: list[ForEachReport] = pipeline.run(first_day)
-        scidb.get_database().close()
     return {report.function_name: report for report in reports}
 
 
@@ -164,6 +164,26 @@ def test_the_script_alone_recomputes_nothing(folder: Path) -> None:
     for name, outcome in zip(STEPS, NOTHING, strict=True):
         assert f"{name}: {outcome}" in run.stdout
     assert "10.467" in run.stdout
+
+
+def test_its_import_opens_no_database(folder: Path) -> None:
+    """The processes of `scidb run pipeline.py --n-jobs 2` import the script while another holds the database."""
+    with _imported(folder / "pipeline.py"):
+        assert current() is None
+
+
+@pytest.mark.slow
+def test_it_runs_in_several_processes(folder: Path) -> None:
+    """`scidb run pipeline.py --n-jobs 2` makes what the demo made, in a folder without a database, from elsewhere."""
+    pytest.importorskip("loky")
+    (folder / "demo.duckdb").unlink()
+    command = [sys.executable, "-W", "error", "-m", "scidb", "run", str(folder / "pipeline.py"), "--n-jobs", "2"]
+    env = {**os.environ, "PYTHONPATH": str(Path(scidb.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    run = subprocess.run(command, cwd=folder.parent, env=env, capture_output=True, text=True, check=False)
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "In all 379 computed" in run.stdout
 
 
 def test_an_edited_value_recomputes_only_what_depends_on_it(folder: Path) -> None:

@@ -66,7 +66,7 @@ class Script(Protocol):
 
 
 @pytest.fixture
-def study_of_script(here: Path, own_classes: None) -> Path:
+def study_of_script(here: Path) -> Path:
     """Make a database with the data of two subjects, in a folder of its own."""
     from scidb import BaseVariable
 
@@ -130,9 +130,10 @@ def stored(folder: Path, name: str) -> list[Any]:
     [
         HEAD + CONFIGURE + STEPS,
         HEAD + CONFIGURE + FUNCTION,
+        HEAD + FUNCTION.replace("(db):", "():" + CONFIGURE.replace("\n", "\n    ")),
         HEAD + "with configure_database('run.duckdb') as db:\n    db.schema_keys" + STEPS.replace("\n", "\n    "),
     ],
-    ids=["plain", "function", "closes"],
+    ids=["plain", "function", "opens its own", "closes"],
 )
 def test_a_script_is_planned_run_and_then_up_to_date(script: Script, study_of_script: Path, text: str) -> None:
     """Every kind of script: the plan runs nothing and exits with 3, the run computes, the next plan is green."""

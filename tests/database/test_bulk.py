@@ -193,6 +193,7 @@ def test_ambiguity_says_how_to_choose(db: DatabaseManager) -> None:
         (TABLE, {"loc": 0, "iloc": 0}, exceptions.SciDBError),
     ],
 )
+@pytest.mark.above_stores
 def test_rows_that_are_not_there(db: DatabaseManager, value: Any, selection: Any, error: type[Exception]) -> None:
     """A selection of rows that fails is an error of ours, and none of pandas."""
     Bulk.save(value, subject=1)

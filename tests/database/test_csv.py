@@ -20,6 +20,8 @@ from scidb.store.model import Exports
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.above_stores
+
 
 class Csv(BaseVariable):
     """A value."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from scidb import DatabaseManager
 
-pytestmark = pytest.mark.usefixtures("own_classes")
+pytestmark = pytest.mark.above_stores
 
 
 def define(name: str, **body: Any) -> Any:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from scidb.filters import Filter
     from scidb.store.model import Record
 
-pytestmark = pytest.mark.usefixtures("db")
+pytestmark = [pytest.mark.above_stores, pytest.mark.usefixtures("db")]
 
 
 class Pace(BaseVariable):
@@ -225,6 +225,7 @@ _HOUR = dt.timedelta(hours=1)
         (pd.DataFrame({"a": [1, 5]}), lambda: Notes["a"].any() > 4, lambda: Notes["a"].all() > 4),
     ],
 )  # fmt: skip
+@pytest.mark.every_store
 def test_kinds_of_values(value: Any, holding: Any, failing: Any) -> None:
     """Each kind of value is compared as what it is, however it is stored."""
     Notes.save(value, subject=1)
@@ -233,6 +234,7 @@ def test_kinds_of_values(value: Any, holding: Any, failing: Any) -> None:
     assert _paces(~failing(), subject=1) == [1.1, 1.2]
 
 
+@pytest.mark.every_store
 def test_integers_and_floats_mix() -> None:
     """A variable of integers here and floats there is compared as numbers."""
     for subject, value in ((1, 1), (2, 1.5), (3, 2)):
@@ -240,6 +242,7 @@ def test_integers_and_floats_mix() -> None:
     assert _paces(Notes > 1) == [2.1, 2.2, 3.1, 3.2]
 
 
+@pytest.mark.every_store
 def test_records_of_several_types() -> None:
     """One label of several types or columns is refused; what is superseded does not count."""
     Notes.save("a", subject=1)
@@ -257,7 +260,7 @@ def test_records_of_several_types() -> None:
         Years.load(where=Leg["A_2"] == 1, subject=[1, 2])
 
 
-@pytest.mark.usefixtures("own_classes")
+@pytest.mark.every_store
 def test_own_storage_and_migrations() -> None:
     """A class with to_db is compared by its stored columns; what migrate would change first is not compared."""
 
@@ -291,6 +294,7 @@ def test_own_storage_and_migrations() -> None:
     assert _paces(Mass > 100, subject=1) == [1.1, 1.2]
 
 
+@pytest.mark.every_store
 def test_raw_sql(target: str) -> None:
     """A condition in SQL filters in a file, and is refused by name where there is no SQL."""
     if target == "memory:":
@@ -311,6 +315,7 @@ def test_filters_after_a_key_was_added(db: scidb.DatabaseManager) -> None:
     assert _paces(Leg == "L", trial=1) == [1.1, 2.1, 12.0, 3.1]
 
 
+@pytest.mark.every_store
 def test_one_variant_of_a_variable() -> None:
     """`Fixed` names the variant that is compared; what is no version key, or nearly a schema key, is refused."""
     for subject in (1, 2, 3):
@@ -393,7 +398,6 @@ def test_results_under_another_filter_are_never_returned() -> None:
     assert len(Trend.load()) == 3
 
 
-@pytest.mark.usefixtures("own_classes")
 def test_a_renamed_variable_keeps_its_results(db: scidb.DatabaseManager) -> None:
     """The text of a filter does not change when a variable that it names is renamed."""
     for_each(_twice, {"pace": Pace}, [Trend], subject=[], trial=[], where=Leg == "R")

@@ -16,6 +16,8 @@ from scidb import BaseVariable, DatabaseManager, Fixed, any_of, exceptions, for_
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.above_stores
+
 
 class UserReaction(BaseVariable):
     """A number per trial."""
@@ -168,6 +170,7 @@ def test_integers_beyond_any_sense_are_refused(db: DatabaseManager, value: Any) 
     assert UserReaction.load_one(subject="1" + "0" * 40).schema == {"subject": 10**40}
 
 
+@pytest.mark.every_store
 def test_an_instant_is_one_place_in_any_zone(target: str) -> None:
     """A2: a time with a zone comes back in UTC from every store, however it was written."""
     noon = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -215,6 +218,7 @@ def test_none_is_not_set_in_a_version_too(db: DatabaseManager) -> None:
     assert (report.completed, report.skipped) == (2, 1)
 
 
+@pytest.mark.every_store
 def test_odd_version_keys(db: DatabaseManager) -> None:
     """Names that are no text are refused by name; a number that Python cannot write is kept by its hash."""
     UserReaction.save(0.0, subject=2)
@@ -306,6 +310,7 @@ def test_a_day_is_not_compared_with_a_time(db: DatabaseManager) -> None:
 # ---------------------------------------------------------------- threads
 
 
+@pytest.mark.every_store
 def test_readers_with_filters_while_one_writes(db: DatabaseManager) -> None:
     """R5: 8 threads that read with ``where=`` see whole answers while another thread writes and tags."""
     UserReaction.save_many([(float(s), {"subject": s}) for s in range(20)])

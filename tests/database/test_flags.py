@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from scidb import DatabaseManager
     from scidb.foreach.report import ForEachReport
 
+pytestmark = pytest.mark.above_stores
+
 BAD = "electrode 7 bad"
 
 
@@ -194,6 +196,7 @@ def test_a_function_never_sees_the_column(study: DatabaseManager) -> None:
 # ------------------------------------------------------------------ exclude
 
 
+@pytest.mark.every_store
 def test_exclude_leaves_out_what_was_made_from_it(study: DatabaseManager) -> None:
     """`exclude` leaves out flagged records and everything derived from them: by name, by several, by any."""
     study.flag(Raw, BAD, subject=1)
@@ -345,6 +348,7 @@ def test_results_of_thunks_carry_flags(db: DatabaseManager) -> None:
     assert list(Peak.load_all(exclude=True)) == []
 
 
+@pytest.mark.every_store
 def test_exclude_joins_with_a_filter(study: DatabaseManager) -> None:
     """A filter and `exclude` both hold: of a load, of a table, and of the inputs of a run."""
     study.flag(Raw, BAD, subject=1)

@@ -11,6 +11,8 @@ from scidb import BaseVariable, exceptions
 if TYPE_CHECKING:
     from scidb import DatabaseManager
 
+pytestmark = pytest.mark.above_stores
+
 
 class Emg(BaseVariable):
     """Muscle activity."""

@@ -16,6 +16,8 @@ from scidb.registry import register_class
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.above_stores
+
 
 class Plain(BaseVariable):
     pass

@@ -14,6 +14,8 @@ from scidb.store.model import Invalidations, MemoEntries
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.above_stores
+
 
 class Raw(BaseVariable):
     pass

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from scidb import DatabaseManager, Thunk
 
+pytestmark = pytest.mark.above_stores
+
 RAN: list[float] = []
 
 

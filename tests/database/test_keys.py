@@ -184,6 +184,7 @@ def test_where_a_key_is_added(db: DatabaseManager) -> None:
 
 
 @pytest.mark.parametrize("name", ["Subject", "data", "row", "_x", "", "where", "gain", "GAIN"])
+@pytest.mark.above_stores
 def test_keys_that_cannot_be_added(db: DatabaseManager, name: str) -> None:
     """A9: names that are taken, reserved, or in use as a version key are refused, and nothing changes."""
     Keyed.save(1.0, subject=1, gain=2)

@@ -13,6 +13,8 @@ from scidb import BaseVariable, DatabaseManager, PathInput, exceptions, for_each
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.above_stores
+
 
 class Raw(BaseVariable):
     pass

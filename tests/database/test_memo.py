@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.above_stores
+
 
 class Raw(BaseVariable):
     pass
@@ -116,6 +118,7 @@ def test_one_of_two_outputs_saved_is_a_miss(db: DatabaseManager) -> None:
     assert high.data == 3.0
 
 
+@pytest.mark.every_store
 def test_a_result_saved_at_two_places(db: DatabaseManager) -> None:
     """M3: one output is recalled, not a tuple."""
     raw = saved(3.0)

@@ -307,6 +307,7 @@ _CHANGES: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
 
 
 @pytest.mark.parametrize("kind", _CHANGES)
+@pytest.mark.above_stores
 def test_what_is_recalled_is_a_copy(db: DatabaseManager, kind: str) -> None:
     """Whatever somebody does to a recalled value in place, the next one who recalls it gets it as it was saved."""
     make, change = _CHANGES[kind]

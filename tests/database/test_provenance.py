@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from scidb import DatabaseManager
 
+pytestmark = pytest.mark.above_stores
+
 SCALE = 2.0
 
 
@@ -196,6 +198,7 @@ def test_provenance_by_schema_asks_few_questions(study: DatabaseManager, monkeyp
     assert asked == few
 
 
+@pytest.mark.every_store
 def test_derived_from(study: DatabaseManager) -> None:
     """What was computed from a record directly: also what another call has made since."""
     for_each(mean, {"values": Scaled}, [Grand])
@@ -437,6 +440,7 @@ def test_source_with_a_class(db: DatabaseManager) -> None:
 # ------------------------------------------------------------------ the graph
 
 
+@pytest.mark.every_store
 def test_graph_in_both_directions(study: DatabaseManager) -> None:
     """A graph goes up and down, as far as asked, from any way of naming a record."""
     for_each(mean, {"values": Scaled}, [Grand])

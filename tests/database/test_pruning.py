@@ -11,6 +11,8 @@ import pytest
 from scidb import BaseVariable, DatabaseManager, exceptions, for_each, thunk
 from scidb.store.model import Invalidations, MemoEntries
 
+pytestmark = pytest.mark.above_stores
+
 
 class Raw(BaseVariable):
     pass

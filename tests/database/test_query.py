@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from tests.net.serving import served_file
 
 import scidb
 from scidb import BaseVariable, DatabaseManager
@@ -34,9 +35,10 @@ class NeverSaved(BaseVariable):
     """Registered, and no more."""
 
 
-@pytest.fixture(scope="module")
-def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseManager]:
-    with scidb.open(tmp_path_factory.mktemp("query") / "study.duckdb", {"subject": int, "session": str}) as db:
+@pytest.fixture(scope="module", params=["duck", "http"])
+def db(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseManager]:
+    target = served_file(request, tmp_path_factory.mktemp("query") / "study.duckdb", subject="int", session="str")
+    with scidb.open(target, {"subject": int, "session": str}) as db:
         for subject in (1, 2):
             StepLength.save(0.5 + subject, subject=subject, session="pre", db=db)
             Emg.save(np.arange(3.0) * subject, subject=subject, session="pre", db=db)

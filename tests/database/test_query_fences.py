@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from tests.net.serving import served_file
 
 import scidb
 from scidb import BaseVariable, DatabaseManager
@@ -37,9 +38,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def db(folder: Path) -> Iterator[DatabaseManager]:
-    with scidb.open(folder / "study.duckdb", {"subject": int}) as db:
+@pytest.fixture(scope="module", params=["duck", "http"])
+def db(request: pytest.FixtureRequest, folder: Path) -> Iterator[DatabaseManager]:
+    file = folder / ("study.duckdb" if request.param == "duck" else "served.duckdb")
+    with scidb.open(served_file(request, file, subject="int"), {"subject": int}) as db:
         for subject in range(3):
             Reach.save(float(subject), subject=subject, db=db)
             Sway.save(np.arange(2.0) + subject, subject=subject, db=db)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from tests.net.serving import served_file
 
 import scidb
 from scidb import BaseVariable, DatabaseManager
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 class Reading(BaseVariable): ...
 
 
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[DatabaseManager]:
-    with scidb.open(tmp_path / "study.duckdb", {"subject": int, "trial": int}) as db:
+@pytest.fixture(params=["duck", "http"])
+def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseManager]:
+    target = served_file(request, tmp_path / "study.duckdb", subject="int", trial="int")
+    with scidb.open(target, {"subject": int, "trial": int}) as db:
         yield db
 
 
@@ -180,6 +182,7 @@ def test_a_frame_gains_a_column(db: DatabaseManager) -> None:
     assert _rows(db, "SELECT x, y FROM Reading__rows ORDER BY subject") == [(1.0, None), (2.0, "new")]
 
 
+@pytest.mark.local
 def test_plain_client(db: DatabaseManager, tmp_path: Path) -> None:
     """A DuckDB client without SciDB reads the same rows."""
     for trial, value in enumerate((1, 2.5, np.arange(3.0), pd.DataFrame({"x": ["a"]}))):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from scidb import DatabaseManager
 
-pytestmark = pytest.mark.usefixtures("own_classes")
+pytestmark = pytest.mark.above_stores
 
 
 class Emg(BaseVariable):
@@ -82,6 +82,7 @@ def test_the_old_name_says_where_it_went(db: DatabaseManager) -> None:
     assert [info.entries for info in db.types() if info.name == "Activity"] == [1]
 
 
+@pytest.mark.every_store
 def test_another_handle_sees_it(target: str) -> None:
     """A handle that knew the old name goes on under the new one, with the same ids."""
     with scidb.open(target, ["subject", "trial"]) as first:

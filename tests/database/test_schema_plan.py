@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from scidb import DatabaseManager
 
+pytestmark = pytest.mark.above_stores
+
 
 class Raw(BaseVariable):
     """What was measured."""

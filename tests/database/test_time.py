@@ -281,7 +281,6 @@ def test_diff_names_the_function(db: DatabaseManager) -> None:
     assert mass.function is None
 
 
-@pytest.mark.usefixtures("own_classes")
 def test_diff_of_what_was_renamed_and_of_other_versions(db: DatabaseManager) -> None:
     """A new name is no change; numbers of two schema_versions are not subtracted."""
     Mass.save(70.0, subject=1)

@@ -19,7 +19,7 @@ from scidb.variable.units import check_own_units, same_units
 if TYPE_CHECKING:
     from scidb import DatabaseManager
 
-pytestmark = pytest.mark.usefixtures("own_classes")
+pytestmark = pytest.mark.above_stores
 
 xarray = pytest.importorskip("xarray")
 pint = pytest.importorskip("pint")

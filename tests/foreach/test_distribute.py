@@ -21,6 +21,8 @@ from scidb.testing.store_suite.samples import record
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.above_stores
+
 # What does not depend on the store need not be tried with each.
 IN_MEMORY = pytest.mark.parametrize("target", ["memory:"])
 
@@ -130,6 +132,7 @@ def test_fewer_pieces_take_the_others_from_the_latest(walks: DatabaseManager) ->
     assert len(walks.distinct_schema_combinations(["subject", "trial"])) == 5
 
 
+@pytest.mark.every_store
 def test_fewer_pieces_in_views(walks: DatabaseManager, target: str) -> None:
     """The view of a variable shows what is the latest, as everything else."""
     run()
@@ -432,6 +435,8 @@ def test_calls_that_cannot_be(walks: DatabaseManager, call: Callable[[], Any], m
     assert "Step" not in {one.name for one in walks.types()}
 
 
+@pytest.mark.every_store
+@pytest.mark.local
 def test_the_key_of_pieces_must_hold_whole_numbers(target: str) -> None:
     """Pieces are numbered; a key of texts or of other numbers would mix two meanings."""
     for kind in (str, float):

@@ -11,6 +11,8 @@ from scidb import BaseVariable, DatabaseManager, for_each
 if TYPE_CHECKING:
     import scidb
 
+pytestmark = pytest.mark.above_stores
+
 
 class Raw(BaseVariable):
     pass

@@ -223,6 +223,7 @@ def test_several_outputs(raw: DatabaseManager) -> None:
     ("returned", "message"),
     [(None, "returned None"), ((1,), "returned 1 values"), ((1, 2, 3), "returned 3 values"), (5, "one int")],
 )
+@pytest.mark.above_stores
 def test_a_wrong_number_of_values_fails_that_combination(
     raw: DatabaseManager, caplog: pytest.LogCaptureFixture, returned: Any, message: str
 ) -> None:
@@ -536,6 +537,7 @@ def test_thunks_run_as_functions(raw: DatabaseManager) -> None:
         (lambda: for_each(3, {}, [Mean]), "function"),  # type: ignore[arg-type]
     ],
 )
+@pytest.mark.above_stores
 def test_calls_that_cannot_run_are_refused_before_they_run(raw: DatabaseManager, call: Any, message: str) -> None:
     """A misspelt or impossible argument is an error of our own, and leaves no run behind."""
     with pytest.raises(exceptions.SciDBError, match=message):

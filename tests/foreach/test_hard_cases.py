@@ -14,6 +14,8 @@ from scidb import BaseVariable, DatabaseManager, Fixed, PathInput, exceptions, f
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.above_stores
+
 
 class Raw(BaseVariable):
     pass

@@ -15,6 +15,8 @@ from scidb.foreach.columns import selected
 if TYPE_CHECKING:
     import scidb
 
+pytestmark = pytest.mark.above_stores
+
 
 class Gait(BaseVariable):
     """A table per trial."""

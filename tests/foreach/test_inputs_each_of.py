@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from scidb.store.model import Chunk
 
+pytestmark = pytest.mark.above_stores
+
 
 class Signal(BaseVariable):
     """An array per trial."""

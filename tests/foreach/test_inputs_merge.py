@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import scidb
 
+pytestmark = pytest.mark.above_stores
+
 
 class Angles(BaseVariable):
     """A table per trial."""

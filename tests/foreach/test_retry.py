@@ -28,6 +28,8 @@ from scidb.hashing.code import seen
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.above_stores
+
 
 class Signal(BaseVariable):
     pass

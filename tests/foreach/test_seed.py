@@ -16,6 +16,8 @@ from scidb.hashing.inputs import identify_constant
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.above_stores
+
 # What does not depend on the store need not be tried with each.
 IN_MEMORY = pytest.mark.parametrize("target", ["memory:"])
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from scidb.store.model import Chunk, Query, Record
 
+pytestmark = pytest.mark.above_stores
+
 
 class Signal(BaseVariable):
     """A number at each trial."""
@@ -163,6 +165,7 @@ def test_a_filter_that_does_not_cover_is_refused() -> None:
     assert report.completed == 2
 
 
+@pytest.mark.every_store
 def test_verification_4_another_filter_is_another_variant() -> None:
     """Verification 4: another input, function or filter makes another set of version keys, each with its latest."""
 
@@ -213,6 +216,7 @@ def test_a_chain_of_steps_under_one_filter() -> None:
     assert _results() == {(1, 1): 22, (1, 2): 24, (2, 1): 42, (2, 2): 44}
 
 
+@pytest.mark.every_store
 def test_raw_sql(target: str) -> None:
     """A condition in SQL is one on the view of each input."""
     if target != "memory:":

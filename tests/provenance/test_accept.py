@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from scidb import DatabaseManager
 
+pytestmark = pytest.mark.above_stores
+
 HARMLESS = ("GAIN * x * 0.2", "x * 0.2 * GAIN")
 
 

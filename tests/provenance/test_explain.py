@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tests.hashing.code_changes import Case
     from tests.provenance.conftest import Project
 
+pytestmark = pytest.mark.above_stores
+
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:

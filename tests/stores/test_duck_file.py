@@ -58,6 +58,14 @@ def store(path: Path) -> Iterator[DuckStore]:
         yield store
 
 
+@pytest.fixture(scope="module")
+def one_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
+    """Return a store for all tests that leave it as it is."""
+    with closing(DuckStore.open(tmp_path_factory.mktemp("one") / "study.duckdb", KEYS)) as store:
+        store.register(TypeInfo("StepLength"))
+        yield store
+
+
 def _record(value: object, seq: int = 0, encoding: str = "{}", **schema: KeyValue) -> Record:
     digest = hashlib.sha256(repr((value, schema)).encode()).hexdigest()
     return Record(digest, "StepLength", schema, "{}", digest, 1, encoding, 8, seq=seq)
@@ -433,20 +441,6 @@ def test_lists_of_unequal_length(store: DuckStore) -> None:
 # ------------------------------------------------------------------ statements are counted, not timed
 
 
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the list that every statement is added to."""
-    seen: list[str] = []
-    original = Connection._run
-
-    def run(self: Connection, query: str, call: Any) -> Any:
-        seen.append(query)
-        return original(self, query, call)
-
-    monkeypatch.setattr(Connection, "_run", run)
-    return seen
-
-
 def test_statements_of_a_single_save(store: DuckStore, statements: list[str]) -> None:
     """One value is a look-up and an insert per table, at a new place two statements more."""
     _save(store, {1: 1.0})
@@ -529,13 +523,13 @@ def test_sql(store: DuckStore) -> None:
         "LOAD httpfs",
     ],
 )
-def test_sql_that_is_refused(store: DuckStore, query: str) -> None:
+def test_sql_that_is_refused(one_store: DuckStore, query: str) -> None:
     """Nothing but one SELECT inside the database runs (N8), and the handle goes on."""
-    _save(store, {1: 1.0})
+    _save(one_store, {1: 1.0})
     with pytest.raises(QueryError):
-        store.sql(query)
-    assert store.sql("SELECT count(*) FROM _tags").column(0).to_pylist() == [0]
-    _save(store, {2: 2.0})
+        one_store.sql(query)
+    assert one_store.sql("SELECT count(*) FROM _tags").column(0).to_pylist() == [0]
+    _save(one_store, {2: 2.0})
 
 
 def test_sql_with_lone_surrogates(store: DuckStore) -> None:

@@ -173,12 +173,24 @@ def test_stores_agree_at_length(history: Any, trees: list[Filter], at: int) -> N
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[DuckStore]:
-    with closing(DuckStore.open(tmp_path / "study.duckdb", KEYS)) as store:
-        for name in ("Force", "Emg"):
-            store.register(TypeInfo(name))
-        for subject in (1, 2, 3, 4):
-            save(store, "Force", subject + 0.5, subject=subject)
+    with closing(_four_subjects(tmp_path)) as store:
         yield store
+
+
+@pytest.fixture(scope="module")
+def one_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
+    """Return a store for all tests that leave it as it is."""
+    with closing(_four_subjects(tmp_path_factory.mktemp("one"))) as store:
+        yield store
+
+
+def _four_subjects(folder: Path) -> DuckStore:
+    store = DuckStore.open(folder / "study.duckdb", KEYS)
+    for name in ("Force", "Emg"):
+        store.register(TypeInfo(name))
+    for subject in (1, 2, 3, 4):
+        save(store, "Force", subject + 0.5, subject=subject)
+    return store
 
 
 def _subjects(store: Store, where: Filter, **conditions: Any) -> list[Any]:
@@ -227,20 +239,20 @@ def test_sql_about_the_past(store: DuckStore) -> None:
         "value IN (SELECT size FROM read_text('/etc/passwd'))", "nextval('x') > 0", "TRUE /*",
     ],
 )  # fmt: skip
-def test_sql_that_is_no_condition(store: DuckStore, sql: str) -> None:
+def test_sql_that_is_no_condition(one_store: DuckStore, sql: str) -> None:
     """SQL that fails, writes, or reaches outside the database is refused in our own words, and changes nothing."""
-    before = store.find(Entries())
+    before = one_store.find(Entries())
     with pytest.raises(QueryError):
-        _subjects(store, RawFilter(sql))
-    assert store.find(Entries()) == before
+        _subjects(one_store, RawFilter(sql))
+    assert one_store.find(Entries()) == before
 
 
-def test_sql_about_several_variables(store: DuckStore) -> None:
+def test_sql_about_several_variables(one_store: DuckStore) -> None:
     """A condition in SQL is about the view of one variable."""
     for variables in (None, ("Force", "Emg"), ("Other",)):
         with pytest.raises(FilterError, match="one variable"):
-            _subjects(store, RawFilter("TRUE"), variables=variables)
-    assert _subjects(store, RawFilter("TRUE"), variables=("Emg",)) == []
+            _subjects(one_store, RawFilter("TRUE"), variables=variables)
+    assert _subjects(one_store, RawFilter("TRUE"), variables=("Emg",)) == []
 
 
 def test_sql_in_memory() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -36,7 +36,7 @@ class TestWrapper(StoreTests):
 class SqlStore(MemoryStore):
     """A store with the ability ``sql``, which answers with the question."""
 
-    def sql(self, query: str, parameters: Sequence[object] = ()) -> pa.Table:
+    def sql(self, query: str, parameters: Sequence[object] = (), **_: Any) -> pa.Table:
         return pa.table({"query": [query], "parameters": [list(parameters)]})
 
 

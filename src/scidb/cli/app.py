@@ -21,6 +21,7 @@ from scidb.cli import (
     retry,
     run,
     runs,
+    serve,
     show,
     sql,
     status,
@@ -69,6 +70,7 @@ app.command("retry")(retry.retry)
 app.command("run")(run.run)
 app.command("sql")(sql.sql)
 app.command("prune")(prune.prune)
+app.command("serve")(serve.serve)
 
 
 @app.command("demo")

@@ -17,12 +17,11 @@ import typer
 
 from scidb.cli.importing import FromSource
 from scidb.exceptions import CorruptDatabaseError, FormatVersionError, PipelineError, SchemaKeyError, StorageError
-from scidb.session import get_database, open_database
+from scidb.session import open_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-    from types import ModuleType
 
     from scidb.database import DatabaseManager
     from scidb.foreach import ForEachReport
@@ -55,12 +54,12 @@ def demo(folder: Path) -> None:
     _check(folder)
     kept = _fill(folder)
     _introduce(folder, kept)
-    with _own_changes(folder / PIPELINE, changed=PIPELINE in kept), _imported(folder / PIPELINE) as pipeline:
-        db = get_database()
-        try:
-            _tell(db, pipeline, folder)
-        finally:
-            db.close()
+    with (
+        _own_changes(folder / PIPELINE, changed=PIPELINE in kept),
+        _imported(folder / PIPELINE) as pipeline,
+        pipeline.open_study() as db,
+    ):
+        _tell(db, pipeline, folder)
     _suggest(folder)
 
 
@@ -132,7 +131,7 @@ def _shipped() -> Iterator[tuple[str, bytes]]:
 
 
 @contextmanager
-def _imported(path: Path) -> Iterator[ModuleType]:
+def _imported(path: Path) -> Iterator[Any]:
     """Import the script as it is now, with its folder on the path as when Python runs it."""
     loader = FromSource(MODULE, str(path.resolve()))
     spec = spec_from_loader(MODULE, loader)

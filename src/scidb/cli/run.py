@@ -40,8 +40,9 @@ def run(
 ) -> None:
     """Run the for_each calls of a script, in the order of their variables, where they are out of date.
 
-    A script with a function pipeline(db) is imported, and that function called. Any other runs from beginning to end,
-    with its for_each calls collected; it must not need their results. The script says which database, or --db does.
+    A script with a function pipeline(db), or pipeline(), is imported, and that function called. Any other runs from
+    beginning to end, with its for_each calls collected; it must not need their results. The script says which
+    database, or --db does.
 
     Exit code 1 if something fails; with --plan, 3 if something is out of date.
     """

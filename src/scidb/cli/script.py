@@ -1,6 +1,7 @@
 """A user's script with its calls of for_each collected: what `scidb run` plans and runs.
 
-A file with a function ``pipeline(db)`` is imported, and that function called; any other runs as `python` would run it.
+A file with a function ``pipeline(db)`` is imported, and that function called; one that takes no database opens its own.
+Any other file runs as `python` would run it.
 Either way for_each collects meanwhile, and no step runs before the script has come to its end.
 """
 
@@ -60,19 +61,19 @@ def collected(path: Path, settings: Settings) -> Iterator[Pipeline]:
         When neither the script nor the command line says which database.
 
     """
-    has_function = _defines_function(path)
+    function = _function_in(path)
     with contextlib.redirect_stdout(sys.stderr), contextlib.ExitStack() as stack:
         if settings.database is not None:
             stack.enter_context(stack.enter_context(open_for_writing(settings)).as_current())
         steps = _Steps(path, stack)
-        if has_function:
-            _collect_function(path, settings, steps, stack)
-        else:
+        if function is None:
             _collect_script(path, steps, stack)
+        else:
+            _collect_function(path, settings if _takes_database(function) else None, steps, stack)
         yield steps.pipeline()
 
 
-def _defines_function(path: Path) -> bool:
+def _function_in(path: Path) -> ast.FunctionDef | None:
     if not path.is_file():
         raise typer.BadParameter(f"{path} is no file. Name a Python script: scidb run pipeline.py")
     if path.suffix != ".py":
@@ -83,7 +84,12 @@ def _defines_function(path: Path) -> bool:
         raise PipelineError(
             f"{path} is no Python that this version ({sys.version.split()[0]}) reads: {error}"
         ) from error
-    return any(isinstance(one, ast.FunctionDef) and one.name == FUNCTION for one in tree.body)
+    return next((one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == FUNCTION), None)
+
+
+def _takes_database(function: ast.FunctionDef) -> bool:
+    expected = function.args
+    return bool(expected.posonlyargs or expected.args or expected.vararg)
 
 
 class _Steps:
@@ -130,17 +136,20 @@ class _Steps:
         return self._pipeline
 
 
-def _collect_function(path: Path, settings: Settings, steps: _Steps, stack: contextlib.ExitStack) -> None:
-    """Import the file, and call its function with the database that is current then, or that the settings name."""
+def _collect_function(path: Path, settings: Settings | None, steps: _Steps, stack: contextlib.ExitStack) -> None:
+    """Import the file, and call its function with the database that is current then, or that the settings name.
+
+    Without settings the function takes no database.
+    """
     from scidb.current import current
     from scidb.foreach.call import collected_by
 
     with collected_by(steps.collect):
         [module] = import_named([str(path)])
-        if current() is None:
+        if settings is not None and current() is None:
             stack.enter_context(stack.enter_context(open_for_writing(settings)).as_current())
         with _explained(path):
-            made = getattr(module, FUNCTION)(current())
+            made = getattr(module, FUNCTION)(*([] if settings is None else [current()]))
         _hand_over([made], steps)
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import getpass
 import inspect
 import json
-import os
 import re
 import warnings
 from dataclasses import replace
@@ -34,6 +31,7 @@ from scidb.hashing.version_keys import constant_key
 from scidb.memo import Memo
 from scidb.records import class_named, instant
 from scidb.registry import known_classes
+from scidb.settings import user_name
 from scidb.store.labels import listed, looks_like_an_instant
 from scidb.store.model import Entries, Latest, Locations, Match, Tags, TypeInfo
 from scidb.store.names import check_not_renamed
@@ -68,7 +66,7 @@ class Core:
         self._lineage_mode = lineage_mode
         self._memo = Memo(store)
         self._types_seen: dict[str, TypeInfo] | None = None  # counting the log is for those who ask, not for opening
-        self._begun: set[str] = set()  # runs of for_each that are under way
+        self._begun: set[str] = set()  # runs of for_each that are noted, and under way
 
     # -------------------------------------------------------------- what the database is
 
@@ -103,7 +101,7 @@ class Core:
 
     @property
     def _user(self) -> str:
-        return self._info.user_id or os.environ.get("SCIDB_USER_ID") or _login()
+        return self._info.user_id or user_name()
 
     # -------------------------------------------------------------- variable types
 
@@ -362,11 +360,3 @@ def _other_units(known: TypeInfo, units: Units) -> str:
         f"on, set schema_version = {known.schema_version + 1} and convert older ones in migrate(cls, value, "
         f"from_version). If the numbers are right and the unit was only misnamed, call db.register({known.name}) once."
     )
-
-
-@functools.cache
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no such user, as in some containers
-        return "unknown"

@@ -17,7 +17,7 @@ from scidb.records import configuration_of, telling_configuration, values_of, ve
 from scidb.store.model import Batch, Exported, Latest, Match, Record, Records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scidb.filters import Filter
     from scidb.variable import BaseVariable
 
-__all__ = ["Exporting"]
+__all__ = ["Exporting", "write_csv"]
 
 
 class Exporting(Widening):
@@ -61,6 +61,20 @@ class Exporting(Widening):
             When the file cannot be written.
 
         """
+        name, records, values = self._exported(variable, where, as_of, exclude, params, metadata)
+        self._export(name, path, records, values)
+        return len(records)
+
+    def _exported(
+        self,
+        variable: VariableLike,
+        where: Filter | None,
+        as_of: Any,
+        exclude: Any,
+        params: Mapping[str, Any] | None,
+        metadata: Mapping[str, Any],
+    ) -> tuple[str, list[Record], list[Any]]:
+        """Return the name of a variable, and what is to be written of it."""
         name, cls = self._stored(variable)
         records: list[Record] = []
         values: list[Any] = []
@@ -71,8 +85,7 @@ class Exporting(Widening):
             values += values_of(chunk, cls)
         if not records:
             raise self._not_found(name, metadata, params, match=match, where=where, as_of=as_of)
-        self._export(name, path, records, values)
-        return len(records)
+        return name, records, values
 
     def export_value_to_csv(self, instance: BaseVariable, /, path: str | os.PathLike[str]) -> None:
         """Write one value into a CSV file, as ``BaseVariable.to_csv`` does."""
@@ -86,14 +99,6 @@ class Exporting(Widening):
     def _export(
         self, name: str, path: str | os.PathLike[str], records: Sequence[Record], values: Sequence[Any]
     ) -> None:
-        hidden = telling_configuration(
-            [record.version_keys for record in records],
-            lambda: [tuple(record.schema.items()) for record in records],
-        )
-        places = [
-            {**record.schema, **version_keys_of(record), **configuration_of(record.version_keys, hidden)}
-            for record in records
-        ]
         target = _target(path).absolute()
 
         def note(digest: str) -> None:
@@ -104,7 +109,19 @@ class Exporting(Widening):
             if self._store.find(Records(Match(record_ids=ids[:1]))):
                 self._store.write(Batch(events=(Exported(str(target), digest, ids, self._user),)))
 
-        _publish(target, flat_table(name, self.schema_keys, places, values), note)
+        _publish(target, self._rows(name, records, values), note)
+
+    def _rows(self, name: str, records: Sequence[Record], values: Sequence[Any]) -> Iterator[pd.DataFrame]:
+        """Yield the values of records beside their keys, in parts of one table."""
+        hidden = telling_configuration(
+            [record.version_keys for record in records],
+            lambda: [tuple(record.schema.items()) for record in records],
+        )
+        places = [
+            {**record.schema, **version_keys_of(record), **configuration_of(record.version_keys, hidden)}
+            for record in records
+        ]
+        return flat_table(name, self.schema_keys, places, values)
 
 
 def _target(path: object) -> Path:
@@ -124,14 +141,19 @@ class _Lines:
         return self._file.write(line.removesuffix("\r\n") + "\n")
 
 
+def write_csv(file: TextIO, parts: Iterable[pd.DataFrame]) -> None:
+    """Write tables as one."""
+    for number, part in enumerate(parts):
+        part.to_csv(_Lines(file), index=False, header=not number, lineterminator="\r\n")
+
+
 def _publish(path: str | os.PathLike[str], parts: Iterable[pd.DataFrame], note: Callable[[str], None]) -> None:
     """Write tables into a file of another name, note its digest, and give it its name; all or nothing."""
     target = _target(path)
     draft = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.new")
     try:
         with draft.open("w", encoding="utf-8", newline="") as file:
-            for number, part in enumerate(parts):
-                part.to_csv(_Lines(file), index=False, header=not number, lineterminator="\r\n")
+            write_csv(file, parts)
         with draft.open("rb") as written:
             digest = hashlib.file_digest(written, "sha256").hexdigest()
         # First, so that no file with data of the database is ever unknown to it.

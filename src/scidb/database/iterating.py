@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from scidb.addressing import Address, infer_key_type
 from scidb.database.memoising import Memoising
 from scidb.database.recording import source_seen
-from scidb.database.saving import Pending
+from scidb.database.run_results import RunResults
 from scidb.exceptions import UnitError, UnsupportedValueError
 from scidb.foreach.protocols import Past, Rejected
 from scidb.hashing import ids
@@ -17,18 +15,15 @@ from scidb.hashing.version_keys import version_value
 from scidb.memo import Sought
 from scidb.records import combination_of, instances, labels_of, records_table, values_of
 from scidb.store.model import (
-    Call,
-    Computation,
     Edge,
     Failed,
     Failures,
     Latest,
     Match,
-    Record,
     Records,
     RunEnded,
     RunStarted,
-    SourceSeen,
+    Stored,
     Timings,
 )
 
@@ -37,12 +32,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from scidb.database.saving import Target
+    from scidb.database.saving import Pending, Target
     from scidb.filters import Filter
     from scidb.foreach.protocols import Claims, Done, Entry, Loadable, Problem, RunInfo, Totals
     from scidb.hashing.code.fingerprint import Fingerprint
     from scidb.memo import Known
-    from scidb.store.model import Event
+    from scidb.store.model import Call, Event, Record
     from scidb.variable import BaseVariable
 
 __all__ = ["Iterating"]
@@ -109,7 +104,9 @@ class Iterating(Memoising):
     def values(self, wanted: Mapping[str, Loadable], *, unwrap: bool) -> dict[str, Any]:
         """Load records by id: raw values, or whole variables."""
         found: dict[str, Any] = {}
-        for chunk in self._store.fetch(Records(Match(record_ids=tuple(wanted)))):
+        # A whole variable also says when it was saved, which is when that was done last.
+        query = Stored(tuple(wanted)) if unwrap else Records(Match(record_ids=tuple(wanted)))
+        for chunk in self._store.fetch(query):
             cls = cast("type[BaseVariable]", wanted[chunk.records[0].record_id])
             loaded = values_of(chunk, cls) if unwrap else instances(chunk, cls)
             found.update(zip((record.record_id for record in chunk.records), loaded, strict=True))
@@ -144,142 +141,91 @@ class Iterating(Memoising):
 
     # -------------------------------------------------------------- recording
 
-    def begin_run(self, run: RunInfo) -> None:
-        """Note that the run began, and the code that it runs."""
-        self._targets(run)  # refuses what no result of the run could be saved as
-        self._write((), events=(self._started(run), source_seen(run.function, run.function_ref)))
-        self._begun.add(run.run_id)
+    def check_run(self, run: RunInfo) -> None:
+        """Refuse, before anything is computed, a run of which no result could be saved."""
+        self._targets(run)
+        if self.read_only:
+            self._write((), events=self._beginning(run))  # refused by the store, in its own words
 
-    def end_run(self, run: RunInfo, totals: Totals) -> None:
-        """Note that the run ended, and its full set of pipeline edges.
+    def record(
+        self, run: RunInfo, done: Sequence[Done], problems: Sequence[Problem], totals: Totals | None = None
+    ) -> list[Rejected]:
+        """Store results and failures in one transaction; say which results could not be stored.
 
-        A run that had nothing to do was never noted as begun; then one write notes both.
+        The first of them notes the run and its code. With totals the run ends, with its full set of pipeline edges,
+        unless a result could not be stored.
         """
-        begun: list[Event] = [] if run.run_id in self._begun else [self._started(run), *self._found_standing(run)]
-        self._begun.discard(run.run_id)
-        ended = RunEnded(
-            run.run_id,
-            totals.completed,
-            totals.recalled,
-            totals.up_to_date,
-            totals.skipped,
-            totals.failed,
-            totals.interrupted,
-        )
-        made = [output.__name__ for output in run.outputs] or [f"{run.function.name}()"]
-        edges = [Edge(source, one, run.function.name, run.function.hash) for one in made for source in run.sources]
-        self._write(
-            (), edges=edges if totals.completed + totals.recalled + totals.up_to_date else (), events=(*begun, ended)
-        )
-
-    def _found_standing(self, run: RunInfo) -> list[SourceSeen]:
-        """Return where the function stands now that its results were found up to date: it may have moved."""
-        key = (run.function.hash, run.function_ref)
-        if key in self._standing_code:
-            return []
-        self._standing_code.add(key)
-        return [source_seen(run.function, run.function_ref)]
-
-    def _started(self, run: RunInfo) -> RunStarted:
-        name, code = run.function.name, run.function.hash
-        return RunStarted(run.run_id, name, code, run.total, self._user, run.configuration)
-
-    def record(self, run: RunInfo, done: Sequence[Done], problems: Sequence[Problem]) -> list[Rejected]:
-        """Store results and failures in one transaction; say which results could not be stored."""
         for item in done:
             if item.recalled_from is not None:
                 self._memo.hits.add(item.lineage_id)
-        events = [self._failed(run, problem) for problem in problems]
+        events = [*self._beginning(run), *(self._failed(run, problem) for problem in problems)]
+        rejected: list[Rejected] = []
         try:
-            self._record_all(run, done, events)
+            self._record_all(run, done, events, totals)
         except (UnsupportedValueError, UnitError):
             storable, rejected = self._storable(run, done)
-            self._record_all(run, storable, events)
-            return rejected
-        return []
+            if not rejected:
+                raise
+            self._record_all(run, storable, events, None)
+        self._kept_functions.add(_standing(run))
+        self._begun.add(run.run_id)
+        if totals is not None and not rejected:
+            self._begun.discard(run.run_id)
+        return rejected
+
+    def _beginning(self, run: RunInfo) -> list[Event]:
+        """Return what is noted of a run with its first results, and of its code unless it is there already."""
+        if run.run_id in self._begun:
+            return []
+        name, code = run.function.name, run.function.hash
+        started = RunStarted(run.run_id, name, code, run.total, self._user, run.configuration)
+        is_kept = _standing(run) in self._kept_functions
+        return [started] if is_kept else [started, source_seen(run.function, run.function_ref)]
 
     def _storable(self, run: RunInfo, done: Sequence[Done]) -> tuple[list[Done], list[Rejected]]:
         """Tell the results that can be stored from those that cannot."""
         storable, rejected = [], []
-        targets = self._targets(run)
+        results = self._results_of(run)
         for position, item in enumerate(done):
             try:
-                self._chunks(self._pending_of(run, item, None, targets))
+                self._chunks(results.pending(item, None))
             except (UnsupportedValueError, UnitError) as error:
                 rejected.append(Rejected(position, error))
             else:
                 storable.append(item)
         return storable, rejected
 
-    def _record_all(self, run: RunInfo, done: Sequence[Done], events: Sequence[Event]) -> None:
-        environment = self._environment_of(run.function)
-        calls = [self._call(run, item, environment) for item in done]
-        targets = self._targets(run)
+    def _record_all(self, run: RunInfo, done: Sequence[Done], events: Sequence[Event], totals: Totals | None) -> None:
+        calls, pending, again = self._made(run, done) if done else ([], [], [])
+        ended = [] if totals is None else [_ended(run, totals)]
+        edges = [] if totals is None else _edges(run, totals)
+        self._write(pending, again=again, calls=calls, edges=edges, events=[*events, *ended])
+
+    def _made(self, run: RunInfo, done: Sequence[Done]) -> tuple[list[Call], list[Pending], list[Record]]:
+        """Return what is kept of results: their calls, their values, and the records that are logged again."""
+        results = self._results_of(run)
+        calls: list[Call] = []
         pending: list[Pending] = []
         again: list[Record] = []
-        for item, call in zip(done, calls, strict=True):
+        for item, call_id in zip(done, ids.new_call_ids(len(done)), strict=True):
+            call = results.call(item, call_id)
+            calls.append(call)
             if item.entries:
                 found = cast("Sequence[Record]", item.entries)
                 # Other code may have made it, whose results were accepted as those of this one.
                 again += [
-                    replace(record, call_id=call.call_id, lineage_id=item.lineage_id, user_id=self._user)
+                    replace(record, call_id=call.call_id, lineage_id=item.lineage_id, user_id=results.user)
                     for record in found
                 ]
             elif run.declared_outputs != ids.GENERATED:
-                pending += self._pending_of(run, item, call, targets)
-        self._write(pending, again=again, calls=calls, events=events)
+                pending += results.pending(item, call)
+        return calls, pending, again
 
-    def _call(self, run: RunInfo, item: Done, environment_id: str) -> Call:
-        outputs: Any = run.declared_outputs
-        kind = "generated" if outputs == ids.GENERATED else "value"
-        if item.lineage_id.startswith(ids.UNCACHEABLE):
-            kind = "uncacheable"
-        if run.piece_key is not None:
-            outputs = ["distribute", len(run.outputs), *(["unpack"] if outputs == "unpack" else [])]
-        elif outputs == "unpack":
-            outputs = ["unpack", len(run.outputs)]
-        computation = Computation(
-            item.lineage_id, run.function.name, run.function.hash, item.inputs_hash, json.dumps(outputs), kind
-        )
-        return Call(
-            ids.new_call_id(),
-            computation,
-            item.inputs,
-            run.run_id,
-            self._user,
-            environment_id,
-            item.seconds,
-            item.recalled_from,
-            function_ref=run.function_ref,
-        )
+    def _results_of(self, run: RunInfo) -> RunResults:
+        return RunResults(run, self._targets(run), self._keys, self._user, self._environment_of(run.function))
 
     def _targets(self, run: RunInfo) -> list[Target]:
         return [self._target(cast("type[BaseVariable]", output)) for output in run.outputs]
-
-    def _pending_of(self, run: RunInfo, item: Done, call: Call | None, targets: Sequence[Target]) -> list[Pending]:
-        """Return the values of one combination, ready to be written."""
-        keys = self._keys  # asked of the store
-        schema = {key.name: item.schema[key.name] for key in keys if key.name in item.schema}
-        version = json.loads(run.version_keys)
-
-        def address(piece: int | None) -> Address:
-            place = run.place_of(schema, piece)  # the key of pieces is the deepest one
-            untyped = [key.name for key in keys if key.name in place and key.value_type is None]
-            return Address(
-                place, version, run.version_keys, {name: infer_key_type(name, place[name]) for name in untyped}
-            )
-
-        if run.piece_key is None:
-            at = address(None)
-            return [
-                Pending(target, target.stored(value), at, call, number)
-                for number, (target, value) in enumerate(zip(targets, item.values, strict=True))
-            ]
-        return [
-            Pending(target, target.stored(value), address(piece), call, number, piece, len(values))
-            for number, (target, values) in enumerate(zip(targets, item.values, strict=True))
-            for piece, value in enumerate(values, start=1)
-        ]
 
     def _failed(self, run: RunInfo, problem: Problem) -> Failed:
         return Failed(
@@ -293,6 +239,31 @@ class Iterating(Memoising):
             problem.lineage_id,
             problem.inputs,
         )
+
+
+def _standing(run: RunInfo) -> tuple[str, str]:
+    """Return the code of a run and where it stands: it may have moved since it was noted."""
+    return run.function.hash, run.function_ref
+
+
+def _ended(run: RunInfo, totals: Totals) -> RunEnded:
+    return RunEnded(
+        run.run_id,
+        totals.completed,
+        totals.recalled,
+        totals.up_to_date,
+        totals.skipped,
+        totals.failed,
+        totals.interrupted,
+    )
+
+
+def _edges(run: RunInfo, totals: Totals) -> list[Edge]:
+    """Return the arrows of the pipeline for which a run stands: none if it found nothing to work on."""
+    if not totals.completed + totals.recalled + totals.up_to_date:
+        return []
+    made = [output.__name__ for output in run.outputs] or [f"{run.function.name}()"]
+    return [Edge(source, one, run.function.name, run.function.hash) for one in made for source in run.sources]
 
 
 def _tuples(schema: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Any, ...]]:

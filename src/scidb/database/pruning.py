@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scidb.store.model import MemoEntry
     from scidb.store.protocol import Store
 
-__all__ = ["PrunedFunction", "Pruning", "prune_memo"]
+__all__ = ["PrunedFunction", "Pruning", "duration", "prune_memo"]
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w|y)")
 _SECONDS: Final = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800, "y": 31_557_600}
@@ -128,11 +128,28 @@ def _by_function(store: Store, chosen: Sequence[MemoEntry]) -> tuple[PrunedFunct
     return tuple(sorted(found, key=lambda one: (-one.nbytes, one.name, one.function_hash)))
 
 
+def duration(text: str) -> dt.timedelta | None:
+    """Return what a text such as ``90d`` or ``12h`` means; None for one that is no duration.
+
+    Examples
+    --------
+    >>> duration("36h")
+    datetime.timedelta(days=1, seconds=43200)
+
+    Raises
+    ------
+    OverflowError
+        When it is longer than time is counted.
+
+    """
+    found = _DURATION.fullmatch(text.strip())
+    return dt.timedelta(seconds=float(found[1]) * _SECONDS[found[2]]) if found else None
+
+
 def _moment(name: str, value: str | dt.timedelta | dt.datetime | None) -> str | None:
     """Return the instant that a duration before now, or a moment, stands for."""
-    if isinstance(value, str) and (found := _DURATION.fullmatch(value.strip())):
-        value = dt.timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
     try:
+        value = (duration(value) or value) if isinstance(value, str) else value
         return instant(dt.datetime.now(dt.UTC) - value if isinstance(value, dt.timedelta) else value)
     except (SciDBError, OverflowError) as error:
         raise SciDBError(

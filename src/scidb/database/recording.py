@@ -39,11 +39,12 @@ if TYPE_CHECKING:
     from scidb.store.protocol import Store
     from scidb.thunk import PipelineThunk, Thunk, ThunkOutput
 
-__all__ = ["Recording", "source_seen"]
+__all__ = ["Recording", "edge_source", "source_seen"]
 
 # The databases that this process has opened: with a single one, no record can be of another.
 _opened: Final[set[str]] = set()
 _stores: Final = itertools.count()
+_numbers: Final[WeakKeyDictionary[Store, int]] = WeakKeyDictionary()  # of those in memory
 _KNOWN: Final = 100_000
 
 
@@ -56,12 +57,12 @@ class Recording(Core):
         self._noted_environments: set[str] = set()
         self._recorded_calls: set[str] = set()
         self._references: WeakKeyDictionary[Thunk, str] = WeakKeyDictionary()
-        self._standing_code: set[tuple[str, str]] = set()  # by hash and place, of which results were found up to date
+        self._kept_functions: set[tuple[str, str]] = set()  # by hash and place, that the database has
         self._kept_code: set[str] = set()  # of classes, by which values were restored, with what the database has
         self._here: set[str] = set()  # records that are known to be in this database
         self._elsewhere: set[str] = set()  # and those that are not
         target = store.describe().target
-        _opened.add(f"memory:{next(_stores)}" if target == "memory:" else target)
+        _opened.add(f"memory:{_numbers.setdefault(store, next(_stores))}" if target == "memory:" else target)
 
     def _check_lineage(self, output: ThunkOutput) -> None:
         """Refuse a result that strict lineage has something against."""
@@ -86,7 +87,7 @@ class Recording(Core):
                 calls.setdefault(call.call_id, call)
                 target = name if call is output.pipeline_thunk else f"{call.thunk.name}()"
                 made_by = call.fingerprint
-                sources = map(_edge_source, self._origins_of(call))
+                sources = map(edge_source, self._origins_of(call))
                 edges.update(dict.fromkeys(Edge(source, target, made_by.name, made_by.hash) for source in sources))
         new = [call for call in calls.values() if call.call_id not in self._recorded_calls]
         code = {(call.fingerprint.hash, self._reference(call.thunk)): call.fingerprint for call in new}
@@ -218,7 +219,8 @@ def source_seen(found: Fingerprint, reference: str) -> SourceSeen:
     return SourceSeen(found.hash, found.name, found.manifest, found.sources, reference)
 
 
-def _edge_source(origin: CallInput) -> str:
+def edge_source(origin: CallInput) -> str:
+    """Return what an input is called in the type-level pipeline."""
     if origin.kind == "record":
         return origin.type_name or "?"
     if origin.kind == "computation":

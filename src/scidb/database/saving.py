@@ -277,20 +277,31 @@ class Saving(Recording):
         for number, item in enumerate(pending):
             groups[item.target.info.name].append(number)
         user = self._user
+        records_of: dict[tuple[str, int, str], ids.RecordIds] = {}
         chunks = []
         for numbers in groups.values():
             custom = pending[numbers[0]].target.custom
             for part in encode_stored([pending[number].stored for number in numbers], custom=custom):
                 records = tuple(
-                    _record(pending[numbers[position]], numbers[position], part.encoding, nbytes, user)
+                    _record(pending[numbers[position]], numbers[position], part.encoding, nbytes, user, records_of)
                     for position, nbytes in zip(part.positions, part.nbytes, strict=True)
                 )
                 chunks.append(Chunk(records, part.table))
         return chunks
 
 
-def _record(item: Pending, seq: int, encoding: str, nbytes: int, user: str) -> Record:
+def _record(
+    item: Pending,
+    seq: int,
+    encoding: str,
+    nbytes: int,
+    user: str,
+    records_of: dict[tuple[str, int, str], ids.RecordIds],
+) -> Record:
     info, address, call = item.target.info, item.address, item.call
+    kind = (info.identity_name, info.schema_version, address.version_keys)
+    if kind not in records_of:
+        records_of[kind] = ids.RecordIds(info.identity_name, info.schema_version, address.version)
     try:
         content = ids.content_hash(item.stored)
     except UnhashableValueError as error:
@@ -299,7 +310,7 @@ def _record(item: Pending, seq: int, encoding: str, nbytes: int, user: str) -> R
             path=error.details.get("path", ""),
         ) from error
     return Record(
-        record_id=ids.record_id(info.identity_name, info.schema_version, content, address.schema, address.version),
+        record_id=records_of[kind].of(content, address.schema),
         variable=info.name,
         schema=address.schema,
         version_keys=address.version_keys,

@@ -49,13 +49,14 @@ class Task:
 
     report: CombinationReport
     entries: dict[str, list[Entry]] = field(default_factory=dict)
-    together: set[str] = field(default_factory=set)  # inputs that are given as a list of all their entries
+    together: frozenset[str] = frozenset()  # inputs that are given as a list of all their entries
     files: dict[str, FileSeen] = field(default_factory=dict)
     is_left_out: bool = False  # the filter leaves nothing of an input
     problem: Exception | None = None  # why it cannot run, although its inputs are there
     origins: tuple[CallInput, ...] = ()
     lineage_id: str = ""
     inputs: bytes = b""  # encoded
+    hashed: tuple[bytes, str] = (b"", "")  # inputs, and their identity apart from the code
     standing: Sequence[Entry | None] = ()  # what an earlier run left at its place, by output and piece
     known: Known | None = None
     # Of a function that writes files: how it is identified when it has, and ids had it written those that are there.
@@ -65,7 +66,9 @@ class Task:
     @property
     def inputs_hash(self) -> str:
         """The identity of the inputs apart from the code."""
-        return ids.Computations.inputs_hash(self.inputs) if self.inputs else ""
+        if self.hashed[0] != self.inputs:  # of what is up to date nobody asks
+            self.hashed = (self.inputs, ids.Computations.inputs_hash(self.inputs))
+        return self.hashed[1]
 
     @property
     def combination(self) -> Mapping[str, Any]:
@@ -206,7 +209,7 @@ def _hand_out(spec: VariableInput, search: _Search, entries: Sequence[Entry], ta
         place = {key: value for key, value in {**task.combination, **search.at}.items() if key in search.keys}
         found, together = index.find(place)
         if together or spec.as_table:
-            task.together.add(spec.name)
+            task.together |= {spec.name}
         if not found:
             task.report.state = "skipped"
             wanted = _place({**place, **search.version})
@@ -220,7 +223,8 @@ def _check_matches(spec: VariableInput, tasks: Sequence[Task]) -> None:
     for task in tasks:
         if found := task.entries[spec.name]:
             shapes.add(spec.name in task.together)
-            _check_one_variant(spec, found)
+            if len(found) > 1:
+                _check_one_variant(spec, found)
     if len(shapes) > 1:
         raise AmbiguousVersionError(
             f"The input {spec.parameter!r} would be a list of {spec.variable.__name__} for some combinations and a "
@@ -307,15 +311,15 @@ def _note_origins(parameters: Parameters, tasks: Sequence[Task], metadata_keys: 
     # Defaults, too: that one was another then is a reason to compute again.
     constants = [origin for found in parameters.fixed_inputs.values() for origin in found.origins]
     for task in tasks:
-        found = [
-            spec.variable.input_from(spec.parameter, entry, unwrap=parameters.unwrap)
+        loaded = [
+            spec.variable.origin_from(spec.parameter, entry, unwrap=parameters.unwrap)
             for spec in parameters.variables
             for entry in task.entries[spec.name]
         ]
-        found += [file.found for file in task.files.values() if isinstance(file.found, Input)]
-        found += [identify_input(key, task.combination[key]) for key in metadata_keys]
+        others = [file.found for file in task.files.values() if isinstance(file.found, Input)]
+        others += [identify_input(key, task.combination[key]) for key in metadata_keys]
         drawn = () if parameters.seed is None else (parameters.seed.origin(task.combination),)
-        task.origins = (*(origin for one in found for origin in one.origins), *constants, *drawn)
+        task.origins = (*loaded, *(origin for one in others for origin in one.origins), *constants, *drawn)
 
 
 def _warn_of_one_computation(run: RunInfo, tasks: Sequence[Task]) -> None:

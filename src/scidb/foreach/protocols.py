@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from scidb.filters import Filter
     from scidb.hashing.code.fingerprint import Fingerprint
-    from scidb.hashing.inputs import CallInput, Input
+    from scidb.hashing.inputs import CallInput
 
 __all__ = [
     "Claims",
@@ -114,12 +114,12 @@ class Loadable(Protocol):
 
     __name__: str
 
-    def input_from(self, name: str, record: Any, *, unwrap: bool) -> Input:
-        """Return identity and origin of a stored record as the input `name`."""
+    def origin_from(self, name: str, record: Any, *, unwrap: bool) -> CallInput:
+        """Return where the input `name` comes from that is given a stored record."""
         ...
 
     def form_from(self, record: Any, *, unwrap: bool) -> list[Any]:
-        """Return the identity alone."""
+        """Return how a stored record enters the identity of a call."""
         ...
 
 
@@ -362,14 +362,16 @@ class Recorder(Protocol):
         """Return how long past calls of a function took; None where none was timed."""
         ...
 
-    def begin_run(self, run: RunInfo) -> None:
-        """Note that the run began."""
+    def check_run(self, run: RunInfo) -> None:
+        """Refuse, before anything is computed, a run of which no result could be saved."""
         ...
 
-    def record(self, run: RunInfo, done: Sequence[Done], problems: Sequence[Problem]) -> list[Rejected]:
-        """Store results and failures in one transaction; say which results could not be stored."""
-        ...
+    def record(
+        self, run: RunInfo, done: Sequence[Done], problems: Sequence[Problem], totals: Totals | None = None
+    ) -> list[Rejected]:
+        """Store results and failures in one transaction; say which results could not be stored.
 
-    def end_run(self, run: RunInfo, totals: Totals) -> None:
-        """Note that the run ended, and the pipeline edges that it stands for."""
+        The first one of a run, which may have neither, notes that it began. With totals the run ends, and the
+        pipeline edges that it stands for are stored; unless a result could not be stored, so that the totals change.
+        """
         ...

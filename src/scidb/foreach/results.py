@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from scidb.exceptions import SciDBError
-from scidb.foreach.protocols import Done, Problem
+from scidb.foreach.protocols import Done, Problem, Totals
 from scidb.foreach.report import FailedCombination, log_combination
 from scidb.foreach.values import said_by, size_of, traceback_of
 
@@ -41,6 +41,7 @@ class Results:
         self._lock = threading.RLock()
         self._is_over = threading.Event()
         self._clock: threading.Thread | None = None
+        self._is_noted = self._has_ended = not save or not report.combinations
 
     @property
     def first_error(self) -> BaseException | None:
@@ -88,7 +89,6 @@ class Results:
             lineage_id = task.lineage_id or None
             self._problems.append(Problem(task.combination, error, message, trace, seconds, lineage_id, task.origins))
             log_combination(self._report, task.report)
-            self._start_clock()
 
     def _finish(self, task: Task, done: Done, state: Literal["completed", "recalled"]) -> None:
         with self._lock:
@@ -96,7 +96,6 @@ class Results:
             self._done.append((task, done))
             self._bytes += sum(map(size_of, done.values))
             log_combination(self._report, task.report)
-            self._start_clock()
 
     # -------------------------------------------------------------- saving
 
@@ -112,21 +111,33 @@ class Results:
     def flush(self) -> None:
         """Save what is done so far, in one transaction; what cannot be stored becomes a failure of its own."""
         with self._lock:
-            while self._save and (self._done or self._problems):
-                rejected = self._recorder.record(self._run, [item for _, item in self._done], self._problems)
-                done, self._done, self._problems, self._bytes = self._done, [], [], 0
-                for item in rejected:
-                    task, result = done[item.position]
-                    self.fail(task, item.error, result.seconds or 0.0)
+            while self._save and (self._done or self._problems or not self._is_noted):
+                self._write(None)
             self._last_flush = time.monotonic()
 
-    def _start_clock(self) -> None:
-        if self._clock is None and self._save:
-            self._clock = threading.Thread(target=self._flush_late, name="for_each saves", daemon=True)
-            self._clock.start()
+    def end(self, *, interrupted: bool) -> None:
+        """Save the rest together with the end of the run, unless it has ended."""
+        with self._lock:
+            while not self._has_ended:
+                counts = self._report
+                self._has_ended = self._write(
+                    Totals(
+                        counts.completed, counts.recalled, counts.up_to_date, counts.skipped, counts.failed, interrupted
+                    )
+                )
+
+    def _write(self, totals: Totals | None) -> bool:
+        """Save what is done, and the end of the run if there are totals; say whether all of it could be stored."""
+        rejected = self._recorder.record(self._run, [item for _, item in self._done], self._problems, totals)
+        self._is_noted = True
+        done, self._done, self._problems, self._bytes = self._done, [], [], 0
+        for item in rejected:
+            task, result = done[item.position]
+            self.fail(task, item.error, result.seconds or 0.0)
+        return not rejected
 
     def _flush_late(self) -> None:
-        """Save what is done while nobody else does, because a call takes long."""
+        """Save what is done, and that the run began, while nobody else does because a call takes long."""
         while not self._is_over.wait(_LATE_SECONDS / 4):
             if time.monotonic() - self._last_flush < _LATE_SECONDS:
                 continue
@@ -136,6 +147,9 @@ class Results:
                 return  # the run tries itself, and raises
 
     def __enter__(self) -> Self:
+        if not self._is_noted:
+            self._clock = threading.Thread(target=self._flush_late, name="for_each saves", daemon=True)
+            self._clock.start()
         return self
 
     def __exit__(
@@ -152,8 +166,10 @@ class Results:
                 self.flush()
                 raise
         finally:
-            for task, _ in self._done if self._save else ():
-                task.report.state, task.report.reason = "not_run", "its result could not be saved"
+            if self._save:
+                for task, _ in self._done:
+                    task.report.state, task.report.reason = "not_run", "its result could not be saved"
+                self._done, self._problems = [], []
 
     def values_of(self, tasks: Sequence[Task]) -> list[tuple[Any, ...] | None]:
         """Return the values that were not saved, by task."""

@@ -11,7 +11,6 @@ from scidb.foreach.arguments import Arguments
 from scidb.foreach.claims import portions_of
 from scidb.foreach.crew import Call, Crew
 from scidb.foreach.pieces import by_output
-from scidb.foreach.protocols import Totals
 from scidb.foreach.results import Results
 from scidb.foreach.state import warn_of_lookup
 from scidb.foreach.values import size_of
@@ -88,7 +87,7 @@ class Execution:
         for task in todo:
             task.report.state = "not_run"
         if self._save and todo:
-            self._recorder.begin_run(self._run_info)
+            self._recorder.check_run(self._run_info)
         try:
             self._run_all(todo, progress)
         except KeyboardInterrupt as error:
@@ -102,16 +101,18 @@ class Execution:
             self._report.values = self._results.values_of(tasks)
 
     def _run_all(self, todo: Sequence[Task], progress: Progress) -> None:
-        interrupted, broken = True, ""
+        broken = ""
         try:
             with self._results, progress.of(len(todo)) as bar:
                 if self._pool is None:
                     self._run_here(todo, bar)
                 else:
                     broken = self._run_in(self._pool, todo, bar)
-            interrupted = self._must_stop() or bool(broken)
+                self._results.end(interrupted=self._must_stop() or bool(broken))
         finally:
-            self._end(interrupted=interrupted)
+            self._results.end(interrupted=True)  # unless it has ended
+            if self._portions is not None:
+                self._portions.release()
 
     def _run_here(self, todo: Sequence[Task], bar: Progress) -> None:
         while todo:
@@ -156,17 +157,6 @@ class Execution:
         """Put failures in the order of combinations: they came in the order of completion."""
         place = {id(item.combination): number for number, item in enumerate(self._report.combinations)}
         self._report.failures.sort(key=lambda failure: place.get(id(failure.combination), 0))
-
-    def _end(self, *, interrupted: bool) -> None:
-        if self._portions is not None:
-            self._portions.release()
-        report = self._report
-        if not self._save or not report.combinations:
-            return
-        totals = Totals(
-            report.completed, report.recalled, report.up_to_date, report.skipped, report.failed, interrupted
-        )
-        self._recorder.end_run(self._run_info, totals)
 
     # -------------------------------------------------------------- what has to be called
 
@@ -287,7 +277,8 @@ class Execution:
         for spec in self._parameters.variables:
             for task in window:
                 if task.known is None and task.lineage_id not in self._shared:
-                    wanted.update((entry.record_id, spec.variable) for entry in task.entries[spec.name])
+                    for entry in task.entries[spec.name]:
+                        wanted[entry.record_id] = spec.variable
         if wanted:
             values |= self._recorder.values(wanted, unwrap=self._parameters.unwrap)
         return values

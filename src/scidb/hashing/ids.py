@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import uuid
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -25,6 +26,7 @@ __all__ = [
     "UNCACHEABLE",
     "Computations",
     "Form",
+    "RecordIds",
     "canonical_json",
     "chain_link",
     "code_form",
@@ -44,6 +46,7 @@ __all__ = [
     "lineage_id",
     "merge_form",
     "new_call_id",
+    "new_call_ids",
     "new_run_id",
     "path_form",
     "record_form",
@@ -71,6 +74,7 @@ def _started(encoded: bytes) -> hashlib._Hash:
 
 
 _CONTENT: Final = _started(head(4, 2) + text("content"))
+_INPUTS: Final = _started(head(4, 2) + text("inputs"))
 
 
 def canonical_json(value: object) -> str:
@@ -103,13 +107,32 @@ def record_id(
     version: Mapping[str, object],
 ) -> str:
     """Identify one value of one variable at one location with one set of version keys."""
-    digest = _record_prefix(identity_name, schema_version).copy()
-    digest.update(b"".join((text(content), _SCHEMA, _named(schema), _VERSION_KEYS, _named(version))))
-    return digest.hexdigest()
+    return RecordIds(identity_name, schema_version, version).of(content, schema)
+
+
+class RecordIds:
+    """The ids of records of one variable with the same version keys: what they share is encoded once.
+
+    Examples
+    --------
+    >>> many = RecordIds("Force", 1, {"gain": 2})
+    >>> many.of("c0de", {"subject": 1}) == record_id("Force", 1, "c0de", {"subject": 1}, {"gain": 2})
+    True
+
+    """
+
+    def __init__(self, identity_name: str, schema_version: int, version: Mapping[str, object]) -> None:
+        self._before = _record_prefix(identity_name, schema_version)
+        self._after = _VERSION_KEYS + _named(version)
+
+    def of(self, content: str, schema: Mapping[str, object]) -> str:
+        """Return the id of the record of this content at this location."""
+        digest = self._before.copy()
+        digest.update(b"".join((text(content), _SCHEMA, _named(schema), self._after)))
+        return digest.hexdigest()
 
 
 # A record_id is canonical_hash(["record", name, schema version, content, {"schema": ..., "version": ...}]).
-# Saving computes one per value, so what values have in common is digested once.
 _SCHEMA: Final = head(5, 2) + text("schema")
 _VERSION_KEYS: Final = text("version")
 
@@ -241,7 +264,9 @@ class Computations:
     @staticmethod
     def inputs_hash(inputs: bytes) -> str:
         """Return the identity of these inputs apart from the code."""
-        return hash_of(array([preimage("inputs"), inputs]))
+        digest = _INPUTS.copy()
+        digest.update(inputs)
+        return digest.hexdigest()
 
 
 def uncacheable_id() -> str:
@@ -252,6 +277,22 @@ def uncacheable_id() -> str:
 def new_call_id() -> str:
     """Return a new id for one execution or recall; calls are events, so it is not content-addressed."""
     return uuid.uuid4().hex
+
+
+def new_call_ids(count: int) -> list[str]:
+    """Return so many of them, for which the system is asked for random numbers once.
+
+    Examples
+    --------
+    >>> [len(one) for one in new_call_ids(2)]
+    [32, 32]
+
+    """
+    digits = os.urandom(_CALL_DIGITS // 2 * count).hex()
+    return [digits[at : at + _CALL_DIGITS] for at in range(0, len(digits), _CALL_DIGITS)]
+
+
+_CALL_DIGITS: Final = 32
 
 
 def new_run_id() -> str:

@@ -99,13 +99,23 @@ class Store(Protocol):
 class Sql(Protocol):
     """Optional ability ``sql``: read-only SQL over the views."""
 
-    def sql(self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> pa.Table:
+    def sql(
+        self,
+        query: str,
+        parameters: Sequence[object] | Mapping[str, object] = (),
+        *,
+        max_rows: int | None = None,
+        max_seconds: float | None = None,
+    ) -> pa.Table:
         """Run one SELECT and return its result.
 
         Raises
         ------
         QueryError
             When the statement fails, is not a single SELECT, or reaches outside the database.
+        LimitExceededError
+            When the result has more rows than `max_rows`, or is not there after `max_seconds`; the statement is
+            then stopped.
 
         """
         ...

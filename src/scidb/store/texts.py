@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Final
+from itertools import chain
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import UnsupportedValueError
+from scidb.hashing.inputs import CallInput
+from scidb.store.model import Call, Computation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from scidb.store.model import Batch, Record, TypeInfo
+    from scidb.store.model import Batch, TypeInfo
 
 __all__ = ["check_batch_texts", "check_type_texts", "is_unicode"]
 
@@ -40,13 +44,24 @@ def check_batch_texts(batch: Batch) -> None:
         Saying which text it is.
 
     """
-    for chunk in batch.chunks:
-        for record in chunk.records:
-            _check_record(record)
-    for part in (*batch.calls, *batch.edges, *batch.events):
-        if not _is_storable(part):
-            for name, text in _texts(type(part).__name__, part):
-                _check(name, text)
+    records = [record for chunk in batch.chunks for record in chunk.records]
+    computations = [call.computation for call in batch.calls]
+    inputs = [one for call in batch.calls for one in call.inputs]
+    # By column and each text once: of the thousands of a run most are the same.
+    columns = ((_OF_RECORD, records), (_OF_CALL, batch.calls), (_OF_COMPUTATION, computations), (_OF_INPUT, inputs))
+    distinct = {text for texts_of, rows in columns for text in chain.from_iterable(map(texts_of, rows))}
+    if not all(is_unicode(text) for text in distinct if isinstance(text, str)):
+        for record in records:
+            for name, text in zip(_RECORD_TEXTS, _OF_RECORD(record), strict=True):
+                _check(f"{record.variable}.{name}", text or "")
+        _check_parts(batch.calls)
+    _check_parts((*batch.edges, *batch.events))
+
+
+def _check_parts(parts: Iterable[object]) -> None:
+    for part in parts:
+        for name, text in _texts(type(part).__name__, part):
+            _check(name, text)
 
 
 def check_type_texts(info: TypeInfo) -> None:
@@ -62,42 +77,18 @@ def check_type_texts(info: TypeInfo) -> None:
         _check(name, text)
 
 
-def _check_record(record: Record) -> None:
-    # Not in a loop and not over all fields, which would take as long as the rest of saving a record.
-    made_by = (record.lineage_id or "").isascii() and (record.call_id or "").isascii()
-    known = record.record_id.isascii() and record.content_hash.isascii() and record.version_keys.isascii()
-    if known and made_by and record.encoding.isascii() and (record.user_id or "").isascii():
-        return
-    for name in ("version_keys", "encoding", "record_id", "content_hash", "lineage_id", "call_id", "user_id"):
-        text = getattr(record, name)
-        if text is not None and not text.isascii():
-            _check(f"{record.variable}.{name}", text)
+def _fields_of(kind: type, *without: str) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*(part.name for part in fields(kind) if part.name not in without))
 
 
-def _is_storable(value: object) -> bool:
-    """Say whether all texts in a value of the model can be stored: quickly, since it is asked of each call of a run."""
-    kind = type(value)
-    if kind is str:
-        return is_unicode(value)  # type: ignore[arg-type]  # it is one
-    if kind in _WITHOUT_TEXT:
-        return True
-    if isinstance(value, Mapping):
-        return all(_is_storable(name) and _is_storable(one) for name, one in value.items())
-    if isinstance(value, tuple | list):
-        return all(map(_is_storable, value))
-    return all(_is_storable(getattr(value, name)) for name in _field_names(kind))
-
-
-_WITHOUT_TEXT: Final = frozenset({type(None), bool, int, float})
-
-
-_names: Final[dict[type, tuple[str, ...]]] = {}
-
-
-def _field_names(kind: type) -> tuple[str, ...]:
-    if kind not in _names:
-        _names[kind] = tuple(part.name for part in fields(kind)) if is_dataclass(kind) else ()
-    return _names[kind]
+# What the caller says of a record; its location has rules of its own.
+_RECORD_TEXTS: Final = (
+    "version_keys", "encoding", "record_id", "content_hash", "lineage_id", "call_id", "user_id",
+)  # fmt: skip
+_OF_RECORD: Final = attrgetter(*_RECORD_TEXTS)
+_OF_CALL: Final = _fields_of(Call, "computation", "inputs")
+_OF_COMPUTATION: Final = _fields_of(Computation)
+_OF_INPUT: Final = _fields_of(CallInput)
 
 
 def _texts(path: str, value: object) -> Iterator[tuple[str, str]]:

@@ -62,7 +62,14 @@ class Wrapper:
         """Close the store inside."""
         self._store.close()
 
-    def sql(self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> pa.Table:
+    def sql(
+        self,
+        query: str,
+        parameters: Sequence[object] | Mapping[str, object] = (),
+        *,
+        max_rows: int | None = None,
+        max_seconds: float | None = None,
+    ) -> pa.Table:
         """Ask the store inside, when it has the ability.
 
         Raises
@@ -77,7 +84,7 @@ class Wrapper:
                 "open a DuckDB file.",
                 ability="sql",
             )
-        return self._store.sql(query, parameters)
+        return self._store.sql(query, parameters, max_rows=max_rows, max_seconds=max_seconds)
 
     def claim(
         self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0, *, most: int | None = None

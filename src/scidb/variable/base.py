@@ -198,7 +198,13 @@ class BaseVariable(Access):
     @classmethod
     def input_from(cls, name: str, record: Record, *, unwrap: bool) -> Input:
         """Return identity and origin of a stored record of this class as the input `name` of a call."""
-        origin = CallInput(
+        origin = cls.origin_from(name, record, unwrap=unwrap)
+        return Input(cls.form_from(record, unwrap=unwrap), (origin,))
+
+    @classmethod
+    def origin_from(cls, name: str, record: Record, *, unwrap: bool) -> CallInput:
+        """Return where the input `name` of a call comes from that is given a stored record of this class."""
+        return CallInput(
             name,
             "record",
             record_id=record.record_id,
@@ -208,7 +214,6 @@ class BaseVariable(Access):
             content_hash=record.content_hash,
             code_hash=(restoring_code(cls, record.schema_version) or None) if unwrap else None,
         )
-        return Input(cls.form_from(record, unwrap=unwrap), (origin,))
 
     @classmethod
     def form_from(cls, record: Record, *, unwrap: bool) -> list[Any]:

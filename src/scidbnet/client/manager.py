@@ -16,6 +16,9 @@ class RemoteDatabaseManager(DatabaseManager):
 def configure_remote_database(base_url: str, token: str | None = None, timeout: float = 30.0) -> RemoteDatabaseManager:
     """Connect to a database that a server keeps, and make it the current one.
 
+    Whether results may rest on values that were never saved is as the owner of the server set it; `scidb.open` takes
+    an address, too, and a ``lineage_mode`` of one's own.
+
     Parameters
     ----------
     base_url
@@ -35,6 +38,7 @@ def configure_remote_database(base_url: str, token: str | None = None, timeout: 
         When the server is of another version.
 
     """
-    database = RemoteDatabaseManager(HttpStore.open(base_url, token=token, timeout=timeout))
+    store = HttpStore.open(base_url, token=token, timeout=timeout)
+    database = RemoteDatabaseManager(store, lineage_mode=store.lineage_mode)
     current.set_default(database)
     return database

@@ -13,6 +13,7 @@ from scidb._version import __version__
 from scidb.exceptions import (
     ConflictError,
     FormatVersionError,
+    QueryError,
     SerializationError,
     StorageError,
     UnsupportedOperationError,
@@ -24,10 +25,11 @@ from scidbnet.client.transport import Transport
 from scidbnet.wire.batches import batch_bytes, records_of_answer
 from scidbnet.wire.chunks import chunks_from, table_from
 from scidbnet.wire.claims import ClaimAsked, Claimed
-from scidbnet.wire.coding import dump, load, plain_to_json, to_text
+from scidbnet.wire.coding import dump, load, to_text
 from scidbnet.wire.errors import error_from_json
 from scidbnet.wire.framing import PARTS_TYPE, Parts
 from scidbnet.wire.messages import FETCHED, QUERIES, TRACE_QUERY, answer_from_json, trace_from_json
+from scidbnet.wire.parameters import parameters_to_json
 from scidbnet.wire.versions import API_VERSION, DESCRIPTION, IDEMPOTENCY_KEY, PREFIX, description_tag
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from scidb.database.core import LineageMode
     from scidb.store.model import Batch, Chunk, Query, Record, SchemaKey, TraceQuery
     from scidbnet.wire.framing import Bytes, Envelope
 
@@ -72,6 +75,8 @@ class HttpStore:
         self._requests = Requests(self._transport, retry_for)
         self._described: tuple[StoreInfo, str, float] | None = None
         self._closed = False
+        self.lineage_mode: LineageMode = "strict"
+        """What the owner of the server wants of those who do not say; known once it is opened."""
 
     @classmethod
     def open(
@@ -114,6 +119,7 @@ class HttpStore:
                 url=self._url,
                 version=spoken,
             )
+        self.lineage_mode = "ephemeral" if health.get("lineage_mode") == "ephemeral" else "strict"
 
     # -------------------------------------------------------------- description
 
@@ -178,10 +184,21 @@ class HttpStore:
         """Walk the provenance up- or downstream."""
         return trace_from_json(self._json("trace", TRACE_QUERY.write(query)))
 
-    def sql(self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> pa.Table:
-        """Run one SELECT and return its result."""
+    def sql(
+        self,
+        query: str,
+        parameters: Sequence[object] | Mapping[str, object] = (),
+        *,
+        max_rows: int | None = None,
+        max_seconds: float | None = None,
+    ) -> pa.Table:
+        """Run one SELECT and return its result, within the limits of the server, which may as well answer no SQL."""
         self._check_open()
-        body = [to_text({"query": query, "parameters": plain_to_json(parameters)})]
+        if not isinstance(query, str):
+            raise QueryError(f"A query is a text, not {type(query).__name__}.")
+        asked = {"query": query, "parameters": parameters_to_json(parameters)}
+        limits = {"max_rows": max_rows, "max_seconds": max_seconds}
+        body = [to_text(asked | {name: limit for name, limit in limits.items() if limit is not None})]
         return self._requests.tried(
             lambda: table_from(self._stream("POST", f"{PREFIX}/ability/sql", _JSON, body).read())
         )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import ssl
+import urllib.parse
 import weakref
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from scidb.exceptions import NetworkError
+from scidb.exceptions import NetworkError, SettingsError
+from scidb.settings import user_name
+from scidbnet.wire.versions import USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -72,9 +77,9 @@ class Transport:
 
     def __init__(self, base_url: str, token: str | None, timeout: float) -> None:
         self.base_url = base_url.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"Authorization": f"Bearer {token}"} if token else {USER: urllib.parse.quote(user_name())}
         self._client = client = httpx.Client(
-            headers=headers, timeout=timeout, limits=_CONNECTIONS, follow_redirects=False
+            headers=headers, timeout=timeout, limits=_CONNECTIONS, follow_redirects=False, verify=_verify()
         )
         weakref.finalize(self, client.close)
 
@@ -97,6 +102,21 @@ class Transport:
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
+
+
+def _verify() -> ssl.SSLContext | bool:
+    """Return the certificates by which a server is believed: the usual ones, and those that SCIDB_CA_FILE names."""
+    path = os.environ.get("SCIDB_CA_FILE")
+    if not path:
+        return True
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(path)
+    except OSError as error:  # which an ssl.SSLError is, too
+        raise SettingsError(
+            f"SCIDB_CA_FILE={path!r} is no file of certificates (PEM): {error.strerror or error}.", path=path
+        ) from error
+    return context
 
 
 def _pieces(body: Sequence[Bytes]) -> Iterator[bytes]:

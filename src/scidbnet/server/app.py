@@ -2,65 +2,142 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+import warnings
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from scidb._version import __version__
 from scidb.addressing import schema_keys_from
-from scidb.exceptions import SciDBError
+from scidb.database.core import LINEAGE_MODES
+from scidb.exceptions import SciDBError, ServerError
 from scidb.store import open_store
-from scidbnet.server import claims, verbs
-from scidbnet.server.context import Served, served
+from scidbnet.auth import TokenFile
+from scidbnet.server import abilities, aliases, claims, openapi, operations, verbs
+from scidbnet.server import tokens as tokens_routes
+from scidbnet.server.answers import error_answer
+from scidbnet.server.audit import Audit
+from scidbnet.server.context import Served
+from scidbnet.server.lifecycle import RETRY_AFTER
+from scidbnet.server.security import Guard
 from scidbnet.server.settings import ServerSettings
 from scidbnet.server.verify import Verified
 from scidbnet.wire.coding import to_text
-from scidbnet.wire.errors import error_to_json, status_of
-from scidbnet.wire.versions import API_VERSION, PREFIX
+from scidbnet.wire.errors import status_of
+from scidbnet.wire.versions import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from scidb.database.core import LineageMode
     from scidb.store import Store
 
-__all__ = ["create_app", "store_app"]
+__all__ = ["create_app", "store_app", "tokens_of"]
 
-_about = APIRouter(tags=["server"])
+_UNAVAILABLE: Final = 503
 
 
 def create_app(
     dataset_db_path: str | Path,
     dataset_schema_keys: Sequence[str] | Mapping[str, type | str] | None = None,
+    pipeline_db_path: str | Path | None = None,
+    lineage_mode: LineageMode = "strict",
+    *,
+    lock_timeout: float = 10.0,
     **settings: Any,
 ) -> FastAPI:
-    """Return the application that serves a database file."""
+    """Return the application that serves a database file.
+
+    Parameters
+    ----------
+    dataset_db_path
+        The file, or any other target that `scidb.store.open_store` knows.
+    dataset_schema_keys
+        The ordered keys of a new database, as for `scidb.configure_database`.
+    pipeline_db_path
+        Ignored: lineage lives in the same file.
+    lineage_mode
+        ``"strict"`` refuses a result that rests on something never saved; ``"ephemeral"`` records that by lineage
+        alone. What comes without Python is checked here; `scidbnet.configure_remote_database` takes it over.
+    lock_timeout
+        How many seconds to wait for another process that has the file open.
+    settings
+        Fields of `scidbnet.server.settings.ServerSettings`.
+
+    Raises
+    ------
+    SciDBError
+        When the database cannot be opened, or `lineage_mode` is none.
+
+    """
+    if pipeline_db_path is not None:
+        warnings.warn(
+            "pipeline_db_path is ignored: lineage is kept in the database file itself. Leave it out.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+    if lineage_mode not in LINEAGE_MODES:
+        raise SciDBError(f"lineage_mode={lineage_mode!r}: use 'strict' or 'ephemeral'.")
     keys = None if dataset_schema_keys is None else schema_keys_from(dataset_schema_keys)
-    return store_app(Verified(open_store(dataset_db_path, keys)), ServerSettings(**settings))
-
-
-def store_app(store: Store, settings: ServerSettings | None = None) -> FastAPI:
-    """Return the application that serves any store."""
-    app = FastAPI(title="SciDB", version=__version__, docs_url=None, redoc_url=None)
-    app.state.served = Served.of(claims.Claiming(store), settings or ServerSettings())
-    app.include_router(_about, prefix=PREFIX)
-    app.include_router(verbs.router, prefix=PREFIX)
-    app.include_router(claims.router, prefix=PREFIX)
-    app.add_exception_handler(SciDBError, _on_error)  # type: ignore[arg-type]
-    app.add_exception_handler(HTTPException, _on_http_error)  # type: ignore[arg-type]
+    store = Verified(open_store(dataset_db_path, keys, lock_timeout=lock_timeout))
+    app = store_app(store, ServerSettings(**settings, lineage_mode=lineage_mode), tokens_of(store))
+    app.router.lifespan_context = _closing
     return app
 
 
-@_about.get("/health")
-async def health(request: Request) -> dict[str, Any]:
-    """Say that the server runs, and of which versions it is."""
-    format_version = served(request).store.describe().format_version
-    return {"status": "ok", "version": __version__, "api_version": API_VERSION, "format_version": format_version}
+def store_app(store: Store, settings: ServerSettings | None = None, tokens: TokenFile | None = None) -> FastAPI:
+    """Return the application that serves any store, which stays open.
+
+    Without tokens, everybody on this machine is an admin, and nobody else gets an answer.
+    """
+    settings = settings or ServerSettings()
+    app = openapi.Described(title="SciDB", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.served = Served.of(abilities.within(claims.Claiming(store), settings), settings, tokens)
+    app.include_router(operations.router, prefix=PREFIX)
+    app.include_router(verbs.router, prefix=PREFIX)
+    app.include_router(abilities.router, prefix=PREFIX)
+    app.include_router(claims.router, prefix=PREFIX)
+    app.include_router(aliases.router, prefix=PREFIX)
+    app.include_router(tokens_routes.router, prefix=PREFIX)
+    app.include_router(openapi.router)
+    app.add_exception_handler(SciDBError, _on_error)  # type: ignore[arg-type]
+    app.add_exception_handler(HTTPException, _on_http_error)  # type: ignore[arg-type]
+    app.add_exception_handler(Exception, _on_crash)
+    # The last one is the first to see a request.
+    app.add_middleware(Guard, settings=settings, tokens=tokens)
+    operations.watch(app)
+    app.add_middleware(Audit)
+    return app
+
+
+def tokens_of(store: Store) -> TokenFile | None:
+    """Return the tokens of a database; None for one that is no file."""
+    path = Path(store.describe().target)
+    return TokenFile.beside(path) if path.is_file() else None
+
+
+@asynccontextmanager
+async def _closing(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    # Waits for a transaction that runs; in a thread of its own, since requests may hold all others.
+    await asyncio.to_thread(app.state.served.store.close)
 
 
 async def _on_error(_: Request, error: SciDBError) -> Response:
-    return Response(to_text(error_to_json(error)), status_of(error.code), media_type="application/json")
+    return error_answer(error, RETRY_AFTER if status_of(error.code) == _UNAVAILABLE else None)
+
+
+async def _on_crash(_: Request, error: Exception) -> Response:
+    # What it says may be nobody's business; it stands in the log.
+    return error_answer(
+        ServerError(
+            f"The server failed ({type(error).__name__}); its log says more. A write that fails changes nothing."
+        )
+    )
 
 
 async def _on_http_error(_: Request, error: HTTPException) -> Response:

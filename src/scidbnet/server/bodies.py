@@ -38,6 +38,11 @@ class Spool:
         self._settings = settings
         self._waiting = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many bytes wait now."""
+        return self._waiting
+
     @asynccontextmanager
     async def receive(self, request: Request) -> AsyncIterator[Body]:
         """Give a body once it is whole.

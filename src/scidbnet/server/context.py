@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from scidbnet.server.bodies import Spool
+from scidbnet.server.callers import caller_of, on_behalf
+from scidbnet.server.lifecycle import Lifecycle
+from scidbnet.server.metrics import Metrics
 from scidbnet.server.once import Once
 
 if TYPE_CHECKING:
     from fastapi import Request
 
     from scidb.store import Store
+    from scidbnet.auth import TokenFile
     from scidbnet.server.settings import ServerSettings
 
 __all__ = ["Served", "served"]
@@ -22,16 +26,24 @@ class Served:
     """One store behind HTTP."""
 
     store: Store
+    format_version: int
     settings: ServerSettings
     spool: Spool
+    lifecycle: Lifecycle
+    metrics: Metrics | None  # without the extra that counts
     once: Once
+    tokens: TokenFile | None = None
 
     @classmethod
-    def of(cls, store: Store, settings: ServerSettings) -> Served:
+    def of(cls, store: Store, settings: ServerSettings, tokens: TokenFile | None = None) -> Served:
         """Return what serves a store."""
-        return cls(store, settings, Spool(settings), Once(settings.write_timeout))
+        spool, lifecycle = Spool(settings), Lifecycle()
+        metrics = Metrics.of(spool, lifecycle)
+        once = Once(settings.write_timeout)
+        return cls(store, store.describe().format_version, settings, spool, lifecycle, metrics, once, tokens)
 
 
 def served(request: Request) -> Served:
-    """Return what a request is about."""
-    return cast("Served", request.app.state.served)
+    """Return what a request is about: the store as whoever asks may use it."""
+    here = cast("Served", request.app.state.served)
+    return replace(here, store=on_behalf(here.store, caller_of(request)))

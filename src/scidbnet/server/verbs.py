@@ -8,9 +8,8 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from scidb.exceptions import ConflictError, PermissionDeniedError, SciDBError
-from scidb.filters import RawFilter
-from scidb.store.model import Match, TypeInfo
+from scidb.exceptions import ConflictError, SciDBError
+from scidb.store.model import TypeInfo
 from scidbnet.server.context import served
 from scidbnet.server.once import asked_for
 from scidbnet.wire.batches import answer_of_records, batch_from
@@ -81,7 +80,6 @@ async def find(request: Request) -> Response:
     here = served(request)
     async with here.spool.receive(request) as body:
         query = QUERIES.read(from_text(body.data, "The body"), "query")
-        _check_filter(here, query)
         tag = request.headers.get(DESCRIPTION)
 
         def answer() -> Any:
@@ -97,7 +95,6 @@ async def fetch(request: Request) -> Response:
     here = served(request)
     async with here.spool.receive(request) as body:
         query = FETCHED.read(from_text(body.data, "The body"), "query")
-    _check_filter(here, query)
     _check_description(here, request.headers.get(DESCRIPTION))
     chunks = await run_in_threadpool(here.store.fetch, query)
     return StreamingResponse(_parts(chunks), media_type=PARTS_TYPE, headers=_headers(here))
@@ -142,14 +139,4 @@ def _check_description(here: Served, tag: str | None) -> None:
         raise ConflictError(
             "The schema of the database changed just now: a key, the name of a variable, or the first flag. Nothing "
             "was done; run this again.",
-        )
-
-
-def _check_filter(here: Served, query: Any) -> None:
-    match: Match | None = getattr(query, "match", None)
-    if match is None or match.where is None or here.settings.allow_sql:
-        return
-    if any(isinstance(leaf, RawFilter) for leaf in match.where.leaves()):
-        raise PermissionDeniedError(
-            "raw_sql filters are off on this server. Use other filters, or ask its owner for `scidb serve --allow-sql`."
         )

@@ -177,6 +177,11 @@ class _Literal(Coder):
 class _Anything(Coder):
     """JSON as it is: what somebody stored for the people who read it."""
 
+    def write(self, value: Any) -> Json:
+        if isinstance(value, collections.abc.Mapping):  # of any class, of which JSON knows one
+            return {name: self.write(one) for name, one in value.items()}
+        return value
+
     def read(self, data: Json, where: str) -> Any:  # noqa: ARG002 - as its base
         return data
 

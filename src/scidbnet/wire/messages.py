@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from scidb.store import model
 from scidb.store.model import Query, Record
@@ -11,12 +11,13 @@ from scidbnet.wire.coding import Coder, coder_of, dump, load, tagged_coder
 from scidbnet.wire.records import records_from_json, records_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
 __all__ = [
     "EVENTS",
     "FETCHED",
     "QUERIES",
+    "ROWS",
     "TRACE_QUERY",
     "answer_from_json",
     "answer_to_json",
@@ -43,16 +44,22 @@ EVENTS: Final[Coder] = tagged_coder(kind for kind in typing.get_args(model.Event
 TRACE_QUERY: Final[Coder] = coder_of(model.TraceQuery)
 
 
-def _answering(query: Query[Any]) -> type[Any]:
+def _answering(query: type[Query[Any]]) -> type[Any]:
     """Return the class of the rows that answer a question, which its class says."""
-    [base] = type(query).__orig_bases__  # type: ignore[attr-defined]
+    [base] = query.__orig_bases__  # type: ignore[attr-defined]
     [kind] = typing.get_args(base)
     return kind  # type: ignore[no-any-return]
 
 
+ROWS: Final[tuple[Coder, ...]] = tuple(
+    coder_of(cast("Hashable", kind)) for kind in dict.fromkeys(map(_answering, _QUERIES)) if kind is not Record
+)
+"""The rows that answer questions; records go by column instead."""
+
+
 def answer_to_json(query: Query[Any], rows: Sequence[Any]) -> Json:
     """Return the answer to a question; records by column."""
-    if _answering(query) is Record:
+    if _answering(type(query)) is Record:
         return {"records": records_to_json(rows)}
     return {"rows": [dump(row) for row in rows]}
 
@@ -66,7 +73,7 @@ def answer_from_json(query: Query[Any], data: Json) -> list[Any]:
         When they are something else.
 
     """
-    kind = _answering(query)
+    kind = _answering(type(query))
     if kind is Record:
         return list(records_from_json(_part(data, "records")))
     rows = _part(data, "rows")

@@ -10,7 +10,7 @@ from scidbnet.wire.coding import plain_to_json, to_text
 if TYPE_CHECKING:
     from scidb.store.model import StoreInfo
 
-__all__ = ["API_VERSION", "DESCRIPTION", "IDEMPOTENCY_KEY", "PREFIX", "description_tag"]
+__all__ = ["API_VERSION", "DESCRIPTION", "IDEMPOTENCY_KEY", "PREFIX", "USER", "description_tag"]
 
 API_VERSION: Final = 1
 PREFIX: Final = f"/api/v{API_VERSION}"
@@ -20,6 +20,9 @@ IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 
 DESCRIPTION: Final = "SciDB-Description"
 """The header with which a client says which state of the schema it goes by, and a server which one there is."""
+
+USER: Final = "SciDB-User"
+"""The header with which a client without a token says who works there, percent-encoded; nobody checks it."""
 
 
 def description_tag(info: StoreInfo) -> str:

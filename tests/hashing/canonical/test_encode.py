@@ -186,14 +186,9 @@ def test_another_process_agrees() -> None:
     """M9: sets and dicts hash the same under any PYTHONHASHSEED, in another process."""
     expression = "[{'a', 'bc', 'def', 1, 2.5, ('x', None)}, {'k': {'y', 'z'}, 'j': frozenset({'u', 'v', 'w'})}]"
     program = f"from scidb.hashing import canonical_hash; print(canonical_hash({expression}))"
-    digests = {canonical_hash(value_of(expression))}
-    for seed in ("0", "1", "4242"):
-        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
-        run = subprocess.run(
-            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-        )
-        digests.add(run.stdout.strip())
-    assert len(digests) == 1
+    environment = {**os.environ, "PYTHONHASHSEED": "4242", "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == canonical_hash(value_of(expression))
 
 
 def test_plain_values_import_no_library() -> None:

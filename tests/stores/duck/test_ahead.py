@@ -14,7 +14,6 @@ import pytest
 import scidb
 from scidb import BaseVariable, Thunk
 from scidb.store.duck import DuckStore, window
-from scidb.store.duck.connection import Connection
 from scidb.store.duck.window import Window
 from scidb.store.model import Batch, CallInput, Chunk, Invalidated, Renamed, Results, SchemaKey, Stored, TypeInfo
 from scidb.testing.store_suite.samples import LIST, call, record, save
@@ -37,20 +36,6 @@ class AheadValue(BaseVariable):
 def double(x: float) -> float:
     """Return twice the number."""
     return 2 * x
-
-
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the statements that are made from now on."""
-    said: list[str] = []
-    original = Connection._run
-
-    def run(self: Connection, query: str, ask: Any) -> Any:
-        said.append(query)
-        return original(self, query, ask)
-
-    monkeypatch.setattr(Connection, "_run", run)
-    return said
 
 
 def _calls(count: int) -> list[Call]:
@@ -86,37 +71,37 @@ def _recalled(store: DuckStore, lineage_id: str) -> list[Any]:
     return values
 
 
-def test_a_first_look_up(tmp_path: Path, said: list[str]) -> None:
+def test_a_first_look_up(tmp_path: Path, statements: list[str]) -> None:
     """The first result that a handle looks up costs four statements, its value included; again, none."""
     with _filled(tmp_path / "study.duckdb") as (store, ids):
-        said.clear()
+        statements.clear()
         assert _recalled(store, ids[5]) == [5.0]
-        assert len(said) == _LOOK_UP + _PAYLOAD
-        said.clear()
+        assert len(statements) == _LOOK_UP + _PAYLOAD
+        statements.clear()
         assert [result.records[0].schema["subject"] for result in store.find(Results((ids[5],)))] == [5]
-        assert said == []
+        assert statements == []
 
 
-def test_a_look_up_of_what_is_not_known(tmp_path: Path, said: list[str]) -> None:
+def test_a_look_up_of_what_is_not_known(tmp_path: Path, statements: list[str]) -> None:
     """What was never computed is found not to be by one statement, every time."""
     with _filled(tmp_path / "study.duckdb") as (store, _):
-        said.clear()
+        statements.clear()
         for number in range(5):
             assert store.find(Results((f"unknown {number}",))) == []
-        assert len(said) == 5
+        assert len(statements) == 5
 
 
 @pytest.mark.parametrize("lists", [False, True])
 @pytest.mark.parametrize("order", ["forwards", "backwards"])
-def test_what_lies_next_to_it_costs_nothing(tmp_path: Path, said: list[str], order: str, *, lists: bool) -> None:
+def test_what_lies_next_to_it_costs_nothing(tmp_path: Path, statements: list[str], order: str, *, lists: bool) -> None:
     """Four hundred results, one after the other, are looked up and read in fewer than thirty statements."""
     with _filled(tmp_path / "study.duckdb", lists=lists) as (store, ids):
-        said.clear()
+        statements.clear()
         numbers = range(COUNT) if order == "forwards" else range(COUNT)[::-1]
         for number in numbers:
             wanted = [[float(number), -0.0, float("nan")]] if lists else [float(number)]
             assert repr(_recalled(store, ids[number])) == repr(wanted)
-        assert len(said) < 30
+        assert len(statements) < 30
 
 
 def test_in_any_order_all_is_found(tmp_path: Path) -> None:
@@ -127,13 +112,13 @@ def test_in_any_order_all_is_found(tmp_path: Path) -> None:
         assert all(_recalled(store, ids[number]) == [float(number)] for number in numbers[:60])
 
 
-def test_what_lies_far_apart_brings_nothing_along(tmp_path: Path, said: list[str]) -> None:
+def test_what_lies_far_apart_brings_nothing_along(tmp_path: Path, statements: list[str]) -> None:
     """Where what was read ahead is of no use, the next look-up elsewhere reads what is asked for alone."""
     with _filled(tmp_path / "study.duckdb", 1_000) as (store, ids):
         _recalled(store, ids[10])
-        said.clear()
+        statements.clear()
         assert _recalled(store, ids[700]) == [700.0]
-        assert len(said) == _LOOK_UP - 1 + _PAYLOAD
+        assert len(statements) == _LOOK_UP - 1 + _PAYLOAD
         assert ids[701] not in store._state.memory.results
 
 
@@ -149,15 +134,15 @@ def test_what_was_read_ahead_does_not_outlive_an_invalidation(tmp_path: Path) ->
         assert [_recalled(store, ids[n]) for n in (5, 6, 7)] == [[], [60.0], []]
 
 
-def test_what_was_set_aside_before_is_not_read_ahead(tmp_path: Path, said: list[str]) -> None:
+def test_what_was_set_aside_before_is_not_read_ahead(tmp_path: Path, statements: list[str]) -> None:
     """What was set aside is told by the same statement that finds the computations."""
     path = tmp_path / "study.duckdb"
     with _filled(path) as (store, ids):
         store.write(Batch(events=(Invalidated(lineage_ids=(ids[6],)),)))
     with closing(DuckStore.open(path)) as store:
-        said.clear()
+        statements.clear()
         assert [_recalled(store, ids[n]) for n in (5, 7)] == [[5.0], [7.0]]
-        assert len(said) == _LOOK_UP + _PAYLOAD
+        assert len(statements) == _LOOK_UP + _PAYLOAD
         assert _recalled(store, ids[6]) == []
 
 
@@ -191,13 +176,13 @@ def test_a_renaming_meanwhile_is_seen(tmp_path: Path) -> None:
         assert (result.records[0].variable, _recalled(store, ids[6])) == ("Push", [6.0])
 
 
-def test_payloads_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
+def test_payloads_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statements: list[str]) -> None:
     """Of what is read ahead only so many bytes wait, and large payloads come alone."""
     monkeypatch.setattr(window, "_BROUGHT_BYTES", 80)
     with _filled(tmp_path / "study.duckdb") as (store, ids):
-        said.clear()
+        statements.clear()
         assert [_recalled(store, ids[n]) for n in range(12)] == [[float(n)] for n in range(12)]
-        assert len(said) == _LOOK_UP + 2 * _PAYLOAD
+        assert len(statements) == _LOOK_UP + 2 * _PAYLOAD
         assert len(store._state.memory.window._waiting) == 8
 
 
@@ -238,20 +223,20 @@ def test_eight_threads_on_one_handle(tmp_path: Path) -> None:
                 assert found == [[float(n)] for n in range(120)]
 
 
-def test_thunks_recall_what_was_read_ahead(tmp_path: Path, said: list[str]) -> None:
+def test_thunks_recall_what_was_read_ahead(tmp_path: Path, statements: list[str]) -> None:
     """S5: two hundred first hits in a new handle make fewer than twenty statements, and none when repeated."""
     path = tmp_path / "study.duckdb"
     thunk = Thunk(double, version="1")
     with scidb.open(path, ["subject"]) as db, db.as_current():
         AheadValue.save_many([(thunk(float(n)), {"subject": n}) for n in range(200)])
     with scidb.open(path) as db, db.as_current():
-        said.clear()
+        statements.clear()
         results = [thunk(float(n)) for n in range(200)]
-        assert len(said) < 20
+        assert len(statements) < 20
         assert all(result.was_cached for result in results)
         assert np.array_equal([result.data for result in results], 2.0 * np.arange(200))
-        said.clear()
+        statements.clear()
         assert all(thunk(float(n)).was_cached for n in range(200))
-        assert said == []
+        assert statements == []
         db.invalidate_cache("double")
         assert not any(thunk(float(n)).was_cached for n in range(5))

@@ -13,7 +13,6 @@ import pandas as pd
 from scidb import BaseVariable, DatabaseManager, Fixed, ForEachReport, PathInput, configure_database, for_each
 
 HERE = Path(__file__).resolve().parent
-configure_database(HERE / "demo.duckdb", {"subject": int, "day": int})
 
 
 class ReactionTime(BaseVariable):
@@ -79,12 +78,19 @@ def run(first_day: int = 0) -> list[ForEachReport]:
     ]
 
 
-def pipeline(_db: DatabaseManager) -> None:
+def open_study() -> DatabaseManager:
+    """Open the database, which importing this file must not do: each process of `--n-jobs 2` imports it."""
+    return configure_database(HERE / "demo.duckdb", {"subject": int, "day": int})
+
+
+def pipeline() -> None:
     """Name the steps for `scidb run pipeline.py`, which collects them and runs what is out of date."""
+    open_study()
     run()
 
 
 if __name__ == "__main__":
-    for report in run():
-        print(report)
-    print(GroupSlope.load(as_table=True))
+    with open_study():
+        for report in run():
+            print(report)
+        print(GroupSlope.load(as_table=True))

@@ -25,12 +25,19 @@ __all__ = ["known_chunks", "look_up"]
 _SET: Final = 16
 
 
-def look_up(connection: Connection, state: State, lineage_ids: Sequence[str]) -> tuple[list[Result], list[Row]]:
-    """Return what counts of these computations, and for a single one of those stored next to it; and all entries."""
+def look_up(
+    connection: Connection, state: State, lineage_ids: Sequence[str]
+) -> tuple[list[Result], list[Row], set[str]]:
+    """Return what counts of these computations, and for a single one of those stored next to it; and all entries.
+
+    And which of these computations are not stored.
+    """
     chosen = computations_of(connection, state, lineage_ids)
+    absent = {*lineage_ids} - {one.computation.lineage_id for one in chosen}
     window = state.memory.window.around(chosen[0].number) if len(lineage_ids) == len(chosen) == 1 else None
     if window is None:
-        return results_of(connection, state, chosen) if chosen else ([], [])
+        results, rows = results_of(connection, state, chosen) if chosen else ([], [])
+        return results, rows, absent
     near = [
         one
         for one in computations_within(connection, state, *window)
@@ -39,7 +46,7 @@ def look_up(connection: Connection, state: State, lineage_ids: Sequence[str]) ->
     results, rows = results_of(connection, state, [*chosen, *near])
     brought = [one.computation.lineage_id for one in results if one.computation.lineage_id not in lineage_ids]
     state.memory.window.bring(brought, [row for row in rows if row.record.lineage_id not in lineage_ids])
-    return results, rows
+    return results, rows, absent
 
 
 def known_chunks(connection: Connection, state: State, rows: Sequence[Row]) -> Iterator[Chunk]:

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from scidb.exceptions import QueryError, did_you_mean
+from scidb.store.duck.limits import limited
 from scidb.store.texts import is_unicode
 
 if TYPE_CHECKING:
@@ -211,8 +212,13 @@ def _plain(value: object) -> object:
 # ------------------------------------------------------------------ while it runs
 
 
-def answer(cursor: duckdb.DuckDBPyConnection, query: str, parameters: list[object] | dict[str, object]) -> pa.Table:
-    """Run a query that `check_query` let pass, and return its rows.
+def answer(
+    cursor: duckdb.DuckDBPyConnection,
+    query: str,
+    parameters: list[object] | dict[str, object],
+    max_rows: int | None = None,
+) -> pa.Table:
+    """Run a query that `check_query` let pass, and return its rows, of which there may be only so many.
 
     Raises
     ------
@@ -221,6 +227,8 @@ def answer(cursor: duckdb.DuckDBPyConnection, query: str, parameters: list[objec
 
     """
     try:
+        if max_rows is not None:
+            return limited(cursor, query, parameters, max_rows)
         relation = cursor.sql(query, params=parameters) if parameters else cursor.sql(query)
         return relation.to_arrow_table()
     except duckdb.PermissionException as error:

@@ -22,6 +22,7 @@ from scidb.exceptions import (
     UnsupportedOperationError,
 )
 from scidb.store.duck.asking import answer, check_query, explained, plain_parameters
+from scidb.store.duck.limits import stopped_after
 from scidb.store.duck.lockfile import LockFile, retry_while_locked
 
 if TYPE_CHECKING:
@@ -122,25 +123,33 @@ class Connection:
         with _translated(self.path), self._registered(tables):
             self._run(query, run)
 
-    def insert(self, query: str, **tables: pa.Table | pa.RecordBatchReader) -> None:
-        """Run an INSERT that reads the given Arrow tables or streams."""
+    def insert(self, query: str, **tables: pa.Table) -> None:
+        """Run an INSERT that reads the given Arrow tables."""
         with _translated(self.path), self._registered(tables):
             self._run(query, lambda cursor: cursor.execute(query).fetchall())
 
-    def select(self, query: str, parameters: Parameters) -> pa.Table:
-        """Run one statement that a user wrote, unable to change or to leave the database."""
+    def append(self, table: str, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """Insert rows whose columns are those of the table in their order; to name them would take a view."""
+        with _translated(self.path):
+            self._run(f"INSERT INTO {table}", lambda cursor: cursor.from_arrow(rows).insert_into(table))
+
+    def select(
+        self, query: str, parameters: Parameters, max_rows: int | None = None, max_seconds: float | None = None
+    ) -> pa.Table:
+        """Run one statement that a user wrote, unable to change or to leave the database, within limits."""
         values = plain_parameters(parameters)
         with _translated(self.path, QueryError), explained(query):
             check_query(self._cursor(), query, values)
             try:
                 # What looks like a SELECT can hold an INSERT, so the transaction refuses to write.
                 self._run("BEGIN", lambda cursor: cursor.execute("BEGIN TRANSACTION READ ONLY").fetchall())
-                return self._run(query, lambda cursor: answer(cursor, query, values))
+                with stopped_after(self._cursor(), max_seconds):
+                    return self._run(query, lambda cursor: answer(cursor, query, values, max_rows))
             finally:
                 self._drop_cursor()
 
     @contextmanager
-    def _registered(self, tables: Mapping[str, pa.Table | pa.RecordBatchReader]) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _registered(self, tables: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConnection]:
         cursor = self._cursor()
         for name, table in tables.items():
             cursor.register(name, table)

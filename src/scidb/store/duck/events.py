@@ -295,7 +295,7 @@ def _add_sources(connection: Connection, events: Sequence[Event]) -> None:
     seen = [event for event in events if isinstance(event, SourceSeen)]
     if not seen:
         return
-    insert_missing(
+    fresh = insert_missing(
         connection,
         TABLES["_functions"],
         [
@@ -304,7 +304,8 @@ def _add_sources(connection: Connection, events: Sequence[Event]) -> None:
         ],
         key_columns=2,
     )
-    texts = [text for one in seen for text in one.sources.values()]
+    # A function that is there has its sources.
+    texts = [text for one in seen for text in one.sources.values()] if fresh else []
     if texts:
         insert_missing(connection, TABLES["_sources"], [(_digest(text), text) for text in texts])
 

@@ -12,7 +12,7 @@ from scidb.store.duck.sql import Condition, quote
 from scidb.store.duck.types import element_type, elements, negative_zeros
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scidb.store.duck.state import Layout
     from scidb.store.duck.tables import Table
 
-__all__ = ["insert_data", "insert_missing", "insert_rows"]
+__all__ = ["insert_data", "insert_missing", "insert_named", "insert_rows"]
 
 # Registering an Arrow table costs more than so many rows of parameters.
 _FEW: Final = 6
@@ -38,35 +38,52 @@ _PIECE: Final = 122_880
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows of a table of our own."""
-    if not rows:
-        return
-    columns = ", ".join(quote(name) for name in table.names)
-    if len(rows) <= _FEW:
-        _insert_values(connection, f"{quote(table.name)} ({columns})", rows)
-        return
-    arrays = [
-        pa.array(cells, _ARROW_TYPES[kind])
-        for cells, (_, kind) in zip(zip(*rows, strict=True), table.columns, strict=True)
-    ]
-    incoming = pa.table(arrays, names=table.names)
-    connection.insert(f"INSERT INTO {quote(table.name)} ({columns}) SELECT {columns} FROM incoming", incoming=incoming)
+    """Insert rows of a table of our own, which has its columns in this order."""
+    if len(rows) > _FEW:
+        connection.append(quote(table.name), _as_arrow(table, rows))
+    elif rows:
+        _insert_values(connection, f"{quote(table.name)} ({_columns(table)})", rows)
+
+
+def insert_named(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows of a table whose columns may be in another order, because it has got more of them."""
+    if len(rows) > _FEW:
+        query = f"INSERT INTO {quote(table.name)} ({_columns(table)}) SELECT {_columns(table)} FROM incoming"
+        connection.insert(query, incoming=_as_arrow(table, rows))
+    elif rows:
+        _insert_values(connection, f"{quote(table.name)} ({_columns(table)})", rows)
+
+
+def _columns(table: Table) -> str:
+    return ", ".join(map(quote, table.names))
+
+
+def _as_arrow(table: Table, rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    cells = zip(zip(*rows, strict=True), table.columns, strict=True)
+    return pa.table([pa.array(column, _ARROW_TYPES[kind]) for column, (_, kind) in cells], names=table.names)
 
 
 def insert_missing(
-    connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], *, key_columns: int = 1
+    connection: Connection,
+    table: Table,
+    rows: Sequence[tuple[Any, ...]],
+    *,
+    key_columns: int = 1,
+    absent: Collection[object] = (),
 ) -> list[Any]:
     """Insert those rows, the first for each key, whose key is not in the table; return what is first in each key.
 
-    The key is the first column, or so many of the first ones.
+    The key is the first column, or so many of the first ones; what begins one that is known to be `absent` is not
+    looked for.
     """
     first = {row[:key_columns]: row for row in reversed(rows)}
-    keys = [quote(name) for name in table.names[:key_columns]]
-    condition = Condition()
-    condition.one_of(keys[0], list(dict.fromkeys(key[0] for key in first)))
-    query = f"SELECT {', '.join(keys)} FROM {quote(table.name)} WHERE {condition.text()}"
-    for known in connection.rows(query, condition.parameters):
-        first.pop(tuple(known), None)
+    if asked := [value for value in dict.fromkeys(key[0] for key in first) if value not in absent]:
+        keys = [quote(name) for name in table.names[:key_columns]]
+        condition = Condition()
+        condition.one_of(keys[0], asked)
+        query = f"SELECT {', '.join(keys)} FROM {quote(table.name)} WHERE {condition.text()}"
+        for known in connection.rows(query, condition.parameters):
+            first.pop(tuple(known), None)
     insert_rows(connection, table, list(first.values()))
     return [key[0] for key in first]
 
@@ -97,7 +114,7 @@ def insert_data(connection: Connection, layout: Layout, parts: Sequence[tuple[pa
     stream = _Stream(batches)
     reader = pa.RecordBatchReader.from_batches(_physical_schema(layout), stream)
     try:
-        connection.insert(f"INSERT INTO {quote(layout.table)} SELECT * FROM incoming", incoming=reader)
+        connection.append(quote(layout.table), reader)
     except SciDBError:
         if stream.failure is not None:
             raise stream.failure from None

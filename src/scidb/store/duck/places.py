@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from scidb.store.duck.insert import insert_rows
+from scidb.store.duck.insert import insert_named
 from scidb.store.duck.sql import check_keys, quote
 from scidb.store.duck.tables import TABLES, Table
 from scidb.store.duck.types import integer_type, key_text
 from scidb.store.duck.views import create_views
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import State
     from scidb.store.model import KeyValue, SchemaKey
 
-__all__ = ["Place", "Places", "find_places", "place_texts"]
+__all__ = ["Place", "Places", "find_places", "place_at", "place_texts"]
 
 Texts = tuple[str | None, ...]
 
@@ -36,42 +36,42 @@ class Place:
     level: str | None
     texts: Mapping[str, str]
     shown: Mapping[str, KeyValue]
-    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The locations of some entries: for each entry its texts, for each texts the place."""
+    """The locations of some entries: for each entry its texts, for each texts the place, and which are new."""
 
     texts: Sequence[Texts]
     known: Mapping[Texts, Place]
+    new: Collection[Texts]
 
 
 def find_places(connection: Connection, draft: State, schemas: Sequence[Mapping[str, KeyValue]]) -> Places:
     """Return the place of each location, making those that are not there."""
     texts = [place_texts(draft.keys, schema) for schema in schemas]
-    shown = dict(zip(texts, schemas, strict=True))
-    missing = [one for one in shown if one not in draft.memory.places]
-    found = _search(connection, draft.keys, missing) if missing else {}
+    remembered = draft.memory.places
+    known = {one: remembered[one] for one in texts if one in remembered}
+    missing = {one: schema for one, schema in zip(texts, schemas, strict=True) if one not in known}
+    found = _search(connection, draft.keys, list(missing)) if missing else {}
     new = [one for one in missing if one not in found]
     first = draft.clockwork.schema_id + 1
-    numbers = {one: first + offset for offset, one in enumerate(new)}
+    numbers = {**found, **{one: first + offset for offset, one in enumerate(new)}}
     draft.clockwork = replace(draft.clockwork, schema_id=first - 1 + len(new))
-    names = [key.name for key in draft.keys]
-    known = {}
-    for one, schema in shown.items():
-        number = draft.memory.places.get(one)
-        if number is None:
-            number = found[one] if one in found else numbers[one]
-        given = {name: text for name, text in zip(names, one, strict=True) if text is not None}
-        level = next(reversed(given), None)
-        known[one] = Place(number, level, given, {name: schema[name] for name in given}, one in numbers)
-    rows = [(number, known[one].level, *one) for one, number in numbers.items()]
-    insert_rows(connection, _table(draft.keys), rows)
+    known |= {one: place_at(draft.keys, numbers[one], one, schema) for one, schema in missing.items()}
+    rows = [(numbers[one], known[one].level, *one) for one in new]
+    insert_named(connection, _table(draft.keys), rows)
     _widen(connection, draft, new)
     levels = {tuple(text is not None for text in one) for one in new}
+    names = [key.name for key in draft.keys]
     draft.levels = draft.levels.union(frozenset(itertools.compress(names, has)) for has in levels)
-    return Places(texts, known)
+    return Places(texts, known, frozenset(new))
+
+
+def place_at(keys: Sequence[SchemaKey], schema_id: int, texts: Texts, schema: Mapping[str, KeyValue]) -> Place:
+    """Return the location of this number, given as texts and as values."""
+    given = {key.name: text for key, text in zip(keys, texts, strict=True) if text is not None}
+    return Place(schema_id, next(reversed(given), None), given, {name: schema[name] for name in given})
 
 
 def place_texts(keys: Sequence[SchemaKey], schema: Mapping[str, KeyValue]) -> Texts:

@@ -133,7 +133,7 @@ def _picked(connection: Connection, state: State, query: Latest, place: Conditio
     """
     if state.has_pieces(query.match.variables) or _asks_entry(query.match):
         return None
-    if query.match.schema:
+    if query.match.schema and all(len(wanted) <= _FEW for wanted in query.match.schema.values()):
         few = _newest_of_few(
             connection, state, place, lambda row: (row.record.variable, row.schema_id, row.record.version_keys)
         )
@@ -228,7 +228,8 @@ def _one_place(state: State, match: Match) -> int | None:
         if value is not None and text is None:
             return None
         texts.append(text)
-    return state.memory.places.get(tuple(texts))
+    place = state.memory.places.get(tuple(texts))
+    return None if place is None else place.schema_id
 
 
 def is_one_place(state: State, query: object) -> bool:

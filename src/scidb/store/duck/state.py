@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scidb.store.duck.connection import Connection
+    from scidb.store.duck.places import Place
     from scidb.store.model import KeyType, KeyValue, Mark, Record, Result
 
 __all__ = ["Clockwork", "Layout", "Marked", "Memory", "Row", "State", "Variable", "layout_table", "load"]
@@ -88,13 +89,15 @@ class Clockwork:
 class Memory:
     """What was found or written lately; bounded, and dropped when the schema keys change."""
 
-    # Location as texts in key order -> schema_id, and back as the mapping that records show.
-    places: dict[tuple[str | None, ...], int] = field(default_factory=dict)
+    # Location as texts in key order -> what is known of it, and from its number what records show of it.
+    places: dict[tuple[str | None, ...], Place] = field(default_factory=dict)
     shown: dict[int, Mapping[str, KeyValue]] = field(default_factory=dict)
     # (variable, schema_id) -> newest entry for each set of version keys; complete where it is present.
     latest: dict[tuple[str, int], Mapping[str, Row]] = field(default_factory=dict)
     # lineage_id -> what the computation gave, as far as it counts; forgotten when that changes.
     results: dict[str, Result] = field(default_factory=dict)
+    # Computations that were looked for, and are not stored.
+    absent: set[str] = field(default_factory=set)
     answers: Answers = field(default_factory=Answers)
     window: Window = field(default_factory=Window)
 
@@ -104,6 +107,8 @@ class Memory:
         for remembered, most in bounds:
             if len(remembered) > most:
                 remembered.clear()
+        if len(self.absent) > _RESULTS:
+            self.absent.clear()
 
     def without_results(self) -> Memory:
         """Return a memory that knows no results; who reads the old one still sees what counted then."""

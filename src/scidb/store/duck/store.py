@@ -29,11 +29,11 @@ from scidb.store.duck.flags import find_flags, find_marks
 from scidb.store.duck.memo import find_invalidations, find_memo_entries
 from scidb.store.duck.occurring import find_forms, find_levels, find_locations
 from scidb.store.duck.opening import check_format, create, is_file, note_writer
-from scidb.store.duck.places import place_texts
+from scidb.store.duck.places import place_at, place_texts
 from scidb.store.duck.read import chunks, find_rows, is_one_place
 from scidb.store.duck.registered import add_type, find_types, update_type
 from scidb.store.duck.requests import find_answers
-from scidb.store.duck.state import Variable
+from scidb.store.duck.state import Row, Variable
 from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
 from scidb.store.duck.write import Written, write_batch
@@ -321,7 +321,10 @@ class DuckStore:
         if isinstance(query, Locations):
             rows: Sequence[Any] = find_locations(self._connection, state, query)
         else:
-            rows = list(self._found(query).records)
+            found = self._found(query)
+            rows = list(found.records)
+            # What was found is mostly loaded next.
+            state.memory.window.know(map(Row, rows, found.schema_ids, found.numbers, found.layouts))
         with self._publishing:
             if self._state is state:
                 state.memory.answers.put(query, rows)
@@ -350,8 +353,9 @@ class DuckStore:
                 if self._state is state:
                     key = (rows[0].record.variable, rows[0].schema_id)
                     state.memory.latest[key] = {row.record.version_keys: row for row in rows}
-                    texts = tuple(place_texts(state.keys, rows[0].record.schema))
-                    state.memory.places[texts] = rows[0].schema_id
+                    schema = rows[0].record.schema
+                    texts = place_texts(state.keys, schema)
+                    state.memory.places[texts] = place_at(state.keys, rows[0].schema_id, texts, schema)
         return found
 
     def _results(self, query: Results) -> list[Result]:
@@ -366,7 +370,7 @@ class DuckStore:
         for one in found.keys() - missing:
             state.memory.window.used(one)
         if missing:
-            results, rows = look_up(self._connection, state, missing)
+            results, rows, absent = look_up(self._connection, state, missing)
             fresh = {one.computation.lineage_id: one for one in results}
             found.update((one, fresh[one]) for one in missing if one in fresh)
             with self._publishing:
@@ -376,15 +380,23 @@ class DuckStore:
                     # Other code may write over a generated file, which changes nothing about its computation.
                     remembered.update((one, result) for one, result in fresh.items() if result.records)
                     state.memory.window.know(rows)
+                    state.memory.absent |= absent
         return [result for result in found.values() if result is not None]
 
     def trace(self, query: TraceQuery) -> Trace:
         """Walk the provenance up- or downstream."""
         return walk(self._connection, self._current(), query)
 
-    def sql(self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> pa.Table:
+    def sql(
+        self,
+        query: str,
+        parameters: Sequence[object] | Mapping[str, object] = (),
+        *,
+        max_rows: int | None = None,
+        max_seconds: float | None = None,
+    ) -> pa.Table:
         """Run one SELECT over the views and return its result."""
-        return self._connection.select(query, parameters)
+        return self._connection.select(query, parameters, max_rows, max_seconds)
 
     def close(self) -> None:
         """Release the file; closing twice does nothing."""
@@ -406,15 +418,13 @@ def _remember(state: State, written: Written) -> None:
     memory.bound()
     for lineage_id in written.lineage_ids:
         memory.results.pop(lineage_id, None)
+    memory.absent -= written.lineage_ids
     memory.results.update(written.results)
     if written.rows:
         memory.answers.clear()
-    new = set()
-    for texts, place in written.places.items():
-        memory.places[texts] = place.schema_id
-        memory.shown[place.schema_id] = place.shown
-        if place.is_new:
-            new.add(place.schema_id)
+    memory.places.update(written.places)
+    memory.shown.update((place.schema_id, place.shown) for place in written.places.values())
+    new = {written.places[texts].schema_id for texts in written.new_places}
     for row in written.rows:
         group = (row.record.variable, row.schema_id)
         known = memory.latest.get(group)

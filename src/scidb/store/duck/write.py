@@ -23,7 +23,7 @@ from scidb.store.duck.views import create_views
 from scidb.store.model import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -41,6 +41,7 @@ class Written:
 
     rows: Sequence[Row]
     places: Mapping[tuple[str | None, ...], Place]
+    new_places: Collection[tuple[str | None, ...]] = ()
     lineage_ids: frozenset[str] = frozenset()  # of the computations about which there is something new
     results: Mapping[str, Result] = field(default_factory=dict)  # of those that are all new
 
@@ -52,7 +53,7 @@ def write_batch(connection: Connection, draft: State, batch: Batch, stamp: str) 
         draft.marked = None
     apply_events(connection, draft, batch.events, stamp)
     written = _log(connection, draft, batch.chunks, stamp) if batch.chunks else Written((), {})
-    fresh = _insert_calls(connection, batch.calls, stamp) if batch.calls else []
+    fresh = _insert_calls(connection, draft.memory.absent, batch.calls, stamp) if batch.calls else []
     if batch.edges:
         _insert_edges(connection, batch.edges, stamp)
     made = [row.record.lineage_id for row in written.rows] + [call.computation.lineage_id for call in batch.calls]
@@ -109,7 +110,7 @@ def _log(connection: Connection, draft: State, chunks: Sequence[Chunk], stamp: s
     insert_rows(connection, TABLES["_record_metadata"], lines)
     draft.clockwork = replace(draft.clockwork, chain=chain)
     _deepen(connection, draft, zip(entries, (places.known[texts] for texts in places.texts), strict=True))
-    return Written(rows, places.known)
+    return Written(rows, places.known, places.new)
 
 
 def _check_variables(draft: State, entries: Iterable[Record]) -> None:
@@ -264,16 +265,11 @@ def _deepen(connection: Connection, draft: State, entries: Iterable[tuple[Record
 # ------------------------------------------------------------------ calls and the pipeline
 
 
-def _insert_calls(connection: Connection, calls: Sequence[Call], stamp: str) -> list[Computation]:
-    """Store calls and computations that are not there, and return these computations.
-
-    The outputs of one call may be saved one by one.
-    """
-    condition = Condition()
-    condition.one_of("call_id", [call.call_id for call in calls])
-    known = {
-        row[0] for row in connection.rows(f"SELECT call_id FROM _calls WHERE {condition.text()}", condition.parameters)
-    }
+def _insert_calls(
+    connection: Connection, absent: Collection[str], calls: Sequence[Call], stamp: str
+) -> list[Computation]:
+    """Store calls and computations that are not there, and return these computations; some are known to be absent."""
+    known = _known_calls(connection, calls)
     fresh: dict[str, Call] = {}
     for call in calls:
         if call.call_id not in known:
@@ -291,8 +287,20 @@ def _insert_calls(connection: Connection, calls: Sequence[Call], stamp: str) -> 
             (one.lineage_id, one.function_name, one.function_hash, one.inputs_hash, one.outputs, one.kind)
             for one in computations.values()
         ],
+        absent=absent,
     )
     return [computations[lineage_id] for lineage_id in new]
+
+
+def _known_calls(connection: Connection, calls: Sequence[Call]) -> set[str]:
+    """Return the calls that are there: the outputs of one may be saved one by one, but not those of a run."""
+    asked = [call.call_id for call in calls if call.run_id is None]
+    if not asked:
+        return set()
+    condition = Condition()
+    condition.one_of("call_id", asked)
+    query = f"SELECT call_id FROM _calls WHERE {condition.text()}"
+    return {call_id for (call_id,) in connection.rows(query, condition.parameters)}
 
 
 def _call_row(call: Call, stamp: str, seq: int) -> tuple[Any, ...]:

@@ -147,7 +147,10 @@ class Computation:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One execution or recall of a computation, on particular records."""
+    """One execution or recall of a computation, on particular records.
+
+    Of a run it comes in one write; else it may come again, with outputs that are saved later.
+    """
 
     call_id: str
     computation: Computation

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scidb.exceptions import SchemaKeyError
-from scidb.store.model import Batch, KeyAdded, KeyTyped, Latest, SchemaKey, TypeInfo
+from scidb.store.model import Batch, KeyAdded, KeyTyped, Latest, Match, SchemaKey, TypeInfo
 from scidb.testing.store_suite.base import StoreCases
 from scidb.testing.store_suite.samples import KEYS, assert_refused, log, record, save, scalars
 
@@ -65,6 +65,10 @@ class KeyCases(StoreCases):
         store.write(Batch(events=(KeyAdded(first), KeyAdded(last, after="trial"))))
         assert store.describe().schema_keys == (first, *KEYS, last)
         assert save(store, "Force", 1.0, lab="a", step=1).schema == {"lab": "a", "step": 1}
+        many = [record("Emg", float(n), {"lab": "b", "subject": n, "step": 9 - n}, seq=n) for n in range(9)]
+        written = store.write(Batch(chunks=(scalars(many, [float(n) for n in range(9)]),)))
+        assert [one.schema for one in written] == [{"lab": "b", "subject": n, "step": 9 - n} for n in range(9)]
+        assert store.find(Latest(Match(variables=("Emg",)))) == written
         assert store.types()[1].schema_level == "step"
 
     def test_added_key_that_is_a_version_key(self, store: Store) -> None:

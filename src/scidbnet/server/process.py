@@ -1,0 +1,154 @@
+"""One server process: it listens, serves one database, and stops without losing anything."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import ssl
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from scidb.exceptions import SettingsError
+from scidbnet.server.app import create_app
+from scidbnet.server.exposure import check_exposure
+from scidbnet.server.logs import configure_logging
+from scidbnet.server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from fastapi import FastAPI
+
+    from scidbnet.server.lifecycle import Lifecycle
+    from scidbnet.server.options import ServerOptions
+
+__all__ = ["run"]
+
+_log = logging.getLogger("scidbnet.server")
+
+# Longer than a client keeps a connection that it does not use: so that it never sends into one that closes.
+_KEEP_ALIVE: Final = 75
+# How long a request that was cut off may take to notice.
+_CUT_SECONDS: Final = 1
+
+
+def run(options: ServerOptions) -> None:
+    """Serve a database until somebody says stop.
+
+    Raises
+    ------
+    SettingsError
+        When it may not, or cannot, listen there.
+    SciDBError
+        When the database cannot be opened.
+
+    """
+    configure_logging(as_json=options.log_json)
+    exposure = check_exposure(
+        options.host,
+        has_tokens=Path(f"{options.dataset_db_path}.tokens").is_file(),
+        certfile=options.ssl_certfile,
+        keyfile=options.ssl_keyfile,
+        behind_proxy=options.behind_proxy,
+        insecure=options.insecure,
+    )
+    with _bound(options) as listener:
+        app = _application(options)
+        server = _Server(_config(options, app), app.state.served.lifecycle, options.shutdown_timeout)
+        address = f"{exposure.scheme}://{_written(listener)}"
+        _log.info("Serving %s at %s (Ctrl-C stops)", options.dataset_db_path, address)
+        for note in exposure.notes:
+            _log.warning("%s", note)
+        server.run(sockets=[listener])
+    _log.info("Stopped; the database is closed.")
+
+
+def _application(options: ServerOptions) -> FastAPI:
+    limits = {one.name: getattr(options, one.name) for one in fields(ServerSettings)}
+    return create_app(options.dataset_db_path, options.dataset_schema_keys, lock_timeout=options.lock_timeout, **limits)
+
+
+def _bound(options: ServerOptions) -> socket.socket:
+    """Return a socket at the address; who connects before the database is open waits."""
+    try:
+        [(family, _, _, _, address), *_] = socket.getaddrinfo(
+            options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise SettingsError(f"--host {options.host!r} is no address of this machine: {error.strerror}.") from error
+    if os.name == "posix":  # elsewhere it would let two servers share the port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"Cannot listen at {options.host} port {options.port}: {error.strerror}. Does another server run? "
+            "Choose another --port, or 0 to let the system choose.",
+            host=options.host,
+            port=options.port,
+        ) from error
+    return listener
+
+
+def _written(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _config(options: ServerOptions, app: FastAPI) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=options.behind_proxy,
+        ssl_certfile=options.ssl_certfile,
+        ssl_keyfile=options.ssl_keyfile,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=_CUT_SECONDS,
+        lifespan="on",
+    )
+    try:
+        config.load()
+    except (ssl.SSLError, OSError) as error:
+        raise SettingsError(
+            f"{options.ssl_certfile} and {options.ssl_keyfile} are no certificate and key: {error}.",
+        ) from error
+    return config
+
+
+class _Server(uvicorn.Server):
+    """A server that finishes what runs before it stops, and meanwhile says that it takes no more."""
+
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, limit: float) -> None:
+        super().__init__(config)
+        self._lifecycle = lifecycle
+        self._limit = limit
+        self._deadline = float("inf")
+        self._said = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as its base
+        """Stop taking requests; asked again, cut off what runs."""
+        self._deadline = time.monotonic() + (0.0 if self._lifecycle.stopping else self._limit)
+        self._lifecycle.stopping = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Say whether it is time to stop, which is asked ten times a second."""
+        here = self._lifecycle
+        if here.stopping and here.running and time.monotonic() < self._deadline:
+            if not self._said:
+                _log.info("Stopping when %d running requests are done; Ctrl-C again cuts them off.", here.running)
+            self._said = True
+        elif here.stopping:
+            if here.running:
+                _log.warning("Cutting off %d running requests.", here.running)
+            return True
+        return await super().on_tick(counter)
