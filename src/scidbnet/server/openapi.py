@@ -270,7 +270,13 @@ def _complete(method: str, path: str, operation: Json, methods: Json) -> None:
             operation["requestBody"] = {"required": True, "content": _content(known.body)}
         if known.headers:
             operation["parameters"] = [
-                {"name": name, "in": "header", "required": False, "schema": _TEXTS, "description": _HEADERS[name]}
+                {
+                    "name": name,
+                    "in": "header",
+                    "required": name == IDEMPOTENCY_KEY,
+                    "schema": _TEXTS,
+                    "description": _HEADERS[name],
+                }
                 for name in known.headers
             ]
     statuses = _OF_EVERY_ROUTE if path in _OPEN else tuple(_WORDS)
