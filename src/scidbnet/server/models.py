@@ -14,11 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Ask",
-    "Close",
     "Closed",
     "Computed",
     "Constant",
-    "ErrorAnswer",
     "Export",
     "FindByLineage",
     "HasLineage",
@@ -276,20 +274,7 @@ class FindByLineage(Model):
     lineage: Computed | None = None
 
 
-class Close(Model):
-    """Nothing."""
-
-
 # ------------------------------------------------------------------ answers
-
-
-class ErrorAnswer(BaseModel):
-    """What went wrong."""
-
-    code: str
-    class_: Annotated[str, Field(alias="class")]
-    message: str
-    details: dict[str, Any]
 
 
 class Type(BaseModel):
