@@ -66,6 +66,7 @@ class Running:
         """Send all of a write but for its last byte."""
         connection = http.client.HTTPConnection(self.host, timeout=20)
         connection.putrequest("POST", f"{PREFIX}/store/write")
+        connection.putheader(IDEMPOTENCY_KEY, "one")
         connection.putheader("Content-Type", PARTS_TYPE)
         connection.putheader("Content-Length", str(len(BODY)))
         connection.endheaders(BODY[:-1])

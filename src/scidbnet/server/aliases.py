@@ -81,10 +81,7 @@ def _alias(
             methods=[method],
             response_class=Response,
             openapi_extra={**body, "x-scidb-role": role},
-            responses={
-                200: {"description": said, "content": _content(answered)},
-                400: {"description": "The request cannot be meant.", "model": models.ErrorAnswer},
-            },
+            responses={200: {"description": said, "content": _content(answered)}},
         )
         return function
 

@@ -18,7 +18,6 @@ __all__ = [
     "Closed",
     "Computed",
     "Constant",
-    "ErrorAnswer",
     "Export",
     "FindByLineage",
     "HasLineage",
@@ -271,15 +270,6 @@ class Close(Model):
 
 
 # ------------------------------------------------------------------ answers
-
-
-class ErrorAnswer(BaseModel):
-    """What went wrong."""
-
-    code: str
-    class_: Annotated[str, Field(alias="class")]
-    message: str
-    details: dict[str, Any]
 
 
 class Type(BaseModel):

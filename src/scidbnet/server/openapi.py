@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from scidb.store.model import StoreInfo, TypeInfo
+from scidbnet.auth import TokenInfo
+from scidbnet.server.abilities import ARROW_TYPE
 from scidbnet.server.pages import docs_page
+from scidbnet.server.tokens import TokenWanted
 from scidbnet.wire.coding import coder_of, to_text
 from scidbnet.wire.errors import STATUS
 from scidbnet.wire.framing import PARTS_TYPE
@@ -73,6 +76,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 version=_TEXTS,
                 api_version={"type": "integer"},
                 format_version={"type": "integer"},
+                lineage_mode={"enum": ["strict", "ephemeral"]},
             )
         }
     ),
@@ -95,6 +99,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {PARTS_TYPE: _binary("Chunks of records with their data, as parts.")}, {_JSON: _ref("Fetched")}, (DESCRIPTION,)
     ),
     "POST /store/trace": Operation({_JSON: _ref("Trace")}, {_JSON: _ref("TraceQuery")}, (DESCRIPTION,)),
+    "POST /ability/sql": Operation({ARROW_TYPE: _binary("The rows, as an Arrow IPC stream.")}, {_JSON: _ref("Sql")}),
+    "GET /tokens": Operation({_JSON: {"type": "array", "items": _ref("TokenInfo")}}),
+    "POST /tokens": Operation({_JSON: _object(token=_TEXTS, info=_ref("TokenInfo"))}, {_JSON: _ref("TokenWanted")}),
+    "DELETE /tokens/{which}": Operation({_JSON: {"type": "array", "items": _ref("TokenInfo")}}),
 }
 """What each route reads and answers, by method and path; a route that is not here declares that itself."""
 
@@ -109,6 +117,19 @@ def _schemas() -> Json:
         "Query": QUERIES.schema(),
         "Fetched": FETCHED.schema(),
         "TraceQuery": TRACE_QUERY.schema(),
+        "TokenInfo": coder_of(TokenInfo).schema(),
+        "TokenWanted": coder_of(TokenWanted).schema(),
+        "Sql": {
+            "type": "object",
+            "properties": {
+                "query": {**_TEXTS, "description": "One SELECT."},
+                "parameters": {"description": "What its placeholders stand for, in order or by name."},
+                "max_rows": _COUNT,
+                "max_seconds": {"type": "number", "exclusiveMinimum": 0},
+            },
+            "required": ["query"],
+            "additionalProperties": False,
+        },
         "WriteMetadata": {
             "type": "object",
             "properties": {
@@ -233,7 +254,7 @@ def _complete(method: str, path: str, operation: Json, methods: Json) -> None:
                 for name in known.headers
             ]
     statuses = _OF_EVERY_ROUTE if path in _OPEN else tuple(_WORDS)
-    operation["responses"] = {**_errors(statuses), **answers}
+    operation["responses"] = {**answers, **_errors(statuses)}
     # Without any token on this machine alone, so that none is a choice, too.
     operation["security"] = [] if path in _OPEN else [{"token": []}, {}]
 
