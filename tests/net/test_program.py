@@ -25,7 +25,6 @@ from scidbnet.server import main as program
 from scidbnet.server import process
 from scidbnet.wire.batches import batch_bytes
 from scidbnet.wire.framing import PARTS_TYPE
-from scidbnet.wire.versions import IDEMPOTENCY_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
