@@ -26,7 +26,7 @@ class Client:
         """Return the answer to one request."""
 
         async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app, client=(self._address, 50_000))
+            transport = httpx.ASGITransport(self.app, client=(self._address, 50_000), raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport) as client:
                 return await client.request(method, HERE + path, **options)
 

@@ -13,11 +13,14 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+import scidb
 from scidb.exceptions import SciDBError
 from scidb.store import open_store
-from scidb.store.model import Batch, SchemaKey, Tagged, Tags
+from scidb.store.model import Batch, Latest, SchemaKey, Tagged, Tags
+from scidbnet.client import HttpStore
 from scidbnet.server import main as program
 from scidbnet.server import process
 from scidbnet.wire.batches import batch_bytes
@@ -29,6 +32,10 @@ if TYPE_CHECKING:
 
 PREFIX = "/api/v1"
 BODY = b"".join(batch_bytes(Batch(events=(Tagged("submitted"),))))
+
+
+class Long(scidb.BaseVariable):
+    pass
 
 
 @pytest.fixture
@@ -116,6 +123,7 @@ def test_told_to_stop_it_finishes_what_runs(path: Path) -> None:
         time.sleep(0.2)  # the server must have begun to read it
         server.tell(signal.SIGTERM)
         server.until_ready_says(503)
+        time.sleep(0.5)  # a server that did not wait would be gone
         status, error, answer = server.get("/store/types")
         assert (status, error["code"], answer.headers["Retry-After"]) == (503, "stopping", "5")
         assert server.get("/health")[0] == 200
@@ -146,6 +154,23 @@ def test_told_twice_it_cuts_off_what_runs(path: Path) -> None:
         write.close()
     assert tags(path) == []
     assert not path.with_name("study.duckdb.lock").exists()
+
+
+@pytest.mark.slow
+def test_a_stream_flows_to_its_end(path: Path) -> None:
+    """SIGTERM while somebody reads slowly: the stream still comes whole, and then the server is gone."""
+    values = np.arange(4_000_000.0)
+    with running(str(path)) as server:
+        with scidb.open(f"http://{server.host}") as database:
+            Long.save(values, db=database, subject=1)
+        with closing(HttpStore(f"http://{server.host}")) as store:
+            chunks = store.fetch(Latest())
+            server.tell(signal.SIGTERM)
+            time.sleep(3)
+            [chunk] = chunks
+            assert chunk.table is not None
+            assert chunk.table.nbytes >= values.nbytes
+        assert server.wait() == 0
 
 
 # ---------------------------------------------------------------- starts that fail

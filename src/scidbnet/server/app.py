@@ -134,6 +134,7 @@ async def _on_crash(_: Request, error: Exception) -> Response:
     )
 
 
-async def _on_http_error(_: Request, error: HTTPException) -> Response:
-    data = {"code": "http", "class": "server", "message": str(error.detail), "details": {}}
+async def _on_http_error(request: Request, error: HTTPException) -> Response:
+    said = f"{error.detail}: {request.method[:20]} {request.url.path[:200]}. The page /docs shows what there is."
+    data = {"code": "http", "class": "server", "message": said, "details": {}}
     return Response(to_text(data), error.status_code, error.headers, media_type="application/json")

@@ -88,9 +88,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /ready": Operation({_JSON: _object(status={"const": "ready"})}),
     "GET /metrics": Operation({_TEXT: {"type": "string"}}),
     "GET /tokens": Operation({_JSON: _list(_ref("TokenInfo"))}),
-    "POST /tokens": Operation(
-        {_JSON: _object(token=_TEXTS, info=_ref("TokenInfo"))}, {_JSON: coder_of(TokenWanted).schema()}
-    ),
+    "POST /tokens": Operation({_JSON: _object(token=_TEXTS, info=_ref("TokenInfo"))}, {_JSON: _ref("TokenWanted")}),
     "DELETE /tokens/{which}": Operation({_JSON: _list(_ref("TokenInfo"))}),
     "GET /store/describe": Operation({_JSON: _ref("StoreInfo")}),
     "GET /store/types": Operation({_JSON: _list(_ref("TypeInfo"))}),
@@ -125,12 +123,16 @@ def _schemas() -> Json:
     return {
         "StoreInfo": coder_of(StoreInfo).schema(),
         "TypeInfo": coder_of(TypeInfo).schema(),
-        "TokenInfo": coder_of(TokenInfo).schema(),
         "Query": QUERIES.schema(),
         "Fetched": FETCHED.schema(),
         "TraceQuery": TRACE_QUERY.schema(),
         "ClaimAsked": coder_of(ClaimAsked).schema(),
         "Claimed": coder_of(Claimed).schema(),
+        "Event": EVENTS.schema(),
+        "Call": coder_of(Call).schema(),
+        "Edge": coder_of(Edge).schema(),
+        "TokenInfo": coder_of(TokenInfo).schema(),
+        "TokenWanted": coder_of(TokenWanted).schema(),
         "Sql": {
             "type": "object",
             "properties": {
@@ -142,9 +144,6 @@ def _schemas() -> Json:
             "required": ["query"],
             "additionalProperties": False,
         },
-        "Event": EVENTS.schema(),
-        "Call": coder_of(Call).schema(),
-        "Edge": coder_of(Edge).schema(),
         "WriteMetadata": {
             "type": "object",
             "properties": {
@@ -229,6 +228,10 @@ Every error has the same form, whatever its status.
 """
 
 
+# Of the errors that FastAPI would answer by itself.
+_UNUSED: Final = ("HTTPValidationError", "ValidationError")
+
+
 class Described(FastAPI):
     """An application that describes all that its routes read, answer and refuse."""
 
@@ -241,6 +244,8 @@ class Described(FastAPI):
                 _complete(method, path.removeprefix(PREFIX), operation, found["paths"][path])
             components = found.setdefault("components", {})
             components["schemas"] = {**components.get("schemas", {}), **_schemas()}
+            for name in _UNUSED:
+                components["schemas"].pop(name, None)
             token = {"type": "http", "scheme": "bearer", "description": "A token, as `scidb token create` shows it."}
             components["securitySchemes"] = {"token": token}
         return self.openapi_schema or {}
@@ -265,7 +270,13 @@ def _complete(method: str, path: str, operation: Json, methods: Json) -> None:
             operation["requestBody"] = {"required": True, "content": _content(known.body)}
         if known.headers:
             operation["parameters"] = [
-                {"name": name, "in": "header", "required": False, "schema": _TEXTS, "description": _HEADERS[name]}
+                {
+                    "name": name,
+                    "in": "header",
+                    "required": name == IDEMPOTENCY_KEY,
+                    "schema": _TEXTS,
+                    "description": _HEADERS[name],
+                }
                 for name in known.headers
             ]
     statuses = _OF_EVERY_ROUTE if path in _OPEN else tuple(_WORDS)

@@ -35,7 +35,6 @@ class ServerOptions(ServerSettings):
 
     dataset_db_path: str
     dataset_schema_keys: list[str] | dict[str, str] | None = None
-    lineage_mode: Literal["strict", "ephemeral"] = "strict"
     host: str = "127.0.0.1"
     port: int = 8765
     ssl_certfile: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import time
@@ -67,7 +68,10 @@ def run(options: ServerOptions) -> None:
         _log.info("Serving %s at %s (Ctrl-C stops)", options.dataset_db_path, address)
         for note in exposure.notes:
             _log.warning("%s", note)
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        finally:
+            app.state.served.store.close()  # closed already, unless it was cut off
     _log.info("Stopped; the database is closed.")
 
 
@@ -123,7 +127,6 @@ def _config(options: ServerOptions, app: FastAPI) -> uvicorn.Config:
         ssl_certfile=options.ssl_certfile,
         ssl_keyfile=options.ssl_keyfile,
         timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=_CUT_SECONDS,
         lifespan="on",
     )
 
@@ -135,23 +138,31 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._lifecycle = lifecycle
         self._limit = limit
-        self._deadline = float("inf")
+        self._deadline = 0.0
         self._said = False
+        self._leaving = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as its base
         """Stop taking requests; asked again, cut off what runs."""
-        self._deadline = time.monotonic() + (0.0 if self._lifecycle.stopping else self._limit)
+        again = self._lifecycle.stopping
+        self._deadline = time.monotonic() + (0.0 if again else self._limit)
         self._lifecycle.stopping = True
+        self.force_exit = again and self._leaving
 
     async def on_tick(self, counter: int) -> bool:
         """Say whether it is time to stop, which is asked ten times a second."""
         here = self._lifecycle
-        if here.stopping and here.running and time.monotonic() < self._deadline:
+        if not here.stopping:
+            return await super().on_tick(counter)
+        left = self._deadline - time.monotonic()
+        if here.running and left > 0:
             if not self._said:
                 _log.info("Stopping when %d running requests are done; Ctrl-C again cuts them off.", here.running)
             self._said = True
-        elif here.stopping:
-            if here.running:
-                _log.warning("Cutting off %d running requests.", here.running)
-            return True
-        return await super().on_tick(counter)
+            return await super().on_tick(counter)
+        if here.running:
+            _log.warning("Cutting off %d running requests.", here.running)
+        # So long may the last bytes of what is answered be on their way to a slow reader.
+        self.config.timeout_graceful_shutdown = max(_CUT_SECONDS, math.ceil(left))
+        self._leaving = True
+        return True
