@@ -14,7 +14,7 @@ from scidb.addressing import schema_keys_from
 from scidb.database import DatabaseManager
 from scidb.exceptions import DatabaseNotConfiguredError, SchemaKeyError
 from scidb.provenance.reproduction.process import check_may_open
-from scidb.store import open_store
+from scidb.store import is_remote, open_store
 from scidb.store.model import Batch, KeyTyped
 
 if TYPE_CHECKING:
@@ -112,10 +112,13 @@ def open_database(
     lineage_mode: LineageMode = "strict",
     lock_timeout: float = 10.0,
     read_only: bool = False,
+    token: str | None = None,
+    timeout: float = 30.0,
 ) -> DatabaseManager:
     """Open a database without making it the current one; also known as ``scidb.open``.
 
-    Parameters and errors are those of `configure_database`.
+    Parameters and errors are those of `configure_database`, and for the address of a server ``token`` and ``timeout``
+    as for `scidbnet.configure_remote_database`; a file needs neither.
 
     Examples
     --------
@@ -127,7 +130,8 @@ def open_database(
     """
     check_may_open(target)
     keys = None if schema_keys is None else schema_keys_from(schema_keys)
-    store = open_store(target, keys, lock_timeout=lock_timeout, read_only=read_only)
+    remote = {"token": token, "timeout": timeout} if is_remote(target) else {}
+    store = open_store(target, keys, lock_timeout=lock_timeout, read_only=read_only, **remote)
     try:
         _declare_types(store, keys or (), read_only=read_only)
         return DatabaseManager(store, lineage_mode=lineage_mode)

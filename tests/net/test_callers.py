@@ -17,7 +17,7 @@ from scidb.store import model
 from scidb.store.memory import MemoryStore
 from scidb.store.model import Batch, Call, Chunk, Computation, Entries, Match, Record, SchemaKey
 from scidbnet.auth import Caller, Role, TokenFile
-from scidbnet.client import HttpStore, RemoteDatabaseManager, configure_remote_database
+from scidbnet.client import HttpStore, configure_remote_database
 from scidbnet.client.tokens import RemoteTokens
 from scidbnet.server.callers import OnBehalf
 
@@ -50,8 +50,8 @@ def _token(tokens: TokenFile, role: str, name: str | None = None) -> str:
     return tokens.create(name or role, role, "1d").token
 
 
-def _open(address: str, token: str) -> RemoteDatabaseManager:
-    return RemoteDatabaseManager(HttpStore.open(address, token=token))
+def _open(address: str, token: str) -> scidb.DatabaseManager:
+    return scidb.open(address, token=token)
 
 
 # ------------------------------------------------------------------ whose name it bears
@@ -233,3 +233,18 @@ def test_a_certificate_file_that_is_none(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("SCIDB_CA_FILE", str(tmp_path / "missing.pem"))
     with pytest.raises(SettingsError, match="SCIDB_CA_FILE"):
         HttpStore("https://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("end", ["\n", " ", "\r\nX-Other: 1", "\N{EM DASH}"])
+def test_a_token_that_was_copied_badly_is_not_shown(end: str) -> None:
+    """What no header can hold is an error of its own, in which the secret does not stand."""
+    with pytest.raises(SettingsError) as caught:
+        HttpStore("http://127.0.0.1:1", f"scidb_0123abcd_5ecret{end}")
+    assert "5ecret" not in f"{caught.value!r} {caught.value} {caught.value.__context__!r}"
+
+
+def test_an_address_holds_no_secret() -> None:
+    """A token in an address would be in errors and logs, so that it is refused, and not shown."""
+    with pytest.raises(SettingsError, match="token=") as caught:
+        HttpStore("http://scidb_0123abcd_5ecret@127.0.0.1:1")
+    assert "5ecret" not in str(caught.value)

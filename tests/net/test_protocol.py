@@ -124,13 +124,13 @@ def test_a_slow_request_is_refused() -> None:
         await asyncio.sleep(0.1)
         for letter in HEAD:
             yield letter.encode()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.03)
 
     async def nothing() -> AsyncIterator[bytes]:
         yield b""
 
     for sent in (nothing, functools.partial(slow, ""), functools.partial(slow, first)):
-        answer, _ = _talk(sent, seconds=0.3)
+        answer, _ = _talk(sent, seconds=0.2)
         assert _code(answer[answer.rindex(b"HTTP/1.1") :]) == (408, "time_limit")
 
 

@@ -24,6 +24,7 @@ from scidbnet.wire.messages import QUERIES
 from scidbnet.wire.versions import PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import httpx
@@ -393,39 +394,36 @@ def test_a_token_that_cannot_be_meant(tokens: TokenFile, wanted: Any) -> None:
 # ------------------------------------------------------------------ N8
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a; DROP TABLE _records", 'a" FROM x --', "a\0b"])
-def test_no_name_of_a_client_reaches_a_file(tmp_path: Path, name: str) -> None:
+@pytest.fixture
+def file_store(tmp_path: Path) -> Iterator[Store]:
+    """Return the store of a file with one record."""
+    with scidb.open(tmp_path / "study.duckdb", {"subject": int}) as db:
+        GuardedForce.save(1.0, subject=1, db=db)
+    store = open_store(tmp_path / "study.duckdb")
+    yield store
+    store.close()
+    assert {path.name for path in tmp_path.iterdir()} <= {"study.duckdb", "study.duckdb.lock"}
+
+
+def test_no_name_of_a_client_reaches_a_file(file_store: Store) -> None:
     """N8: a type named like a path or like SQL is refused, and nothing beside the database is touched."""
-    before = {path.name for path in tmp_path.iterdir()}
-    store = open_store(tmp_path / "study.duckdb", [SchemaKey("subject", "int")])
-    client = _client(store)
-    try:
+    client = _client(file_store)
+    for name in ("../../etc/passwd", "/etc/passwd", "a; DROP TABLE _records", 'a" FROM x --', "a\0b"):
         assert client.post(REGISTER, content=json.dumps({"name": name}), headers=JSON).status_code == 400
         query = {"kind": "Latest", "match": {"variables": [name]}}
         found = client.post(f"{PREFIX}/store/find", content=json.dumps(query), headers=JSON)
         assert found.status_code in {200, 400, 404}
-    finally:
-        store.close()
-    assert {path.name for path in tmp_path.iterdir()} - before == {"study.duckdb"}
+    assert [info.name for info in file_store.types()] == ["GuardedForce"]
 
 
-def _texts_of_sql() -> list[str]:
-    files = ["read_text('/etc/passwd')", "read_csv('/etc/passwd')", "read_blob('/etc/passwd')", "glob('/etc/*')"]
-    return [f"EXISTS (SELECT 1 FROM {file})" for file in files] + ["1 = 1; COPY (SELECT 1) TO '/tmp/x.csv'"]
-
-
-@pytest.mark.parametrize("text", _texts_of_sql())
 @pytest.mark.parametrize("allow_sql", [True, False])
-def test_no_sql_of_a_client_reaches_a_file(tmp_path: Path, text: str, allow_sql: bool) -> None:
+def test_no_sql_of_a_client_reaches_a_file(file_store: Store, tmp_path: Path, allow_sql: bool) -> None:
     """N8: a filter in SQL is refused where SQL is off, and reaches no file where it is on."""
-    with scidb.open(tmp_path / "study.duckdb", {"subject": int}) as db:
-        GuardedForce.save(1.0, subject=1, db=db)
-    store = open_store(tmp_path / "study.duckdb")
-    client = _client(store, allow_sql=allow_sql)
-    try:
+    client = _client(file_store, allow_sql=allow_sql)
+    files = ["read_text('/etc/passwd')", "read_csv('/etc/passwd')", "read_blob('/etc/passwd')", "glob('/etc/*')"]
+    texts = [f"EXISTS (SELECT 1 FROM {file})" for file in files]
+    for text in [*texts, f"1 = 1; COPY (SELECT 1) TO '{tmp_path}/x.csv'"]:
         query = QUERIES.write(Latest(Match(("GuardedForce",), where=raw_sql(text))))
         answer = client.post(f"{PREFIX}/store/find", content=json.dumps(query), headers=JSON)
-        assert answer.status_code == (400 if allow_sql else 403)
+        assert answer.status_code == (400 if allow_sql else 403), text
         assert "root:" not in answer.text
-    finally:
-        store.close()

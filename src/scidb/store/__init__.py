@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from scidb.store.model import SchemaKey
 
-__all__ = ["Claims", "ReadOnly", "Sql", "Store", "Wrapper", "open_store"]
+__all__ = ["Claims", "ReadOnly", "Sql", "Store", "Wrapper", "is_remote", "open_store"]
 
 
 # Module and attribute that open the targets of a scheme, imported when they are needed.
@@ -96,6 +96,19 @@ def open_store(
     found_keys = (schema_keys or (),) if scheme == "memory" else (text, schema_keys)
     store = cast("Store", make(*found_keys, **options))
     return ReadOnly(store) if read_only else store
+
+
+def is_remote(target: str | os.PathLike[str]) -> bool:
+    """Say whether a target is one that a server answers for.
+
+    Examples
+    --------
+    >>> is_remote("https://lab:8765"), is_remote("study.duckdb")
+    (True, False)
+
+    """
+    found = _SCHEME.match(os.fspath(target))
+    return found is not None and found[1].lower() in _NEEDS
 
 
 def _load(path: str) -> Any:

@@ -116,8 +116,9 @@ class Transport:
 
     def __init__(self, base_url: str, token: str | None, timeout: float) -> None:
         self.base_url = base_url.rstrip("/")
+        _check_address(self.base_url)
         self._timeout = timeout
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {USER: urllib.parse.quote(user_name())}
+        self._headers = {"Authorization": _bearer(token)} if token else {USER: urllib.parse.quote(user_name())}
         self._tls = _tls() if self.base_url.lower().startswith("https:") else None
         self._idle: deque[http.client.HTTPConnection] = deque()
         self._process = os.getpid()
@@ -258,6 +259,24 @@ def _proxy(parts: urllib.parse.SplitResult) -> urllib.parse.SplitResult | None:
 
 def _is_here(host: str) -> bool:
     return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def _check_address(url: str) -> None:
+    # Addresses are shown in errors and logs.
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise SettingsError(
+            "An address holds no user, password or token. Give the token as token= or in the environment variable "
+            "SCIDB_TOKEN."
+        )
+
+
+def _bearer(token: str) -> str:
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise SettingsError(
+            "The token holds a space, an end of line or a letter that no token has. Copy it again, alone. (It is not "
+            "shown here, since it is a secret.)"
+        )
+    return f"Bearer {token}"
 
 
 def _tls() -> ssl.SSLContext:
