@@ -47,8 +47,8 @@ def serve(
     target: str = "memory:",
     *,
     verified: bool = True,
-    tokens: Path | None = None,
     path: str | None = None,
+    tokens: Path | None = None,
     **settings: Any,
 ) -> str:
     """Return the address of a database that is served from now on."""

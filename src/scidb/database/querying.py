@@ -128,9 +128,8 @@ class Querying(Finding):
         """
         if not isinstance(self._store, Sql):
             raise UnsupportedOperationError(
-                f"{type(self._store).__name__} cannot run SQL.",
+                f"The store {self.target!r} answers no SQL. Ask with find or load_all, or open a DuckDB file.",
                 ability="sql",
-                store=type(self._store).__name__,
             )
         return QueryResult(self._store.sql(sql, parameters))
 

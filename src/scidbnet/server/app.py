@@ -17,7 +17,7 @@ from scidb.database.core import LINEAGE_MODES
 from scidb.exceptions import SciDBError, ServerError
 from scidb.store import open_store
 from scidbnet.auth import TokenFile
-from scidbnet.server import abilities, aliases, openapi, operations, verbs
+from scidbnet.server import abilities, aliases, claims, openapi, operations, verbs
 from scidbnet.server import tokens as tokens_routes
 from scidbnet.server.answers import error_answer
 from scidbnet.server.audit import Audit
@@ -92,20 +92,20 @@ def store_app(store: Store, settings: ServerSettings | None = None, tokens: Toke
     """
     settings = settings or ServerSettings()
     app = openapi.Described(title="SciDB", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.served = Served.of(abilities.within(store, settings), settings, tokens)
+    app.state.served = Served.of(claims.Claiming(abilities.within(store, settings)), settings, tokens)
     app.include_router(operations.router, prefix=PREFIX)
     app.include_router(verbs.router, prefix=PREFIX)
     app.include_router(abilities.router, prefix=PREFIX)
+    app.include_router(claims.router, prefix=PREFIX)
     app.include_router(aliases.router, prefix=PREFIX)
     app.include_router(tokens_routes.router, prefix=PREFIX)
     app.include_router(openapi.router)
     app.add_exception_handler(SciDBError, _on_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _on_http_error)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _on_crash)
-    # The last one is the first to see a request.
     app.add_middleware(Guard, settings=settings, tokens=tokens)
-    operations.watch(app)
     app.add_middleware(Audit)
+    operations.watch(app)  # the last one is the first to see a request
     return app
 
 

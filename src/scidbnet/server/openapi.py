@@ -15,6 +15,7 @@ from scidbnet.auth import TokenInfo
 from scidbnet.server.abilities import ARROW_TYPE
 from scidbnet.server.pages import docs_page
 from scidbnet.server.tokens import TokenWanted
+from scidbnet.wire.claims import ClaimAsked, Claimed
 from scidbnet.wire.coding import coder_of, to_text
 from scidbnet.wire.errors import STATUS
 from scidbnet.wire.framing import PARTS_TYPE
@@ -106,6 +107,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {PARTS_TYPE: _binary("Chunks of records with their data, as parts.")}, {_JSON: _ref("Fetched")}, (DESCRIPTION,)
     ),
     "POST /store/trace": Operation({_JSON: _ref("Trace")}, {_JSON: _ref("TraceQuery")}, (DESCRIPTION,)),
+    **{
+        f"POST /ability/claims/{action}": Operation({_JSON: _ref("Claimed")}, {_JSON: _ref("ClaimAsked")})
+        for action in ("claim", "renew", "release")
+    },
     "POST /ability/sql": Operation({ARROW_TYPE: _binary("The rows, as an Arrow IPC stream.")}, {_JSON: _ref("Sql")}),
 }
 """What each route reads and answers, by method and path; a route that is not here declares that itself."""
@@ -121,11 +126,10 @@ def _schemas() -> Json:
         "Query": QUERIES.schema(),
         "Fetched": FETCHED.schema(),
         "TraceQuery": TRACE_QUERY.schema(),
-        "Event": EVENTS.schema(),
-        "Call": coder_of(Call).schema(),
-        "Edge": coder_of(Edge).schema(),
         "TokenInfo": coder_of(TokenInfo).schema(),
         "TokenWanted": coder_of(TokenWanted).schema(),
+        "ClaimAsked": coder_of(ClaimAsked).schema(),
+        "Claimed": coder_of(Claimed).schema(),
         "Sql": {
             "type": "object",
             "properties": {
@@ -137,6 +141,9 @@ def _schemas() -> Json:
             "required": ["query"],
             "additionalProperties": False,
         },
+        "Event": EVENTS.schema(),
+        "Call": coder_of(Call).schema(),
+        "Edge": coder_of(Edge).schema(),
         "WriteMetadata": {
             "type": "object",
             "properties": {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
 
 from scidb.exceptions import SciDBError, SerializationError
 from scidb.hashing import ids
@@ -15,6 +17,19 @@ if TYPE_CHECKING:
     from scidb.store.model import Batch, Chunk, Record
 
 __all__ = ["Verified"]
+
+
+# What reading values can come to that a codec did not write: an encoding that is no JSON, data that do not fit it.
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+    pa.ArrowException,
+)
 
 
 class Verified(Wrapper):
@@ -81,3 +96,9 @@ def _values(chunk: Chunk) -> list[object]:
         if "codec" in error.details:
             raise SerializationError(str(error), **error.details, code="unknown_encoding") from error
         raise
+    except _UNREADABLE as error:
+        raise SerializationError(
+            f"The values of {chunk.records[0].variable} cannot be read as what they are said to be "
+            f"({type(error).__name__}). Is the client of another version of SciDB?",
+            variable=chunk.records[0].variable,
+        ) from error
