@@ -294,10 +294,11 @@ def translated(url: str, *, sent: bool = True) -> Iterator[None]:
         ) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         # What a server of TLS does with a question that is none.
-        is_refused = url.startswith("http:") and isinstance(error, http.client.RemoteDisconnected)
+        is_cut = url.startswith("http:") and isinstance(error, http.client.RemoteDisconnected)
+        hint = " Or does it speak TLS? Then write https://." if is_cut else ""
         raise NetworkError(
             f"{url} cannot be reached: {str(error).rstrip('.') or type(error).__name__}. Is the address right, and "
-            f"does the server run? `scidb serve` starts one.{' Or does it speak TLS? Then write https://.' * is_refused}",
+            f"does the server run? `scidb serve` starts one.{hint}",
             url=url,
             sent=sent,
         ) from error
