@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import functools
 import io
@@ -19,15 +20,17 @@ from scidb import BaseVariable
 from scidb.exceptions import CorruptDatabaseError, SciDBError
 from scidb.filters import VariableFilter
 from scidb.store.memory import MemoryStore
-from scidb.store.model import SchemaKey, TypeInfo
+from scidb.store.model import Entries, Match, SchemaKey, TypeInfo
+from scidbnet.auth import TokenFile
 from scidbnet.auth.roles import VERB_ROLES, verb_of_path
 from scidbnet.serialization import decode_response, deserialize_data, serialize_data, to_envelope
-from scidbnet.server import aliases, models, store_app
+from scidbnet.server import aliases, create_app, models, store_app
 from scidbnet.server.facade import ServedDatabase
 from scidbnet.wire.framing import PARTS_TYPE, envelope_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from scidbnet.wire.framing import Envelope
 
@@ -455,6 +458,38 @@ def test_what_goes_wrong_in_a_stream_is_said_in_it() -> None:
         decode_response(stream)
 
 
+# ------------------------------------------------------------------ who may
+
+
+def test_each_route_takes_its_role(tmp_path: Path) -> None:
+    """N4: nothing without a token, no writing by a reader, and what a writer saves bears the name of his token."""
+    tokens = TokenFile.beside(tmp_path / "study.duckdb")
+    reader, writer = (tokens.create(name, role=name, expires="1d").token for name in ("reader", "writer"))
+    store = MemoryStore(KEYS)
+    app = store_app(store, tokens=tokens)
+
+    async def ask(path: str, token: str | None, body: Any) -> httpx.Response:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        method = "GET" if path == "/pipeline_structure" else "POST"
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lab:8765") as client:
+            sent = None if method == "GET" else body
+            return await client.request(method, f"/api/v1{path}", json=sent, headers=headers)
+
+    async def statuses(token: str | None) -> dict[str, int]:
+        return {path: (await ask(path, token, {})).status_code for path in aliases.ROLES}
+
+    nobody, read = asyncio.run(statuses(None)), asyncio.run(statuses(reader))
+    asyncio.run(ask("/register", writer, {"name": "Step"}))
+    saved = asyncio.run(ask("/save", writer, {"variable": "Step", "metadata": {"subject": 1}, "value": 1}))
+
+    assert set(nobody.values()) == {401}
+    assert {path for path, status in read.items() if status == 403} == {
+        path for path, role in aliases.ROLES.items() if role == "writer"
+    }
+    assert saved.status_code == 200
+    assert [entry.user_id for entry in store.find(Entries(Match()))] == ["writer"]
+
+
 # ------------------------------------------------------------------ the facade behind them
 
 
@@ -502,6 +537,18 @@ def test_who_saves_is_not_the_account_of_the_server(empty: Client) -> None:
     [version] = empty.ok("list_versions", variable="Step")["versions"]
 
     assert version["user_id"] == "unknown"
+
+
+def test_an_application_is_made_as_a_database_is_configured() -> None:
+    """It takes what configure_database takes: a path of before is ignored aloud, another mode is refused."""
+    with pytest.warns(DeprecationWarning, match="pipeline_db_path is ignored"):
+        app = create_app("memory:", {"subject": int}, "pipeline.db", "ephemeral", allow_sql=True)
+    with pytest.raises(SciDBError, match="'strict' or 'ephemeral'"):
+        create_app("memory:", ["subject"], lineage_mode="lax")  # type: ignore[arg-type]
+
+    served = app.state.served
+    assert (served.settings.lineage_mode, served.settings.allow_sql) == ("ephemeral", True)
+    assert served.store.describe().schema_keys == (SchemaKey("subject", "int"),)
 
 
 PLANNED = {

@@ -14,7 +14,7 @@ from scidb.store.memory import MemoryStore
 from scidb.store.model import SchemaKey
 from scidbnet.auth import TokenFile
 from scidbnet.server import store_app
-from scidbnet.server.audit import JsonFormatter
+from scidbnet.server.logs import JsonFormatter
 from scidbnet.server.settings import ServerSettings
 from scidbnet.wire.versions import PREFIX, USER
 
@@ -55,8 +55,9 @@ def test_a_request_is_one_line(tmp_path: Path, lines: Any) -> None:
 
     assert line.pop("milliseconds") >= 0
     assert line.pop("time")
+    assert line.pop("message").startswith("'anna' verified=True 'POST'")
     assert line == {
-        "level": "INFO",
+        "level": "info",
         "logger": "scidb.audit",
         "user": "anna",
         "verified": True,
@@ -157,14 +158,3 @@ def test_an_answer_that_was_cut_is_marked(lines: Any) -> None:
         asyncio.run(ask())
     [line] = lines()
     assert (line["status"], line["whole"]) == (200, False)
-
-
-def test_other_records_are_lines_too() -> None:
-    """The formatter serves any logger: message, and traceback where there is one."""
-    error = ValueError("no")
-    about = (ValueError, error, None)
-    record = logging.LogRecord("scidb.server", logging.ERROR, "", 0, "failed: %s", ("so",), about)
-    line = json.loads(JsonFormatter().format(record))
-
-    assert (line["level"], line["message"]) == ("ERROR", "failed: so")
-    assert "ValueError: no" in line["traceback"]

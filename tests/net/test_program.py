@@ -25,7 +25,6 @@ from scidbnet.server import main as program
 from scidbnet.server import process
 from scidbnet.wire.batches import batch_bytes
 from scidbnet.wire.framing import PARTS_TYPE
-from scidbnet.wire.versions import IDEMPOTENCY_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +73,7 @@ class Running:
         """Send all of a write but for its last byte."""
         connection = http.client.HTTPConnection(self.host, timeout=20)
         connection.putrequest("POST", f"{PREFIX}/store/write")
-        connection.putheader(IDEMPOTENCY_KEY, "one")
+        connection.putheader("Idempotency-Key", "one")
         connection.putheader("Content-Type", PARTS_TYPE)
         connection.putheader("Content-Length", str(len(BODY)))
         connection.endheaders(BODY[:-1])

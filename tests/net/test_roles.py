@@ -13,6 +13,7 @@ from scidb.store.model import Batch
 from scidb.store.protocol import Store
 from scidbnet.auth import Caller, Role, check_batch, check_verb, verb_of_path
 from scidbnet.auth.roles import EVENT_ROLES, PATH_VERBS, VERB_ROLES
+from scidbnet.server import aliases
 from scidbnet.server.app import store_app
 from scidbnet.server.security import PUBLIC
 from scidbnet.wire.versions import PREFIX
@@ -35,7 +36,7 @@ def test_every_verb_has_a_role() -> None:
 
 def test_every_route_has_a_verb() -> None:
     """Whoever adds a route says which verb it is; until then it is for admins."""
-    paths = store_app(MemoryStore([])).openapi()["paths"]
+    paths = [*store_app(MemoryStore([])).openapi()["paths"], "/docs", "/openapi.json"]
 
     unknown = {
         path
@@ -45,6 +46,11 @@ def test_every_route_has_a_verb() -> None:
         and not path.startswith(f"{PREFIX}/tokens/")
     }
     assert not unknown
+
+
+def test_the_routes_for_curl_take_the_role_that_they_say() -> None:
+    """What the description of a route says is what is checked."""
+    assert {path: str(VERB_ROLES[PATH_VERBS[path]]) for path in aliases.ROLES} == aliases.ROLES
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ class Querying(Finding):
             When no value of it was saved yet.
 
         """
-        view = variable if isinstance(variable, str) else variable.__name__
+        view = variable if isinstance(variable, str) else self._named(variable)[0]
         name = view.removesuffix("__rows")
         self._registered(name)
         if name not in self.tables():

@@ -115,6 +115,8 @@ class Execution:
             if self._portions is not None:
                 self._portions.release()
             self._results.end(interrupted=True)  # unless it has ended
+            if self._portions is not None:
+                self._portions.release()
 
     def _run_here(self, todo: Sequence[Task], bar: Progress) -> None:
         while todo:

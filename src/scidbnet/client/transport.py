@@ -293,12 +293,12 @@ def translated(url: str, *, sent: bool = True) -> Iterator[None]:
             code="certificate",
         ) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
+        said = str(error).rstrip(".") or type(error).__name__
         # What a server of TLS does with a question that is none.
-        is_cut = url.startswith("http:") and isinstance(error, http.client.RemoteDisconnected)
-        hint = " Or does it speak TLS? Then write https://." if is_cut else ""
+        is_odd = url.startswith("http:") and isinstance(error, http.client.BadStatusLine | ConnectionResetError)
         raise NetworkError(
-            f"{url} cannot be reached: {str(error).rstrip('.') or type(error).__name__}. Is the address right, and "
-            f"does the server run? `scidb serve` starts one.{hint}",
+            f"{url} cannot be reached: {said}. Is the address right, and does the server run? `scidb serve` starts one."
+            f"{' Or does it speak TLS? Then write https://.' if is_odd else ''}",
             url=url,
             sent=sent,
         ) from error

@@ -80,7 +80,7 @@ def _alias(
     method: str = "POST",
     headers: Sequence[Mapping[str, Any]] = (),
 ) -> Callable[[Route], Route]:
-    """Return what makes a function a route; bodies and answers by media type, None where it is no JSON."""
+    """Return what makes a function a route; bodies and answers by media type, None for bytes, or null in JSON."""
 
     def make(function: Route) -> Route:
         ROLES[path] = role
@@ -100,10 +100,11 @@ def _alias(
 
 
 def _content(kinds: Mapping[str, type[BaseModel] | None]) -> dict[str, Any]:
-    found = {media: {"schema": _BINARY if kind is None else schema_of(kind)} for media, kind in kinds.items()}
-    if _JSON in kinds and kinds[_JSON] is None:  # what is answered where there is nothing
-        found[_JSON] = {"schema": {"type": "null"}}
-    return found
+    bare = {_JSON: {"type": "null"}}
+    return {
+        media: {"schema": schema_of(kind) if kind is not None else bare.get(media, _BINARY)}
+        for media, kind in kinds.items()
+    }
 
 
 # ------------------------------------------------------------------ writing

@@ -152,10 +152,11 @@ class _Receiving:
 
     def whole(self) -> memoryview:
         if self._file is None:
-            return memoryview(self._memory)[: self.length].toreadonly()
+            return memoryview(self._memory)[: self.length]
         self._roll()
         self._file.flush()
-        return memoryview(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
+        # Can be written to without reaching the file, which spares whoever looks at its numbers a copy.
+        return memoryview(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_COPY))
 
     def close(self) -> None:
         # The map itself goes with the last table that looks into it.

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from scidb.exceptions import LimitExceededError, SerializationError
 from scidb.store import Wrapper
 from scidb.store.model import Failed
+from scidbnet.server.callers import caller_of
 from scidbnet.server.context import served
 from scidbnet.wire.claims import ClaimAsked, Claimed
 from scidbnet.wire.coding import dump, from_text, load, to_text
@@ -159,7 +160,7 @@ async def _answer(request: Request, work: Callable[[Claims, ClaimAsked], Sequenc
         asked = load(from_text(body.data, "The body"), ClaimAsked, "claims")
     if not asked.owner:
         raise SerializationError("A claim has an owner: a text that no other process has.")
-    caller = getattr(request.state, "caller", None)
+    caller = caller_of(request)
     # Nobody gets at the claims of another caller, whatever he calls himself.
     owned = replace(asked, owner=f"{'' if caller is None else caller.name}/{asked.owner}")
     obtained = await run_in_threadpool(work, cast("Claims", here.store), owned)

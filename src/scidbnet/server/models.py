@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Ask",
-    "Close",
     "Closed",
     "Computed",
     "Constant",
@@ -273,10 +272,6 @@ class FindByLineage(Model):
 
     lineage_id: Name | None = None
     lineage: Computed | None = None
-
-
-class Close(Model):
-    """Nothing."""
 
 
 # ------------------------------------------------------------------ answers

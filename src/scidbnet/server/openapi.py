@@ -126,10 +126,13 @@ def _schemas() -> Json:
         "Query": QUERIES.schema(),
         "Fetched": FETCHED.schema(),
         "TraceQuery": TRACE_QUERY.schema(),
-        "TokenInfo": coder_of(TokenInfo).schema(),
-        "TokenWanted": coder_of(TokenWanted).schema(),
         "ClaimAsked": coder_of(ClaimAsked).schema(),
         "Claimed": coder_of(Claimed).schema(),
+        "Event": EVENTS.schema(),
+        "Call": coder_of(Call).schema(),
+        "Edge": coder_of(Edge).schema(),
+        "TokenInfo": coder_of(TokenInfo).schema(),
+        "TokenWanted": coder_of(TokenWanted).schema(),
         "Sql": {
             "type": "object",
             "properties": {
@@ -141,9 +144,6 @@ def _schemas() -> Json:
             "required": ["query"],
             "additionalProperties": False,
         },
-        "Event": EVENTS.schema(),
-        "Call": coder_of(Call).schema(),
-        "Edge": coder_of(Edge).schema(),
         "WriteMetadata": {
             "type": "object",
             "properties": {
@@ -270,7 +270,13 @@ def _complete(method: str, path: str, operation: Json, methods: Json) -> None:
             operation["requestBody"] = {"required": True, "content": _content(known.body)}
         if known.headers:
             operation["parameters"] = [
-                {"name": name, "in": "header", "required": False, "schema": _TEXTS, "description": _HEADERS[name]}
+                {
+                    "name": name,
+                    "in": "header",
+                    "required": name == IDEMPOTENCY_KEY,
+                    "schema": _TEXTS,
+                    "description": _HEADERS[name],
+                }
                 for name in known.headers
             ]
     statuses = _OF_EVERY_ROUTE if path in _OPEN else tuple(_WORDS)

@@ -18,6 +18,7 @@ from scidbnet.auth import TokenFile
 from scidbnet.server.app import create_app
 from scidbnet.server.exposure import check_certificate, check_exposure
 from scidbnet.server.logs import configure_logging
+from scidbnet.server.protocol import limited
 from scidbnet.server.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -117,6 +118,8 @@ def _written(listener: socket.socket) -> str:
 def _config(options: ServerOptions, app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=limited(options.header_limit),
+        ws="none",  # nothing here speaks it
         log_config=None,
         access_log=False,  # the audit says more
         server_header=False,

@@ -41,11 +41,12 @@ async def answer_in_parts(chunks: Callable[[], Iterator[Chunk]], headers: Mappin
 
 async def _sent(first: list[Bytes], flowing: Iterator[list[Bytes]]) -> AsyncIterator[bytes | memoryview]:
     pieces: list[Bytes] | None = first
+    del first
     while pieces is not None:
         for piece in pieces:
             for start in range(0, len(piece), _PIECE):
                 yield memoryview(piece)[start : start + _PIECE]
-        del piece, pieces  # the memory of a window must not be held while the next one is read
+        del piece, pieces  # as below
         pieces = await run_in_threadpool(next, flowing, None)
 
 
@@ -67,10 +68,14 @@ def _parts(chunks: Iterator[Chunk]) -> Iterator[list[Bytes]]:
     """Return the parts of chunks; what goes wrong once they have begun to flow is said in a part of its own."""
     count = 0
     try:
-        for chunk in chunks:
-            for pieces in chunk_parts(chunk):
+        while (chunk := next(chunks, None)) is not None:
+            waiting = chunk_parts(chunk)
+            del chunk  # the memory of a window must not be held while the next one is read
+            for pieces in waiting:
                 yield pieces
+                del pieces
                 count += 1
+            del waiting
     except SciDBError as error:
         yield part({"kind": "error", "error": error_to_json(error)})
         return

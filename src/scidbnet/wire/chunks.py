@@ -106,18 +106,42 @@ _SMALL: Final = 2**14
 def table_from(data: Bytes) -> pa.Table:
     """Return the table of an Arrow IPC stream, checked, without copying it.
 
+    Its numbers can be written to if the data can be: a value that may keep its memory need not copy them.
+
     Raises
     ------
     SerializationError
         When it is none.
 
     """
+    memory = pa.py_buffer(data)
     try:
-        table = pa.ipc.open_stream(pa.py_buffer(data)).read_all()
+        table = pa.ipc.open_stream(memory).read_all()
         table.validate(full=True)
     except (pa.ArrowException, ValueError, TypeError, OSError, IndexError, MemoryError) as error:
         raise SerializationError(f"The data are no Arrow stream: {str(error).splitlines()[0][:200]}.") from error
-    return table
+    if not memory.is_mutable:
+        return table
+    columns = [[_in_place(part, memory) for part in column.chunks] for column in table.columns]
+    chunked = [pa.chunked_array(parts, field.type) for parts, field in zip(columns, table.schema, strict=True)]
+    return pa.Table.from_arrays(chunked, schema=table.schema) if chunked else table
+
+
+def _in_place(column: pa.Array, memory: pa.Buffer) -> pa.Array:
+    """Return a column whose numbers are the memory itself, where Arrow reads them as what nobody may change."""
+    kind = column.type
+    if pa.types.is_large_list(kind):
+        missing, offsets = column.buffers()[:2]
+        inner = [_in_place(column.values, memory)]
+        return pa.Array.from_buffers(kind, len(column), [missing, offsets], column.null_count, column.offset, inner)
+    if not pa.types.is_integer(kind) and not pa.types.is_floating(kind):
+        return column
+    missing, numbers = column.buffers()
+    at = -1 if numbers is None else numbers.address - memory.address
+    if at < 0 or at + numbers.size > memory.size:  # it was compressed, or there is nothing
+        return column
+    own = pa.py_buffer(memoryview(memory)[at : at + numbers.size])
+    return pa.Array.from_buffers(kind, len(column), [missing, own], column.null_count, column.offset)
 
 
 def chunks_from(parts: Iterable[Envelope], *, given: bool = False) -> Iterator[Chunk]:
