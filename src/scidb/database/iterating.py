@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from scidb.database.saving import Pending, Target
     from scidb.filters import Filter
-    from scidb.foreach.protocols import Done, Entry, Loadable, Problem, RunInfo, Totals
+    from scidb.foreach.protocols import Claims, Done, Entry, Loadable, Problem, RunInfo, Totals
     from scidb.hashing.code.fingerprint import Fingerprint
     from scidb.memo import Known
     from scidb.store.model import Call, Event, Record
@@ -47,6 +47,11 @@ class Iterating(Memoising):
     """The Recorder of `scidb.foreach`."""
 
     # -------------------------------------------------------------- look-ups
+
+    @property
+    def claims(self) -> Claims | None:
+        """Who computes what, where several processes write to this database; None where only this one does."""
+        return cast("Claims", self._store) if "claims" in self._info.abilities else None
 
     def latest(
         self,

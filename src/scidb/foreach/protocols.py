@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scidb.hashing.inputs import CallInput
 
 __all__ = [
+    "Claims",
     "Done",
     "Entry",
     "Known",
@@ -229,12 +230,35 @@ class Totals:
     interrupted: bool = False
 
 
+class Claims(Protocol):
+    """Who computes what, where several processes write to one database; a claim ends when a result is written."""
+
+    def claim(
+        self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0, *, most: int | None = None
+    ) -> list[str]:
+        """Claim these computations, or at most so many of them; return those obtained."""
+        ...
+
+    def renew(self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0) -> list[str]:
+        """Keep these claims for that time from now on; return those that the owner still has."""
+        ...
+
+    def release(self, lineage_ids: Sequence[str], owner: str) -> None:
+        """Give these claims up."""
+        ...
+
+
 class Recorder(Protocol):
     """The database, as far as iteration needs it. Each look-up serves a whole call, not one combination."""
 
     @property
     def schema_keys(self) -> tuple[str, ...]:
         """The names of the schema keys, in order."""
+        ...
+
+    @property
+    def claims(self) -> Claims | None:
+        """Who computes what; None where this process alone writes to the database."""
         ...
 
     def key_value(self, key: str, value: object) -> Any:

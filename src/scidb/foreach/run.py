@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import PipelineError, SciDBError
 from scidb.foreach.arguments import Arguments
+from scidb.foreach.claims import portions_of
 from scidb.foreach.crew import Call, Crew
 from scidb.foreach.pieces import by_output
 from scidb.foreach.results import Results
@@ -17,7 +18,7 @@ from scidb.foreach.work import call
 from scidb.hashing.inputs import Input
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from scidb.executors import Pool
     from scidb.foreach.config import Parameters
@@ -65,6 +66,18 @@ class Execution:
         self._under_way: set[str] = set()
         self._waiting: defaultdict[str, list[Task]] = defaultdict(list)
         self._again: list[Task] = []
+        self._portions = (
+            portions_of(
+                recorder,
+                parameters,
+                run,
+                1 if pool is None else pool.workers,
+                stands_here=self._stands_here,
+                flush=self._results.flush,
+            )
+            if reuse
+            else None
+        )
 
     def run(self, tasks: Sequence[Task], progress: Progress) -> None:
         """Run what has to be run. A run that ends, ends in the database too."""
@@ -91,19 +104,27 @@ class Execution:
         broken = ""
         try:
             with self._results, progress.of(len(todo)) as bar:
+                if todo:
+                    self._results.start_clock()
                 if self._pool is None:
                     self._run_here(todo, bar)
                 else:
                     broken = self._run_in(self._pool, todo, bar)
                 self._results.end(interrupted=self._must_stop() or bool(broken))
         finally:
+            if self._portions is not None:
+                self._portions.release()
             self._results.end(interrupted=True)  # unless it has ended
+            if self._portions is not None:
+                self._portions.release()
 
     def _run_here(self, todo: Sequence[Task], bar: Progress) -> None:
-        for one in self._calls(todo, bar):
-            self._settle(one.task, call(self._code, one.arguments), bar)
-            if self._must_stop():
-                return
+        while todo:
+            for one in self._calls(todo, bar):
+                self._settle(one.task, call(self._code, one.arguments), bar)
+                if self._must_stop():
+                    return
+            todo, self._again = self._again, []
 
     def _run_in(self, pool: Pool, todo: Sequence[Task], bar: Progress) -> str:
         """Let workers make the calls; return why they took no more, if so."""
@@ -149,7 +170,8 @@ class Execution:
         The inputs of a window are loaded when its first call is wanted.
         """
         constants = size_of(list(self._parameters.constants.values()))
-        for window in _windows(todo):
+        windows: Iterable[Sequence[Task]] = _windows(todo)
+        for window in windows if self._portions is None else self._portions.of(windows, self._again):
             values = self._load(window)
             uses = Counter(e.record_id for task in window for entries in task.entries.values() for e in entries)
             for task in window:
@@ -170,6 +192,8 @@ class Execution:
         lineage_id = task.lineage_id
         if task.problem is not None:
             self._results.fail(task, task.problem, 0.0)
+        elif task.report.state == "up_to_date":  # computed elsewhere since this run was planned
+            pass
         elif task.known is not None:
             self._recall(task, task.known, values)
         elif lineage_id in self._shared:

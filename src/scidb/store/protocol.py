@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from scidb.store.model import Batch, Chunk, Query, Record, StoreInfo, Trace, TraceQuery, TypeInfo
 
-__all__ = ["Sql", "Store"]
+__all__ = ["Claims", "Sql", "Store"]
 
 T = TypeVar("T")
 
@@ -118,4 +118,36 @@ class Sql(Protocol):
             then stopped.
 
         """
+        ...
+
+
+@runtime_checkable
+class Claims(Protocol):
+    """Optional ability ``claims``: who computes what, so that several machines share the work of one call.
+
+    A claim ends when its time is up, when it is released, and when a call or a failure of its computation is written,
+    by whomever. It keeps nobody from writing: a result that comes late is stored like any other.
+    """
+
+    def claim(
+        self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0, *, most: int | None = None
+    ) -> list[str]:
+        """Claim these computations, or at most so many of them; return those obtained, in the order given.
+
+        What the owner has already is obtained, too, for that time from now on.
+
+        Raises
+        ------
+        LimitExceededError
+            When more is claimed than the store keeps, or for longer.
+
+        """
+        ...
+
+    def renew(self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0) -> list[str]:
+        """Keep these claims for that time from now on; return those that the owner still has."""
+        ...
+
+    def release(self, lineage_ids: Sequence[str], owner: str) -> None:
+        """Give these claims up; those of others stay."""
         ...

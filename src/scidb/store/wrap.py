@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from scidb.exceptions import StorageError, UnsupportedOperationError
-from scidb.store.protocol import Sql
+from scidb.store.protocol import Claims, Sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,6 +85,28 @@ class Wrapper:
                 ability="sql",
             )
         return self._store.sql(query, parameters, max_rows=max_rows, max_seconds=max_seconds)
+
+    def claim(
+        self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0, *, most: int | None = None
+    ) -> list[str]:
+        """Claim in the store inside, when it has the ability."""
+        return self._claims().claim(lineage_ids, owner, seconds, most=most)
+
+    def renew(self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0) -> list[str]:
+        """Renew in the store inside, likewise."""
+        return self._claims().renew(lineage_ids, owner, seconds)
+
+    def release(self, lineage_ids: Sequence[str], owner: str) -> None:
+        """Release in the store inside, likewise."""
+        self._claims().release(lineage_ids, owner)
+
+    def _claims(self) -> Claims:
+        if not isinstance(self._store, Claims):
+            raise UnsupportedOperationError(
+                f"The store {self._store.describe().target!r} keeps no claims: only this process writes to it.",
+                ability="claims",
+            )
+        return self._store
 
 
 class ReadOnly(Wrapper):

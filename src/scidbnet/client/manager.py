@@ -13,7 +13,9 @@ class RemoteDatabaseManager(DatabaseManager):
     """A database that a server keeps. All methods are those of `DatabaseManager`."""
 
 
-def configure_remote_database(base_url: str, token: str | None = None, timeout: float = 30.0) -> RemoteDatabaseManager:
+def configure_remote_database(
+    base_url: str, token: str | None = None, timeout: float = 30.0, *, retry_for: float = 60.0
+) -> RemoteDatabaseManager:
     """Connect to a database that a server keeps, and make it the current one.
 
     Whether results may rest on values that were never saved is as the owner of the server set it; `scidb.open` takes
@@ -27,6 +29,8 @@ def configure_remote_database(base_url: str, token: str | None = None, timeout: 
         What proves who asks; without one, the environment variable ``SCIDB_TOKEN``.
     timeout
         Seconds to wait for the server.
+    retry_for
+        Seconds for which a request is tried again when the connection breaks or the server is not there just now.
 
     Raises
     ------
@@ -38,7 +42,7 @@ def configure_remote_database(base_url: str, token: str | None = None, timeout: 
         When the server is of another version.
 
     """
-    store = HttpStore.open(base_url, token=token, timeout=timeout)
+    store = HttpStore.open(base_url, token=token, timeout=timeout, retry_for=retry_for)
     database = RemoteDatabaseManager(store, lineage_mode=store.lineage_mode)
     current.set_default(database)
     return database

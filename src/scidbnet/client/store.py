@@ -13,17 +13,20 @@ from scidb._version import __version__
 from scidb.exceptions import (
     ConflictError,
     FormatVersionError,
+    NetworkError,
     QueryError,
     SerializationError,
+    ServerError,
     StorageError,
     UnsupportedOperationError,
 )
 from scidb.store.model import Entries, KeyTyped, Latest, Records, Stored, StoreInfo, Trace, TypeInfo
 from scidb.store.names import check_same_keys
-from scidbnet.client.requests import Requests
+from scidbnet.client.requests import FOREIGN, Requests
 from scidbnet.client.transport import Transport
 from scidbnet.wire.batches import batch_bytes, records_of_answer
 from scidbnet.wire.chunks import chunks_from, table_from
+from scidbnet.wire.claims import ClaimAsked, Claimed
 from scidbnet.wire.coding import dump, load, to_text
 from scidbnet.wire.errors import error_from_json
 from scidbnet.wire.framing import PARTS_TYPE, Parts
@@ -109,12 +112,24 @@ class HttpStore:
         return store
 
     def _check_version(self) -> None:
-        health, _ = self._requests.json("GET", f"{PREFIX}/health", {})
+        health: Any = None
+        try:
+            health, _ = self._requests.json("GET", f"{PREFIX}/health", {})
+        except (SerializationError, ServerError) as error:
+            if isinstance(error, ServerError) and error.code != FOREIGN:
+                raise
         spoken = health.get("api_version") if isinstance(health, dict) else None
+        if type(spoken) is not int:
+            raise NetworkError(
+                f"What answers at {self._url} is not a server of SciDB. Is the address right? `scidb serve` says its "
+                "own when it starts.",
+                url=self._url,
+                code=FOREIGN,
+            )
         if spoken != API_VERSION:
             raise FormatVersionError(
                 f"{self._url} speaks version {spoken} of SciDB's API, and this client (SciDB {__version__}) version "
-                f"{API_VERSION}. Install the SciDB of the server ({_said(health)}), or update the server.",
+                f"{API_VERSION}. Install the SciDB of the server ({health.get('version')}), or update the server.",
                 url=self._url,
                 version=spoken,
             )
@@ -172,7 +187,7 @@ class HttpStore:
 
         def begin() -> tuple[Chunk | None, Iterator[Chunk]]:
             answer = self._stream("POST", f"{PREFIX}/store/fetch", headers, body)
-            chunks = chunks_from(_checked(Parts(answer.pieces())), given=True)
+            chunks = chunks_from(_checked(Parts(answer)), given=True)
             return next(chunks, None), chunks
 
         # Whoever has got a chunk has worked with it; until then the question can be asked again.
@@ -201,6 +216,26 @@ class HttpStore:
         return self._requests.tried(
             lambda: table_from(self._stream("POST", f"{PREFIX}/ability/sql", _JSON, body).read())
         )
+
+    def claim(
+        self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0, *, most: int | None = None
+    ) -> list[str]:
+        """Claim these computations, or at most so many of them; return those obtained."""
+        return self._ask_claims("claim", ClaimAsked(tuple(lineage_ids), owner, seconds, most))
+
+    def renew(self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0) -> list[str]:
+        """Keep these claims for that time from now on; return those that the owner still has."""
+        return self._ask_claims("renew", ClaimAsked(tuple(lineage_ids), owner, seconds))
+
+    def release(self, lineage_ids: Sequence[str], owner: str) -> None:
+        """Give these claims up."""
+        self._ask_claims("release", ClaimAsked(tuple(lineage_ids), owner))
+
+    def _ask_claims(self, action: str, asked: ClaimAsked) -> list[str]:
+        self._check_open()
+        body = [to_text(dump(asked))]
+        answer, _ = self._requests.json("POST", f"{PREFIX}/ability/claims/{action}", _JSON, body)
+        return list(load(answer, Claimed, "The answer").lineage_ids)
 
     def close(self) -> None:
         """Release this handle; closing twice does nothing."""
@@ -254,10 +289,3 @@ def _checked(parts: Parts) -> Iterator[Envelope]:
         if one.kind == "error":
             raise error_from_json(one.header.get("error"))
         yield one
-
-
-def _said(health: object) -> str:
-    version = health.get("version") if isinstance(health, dict) else None
-    if not isinstance(version, str):
-        raise SerializationError("Something answered that is not a server of SciDB. Is the address right?")
-    return version

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from scidb.exceptions import ConflictError, SciDBError, SerializationError, ServerError
 from scidb.store.model import Answer, Answered, Answers, Entries, Match
+from scidbnet.server.callers import caller_of
 from scidbnet.wire.versions import IDEMPOTENCY_KEY
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def asked_for(request: Request, body: Body) -> Answered:
             "such as a UUID. Sent again with the same key, it is stored once.",
             code="idempotency_key",
         )
-    caller = getattr(request.state, "caller", None)
+    caller = caller_of(request)
     return Answered(key, body.digest, None if caller is None else caller.name)
 
 
