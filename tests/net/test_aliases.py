@@ -469,7 +469,7 @@ def test_each_route_takes_its_role(tmp_path: Path) -> None:
     app = store_app(store, tokens=tokens)
 
     async def ask(path: str, token: str | None, body: Any) -> httpx.Response:
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        headers = {"Idempotency-Key": "one"} | ({} if token is None else {"Authorization": f"Bearer {token}"})
         method = "GET" if path == "/pipeline_structure" else "POST"
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lab:8765") as client:
             sent = None if method == "GET" else body

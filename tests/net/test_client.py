@@ -15,7 +15,7 @@ import scidb
 from scidb import BaseVariable, DatabaseManager, exceptions, for_each, thunk
 from scidb.store.model import SchemaKey
 from scidbnet import RemoteDatabaseManager, configure_remote_database
-from scidbnet.serialization import deserialize_data, serialize_data
+from scidbnet.serialization import decode_response, deserialize_data, serialize_data
 from scidbnet.wire.framing import PARTS_TYPE, envelope_from
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def test_save_ephemeral_lineage(remote: RemoteDatabaseManager, address: str) -> 
     assert remote.load_all(Peak, as_df=True).empty
 
 
-def test_files_that_functions_write(remote: RemoteDatabaseManager, tmp_path: Path) -> None:
+def test_files_that_functions_write(remote: RemoteDatabaseManager, address: str, tmp_path: Path) -> None:
     """A generated file is on the client's disk, its lineage on the server; a repeat is not run again."""
     path = tmp_path / "a.txt"
     Signal.save(1.5, subject=1)
@@ -240,6 +240,8 @@ def test_files_that_functions_write(remote: RemoteDatabaseManager, tmp_path: Pat
 
     assert (record_id.partition(":")[0], again.was_cached, path.read_text()) == ("generated", True, "1.5")
     assert remote.has_lineage(record_id)
+    known = ask(address, "find_by_lineage", lineage_id=again.pipeline_thunk.lineage_id)
+    assert [deserialize_data(one) for one in decode_response(known.content)] == [None]
     path.unlink()
     assert not draw(signal, path).was_cached
     assert path.read_text() == "1.5"
