@@ -27,7 +27,7 @@ class Comparison:
 
     work: str
     limit: str
-    promised: float
+    promised: float = math.inf  # nothing: the figure is for comparison
     ours: list[float] = field(default_factory=list)
     theirs: list[float] = field(default_factory=list)
 

@@ -41,7 +41,7 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
     found.append(flat)
     floor = Comparison(f"the rows of {_SIZE:,} of them read and written by hand, each", "SELECT 1", math.inf)
     found.append(measure(floor, _child(folder, "by-hand", _SIZE), _child(folder, "select-1"), rounds))
-    ours = Comparison(f"for_each of {_SIZE:,} of them, each", "the same rows read and written by hand", 3.0)
+    ours = Comparison(f"for_each of {_SIZE:,} of them, each", "the same rows read and written by hand", 3.5)
     found.append(measure(ours, _child(folder, "for_each", _SIZE), _child(folder, "by-hand", _SIZE), rounds))
     if importlib.util.find_spec("loky") is not None:
         comparison = Comparison(f"{_COMBINATIONS} combinations of 50 ms with n_jobs=2", "with n_jobs=1", 0.6)

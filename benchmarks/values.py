@@ -29,7 +29,7 @@ from scidb import BaseVariable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["load_peak", "run", "save_peak"]
+__all__ = ["large_array", "large_frame", "load_peak", "run", "save_peak"]
 
 _QUICK: Final = 3  # in so many rounds or fewer, arrays and what is weighed have a tenth of their size
 _KEYS: Final = {"subject": int}
@@ -49,7 +49,7 @@ def run(folder: Path, rounds: int) -> list[Comparison | Amounts]:
     part = 10 if rounds <= _QUICK else 1
     # A shorter table would measure what any table costs.
     samples, rows = 12_500_000 // part, 1_000_000
-    array, frame = _array(samples), _frame(rows)
+    array, frame = large_array(samples), large_frame(rows)
     size = f"{array.nbytes / 1e6:g} MB array"
     shape = f"DataFrame {rows:,} x {frame.shape[1]}"
     by_hand = "the same columns, one Arrow insert, committed and closed"
@@ -66,11 +66,13 @@ def run(folder: Path, rounds: int) -> list[Comparison | Amounts]:
     ]
 
 
-def _array(samples: int) -> Any:
+def large_array(samples: int) -> Any:
+    """Return random samples."""
     return np.random.default_rng(0).random(samples)
 
 
-def _frame(rows: int) -> pd.DataFrame:
+def large_frame(rows: int) -> pd.DataFrame:
+    """Return a table of ten columns of different kinds."""
     rng = np.random.default_rng(0)
     scores = pd.array(rng.integers(0, 1_000, rows), dtype="Int64")
     scores[rng.random(rows) < 0.05] = pd.NA
@@ -235,7 +237,7 @@ def load_peak(kind: str, length: int, path: str) -> None:
 
 
 def _peak_value(kind: str, length: int) -> tuple[type[BaseVariable], Any]:
-    return (BenchLargeArray, _array(length)) if kind == "array" else (BenchFrame, _frame(length))
+    return (BenchLargeArray, large_array(length)) if kind == "array" else (BenchFrame, large_frame(length))
 
 
 def _size(value: Any) -> int:

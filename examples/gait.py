@@ -3,7 +3,7 @@
 86 recordings of 15 people who walk 10 m, turn and walk back, from "A Reference Data Set for the Study of Healthy
 Subject Gait with Inertial Measurements Units" (C. Voisard and others, Image Processing On Line, 2023, article 497).
 
-    python gait.py FOLDER [--db FILE] [--n-jobs N]
+    python gait.py FOLDER [--db FILE|URL] [--n-jobs N]
 
 Run it twice: the second run computes nothing. Change something here or in gait_steps.py, and only what your change
 touches is computed again. The signal processing is in gait_steps.py; this file says what is computed from what.
@@ -236,7 +236,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the analysis from the command line; 1 if a part of it failed."""
     parser = argparse.ArgumentParser(description="Find the steps in recordings of people walking.")
     parser.add_argument("folder", metavar="PATH", type=Path, help="the folder of the recordings")
-    parser.add_argument("--db", metavar="FILE", type=Path, default=Path("gait.duckdb"), help="default: %(default)s")
+    parser.add_argument(
+        "--db", metavar="FILE", default="gait.duckdb", help="default: %(default)s; a server: http://..."
+    )
     parser.add_argument("--n-jobs", metavar="N", type=int, default=1, help="processes at a time; -1 for all cores")
     given = parser.parse_args(arguments)
     if given.folder.is_file():

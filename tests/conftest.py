@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _store_of(item: pytest.Item) -> object:
     chosen = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    return chosen.get("target", chosen.get("db"))
+    return next((chosen[name] for name in ("target", "db", "scidb") if name in chosen), None)
 
 
 def pytest_collection_finish() -> None:

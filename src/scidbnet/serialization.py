@@ -261,12 +261,12 @@ def _read_array(header: Mapping[str, Any], body: memoryview) -> Any:
     table = table_from(body)
     if table.num_columns != 1 or table.column(0).type != pa.from_numpy_dtype(dtype) or table.column(0).null_count:
         raise SerializationError(f"An array of {name} comes as one Arrow column of that type without missing items.")
-    if math.prod(shape) != table.num_rows:
-        raise SerializationError(f"{table.num_rows} items came for an array of the shape {shape}.")
     try:
         return np.array(table.column(0).to_numpy(), dtype).reshape(shape)
     except (ValueError, OverflowError) as error:
-        raise SerializationError(f"There is no array of the shape {str(shape)[:80]}: {error}.") from error
+        raise SerializationError(
+            f"{table.num_rows} items make no array of the shape {str(shape)[:80]}: {str(error)[:80]}."
+        ) from error
 
 
 def _read_frame(_: Mapping[str, Any], body: memoryview) -> pd.DataFrame:

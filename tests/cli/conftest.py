@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
 import pytest
+from tests.net.serving import serve
 from typer.testing import CliRunner
 
 from scidb import BaseVariable, for_each, thunk
@@ -88,10 +90,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def scidb(here: Path, study: Path, monkeypatch: pytest.MonkeyPatch) -> Scidb:
+@pytest.fixture(scope="session")
+def address(study: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return where a server keeps a copy of the small database."""
+    copy = shutil.copyfile(study, tmp_path_factory.mktemp("served") / "study.duckdb")
+    return serve(None, str(copy), allow_sql=True)
+
+
+@pytest.fixture(params=["duck", "http"])
+def scidb(request: pytest.FixtureRequest, here: Path, study: Path, monkeypatch: pytest.MonkeyPatch) -> Scidb:
     """Return the command line, on the small database unless ``--db`` says otherwise."""
-    monkeypatch.setenv("SCIDB_DATABASE", str(study))
+    monkeypatch.setenv("SCIDB_DATABASE", str(study) if request.param == "duck" else request.getfixturevalue("address"))
     runner = CliRunner()
 
     def run(*words: str, expect: int = 0) -> Result:

@@ -99,6 +99,16 @@ def test_what_is_no_table_is_refused(db: DatabaseManager, tmp_path: Path, value:
     assert db._store.find(Exports()) == []
 
 
+def test_a_text_that_is_no_utf8_is_refused(db: DatabaseManager, tmp_path: Path) -> None:
+    """Half of a character can be stored, and has no form in a CSV file: none is written."""
+    Csv.save("\ud800", subject=1)
+
+    with pytest.raises(exceptions.UnsupportedValueError, match="UTF-8"):
+        db.export_to_csv(Csv, tmp_path / "a.csv")
+
+    assert list(tmp_path.glob("*.csv")) == []
+
+
 def test_nothing_is_no_file(db: DatabaseManager, tmp_path: Path) -> None:
     """A8: where nothing matches there is an error, and no file that looks like success; nor one nowhere."""
     Csv.save(1, subject=1)

@@ -9,12 +9,13 @@ import pytest
 
 import scidb
 from scidb import BaseVariable, EachOf, Fixed, ForEachConfig, Merge, PathInput, exceptions, for_each, schema_key, thunk
+from scidb.foreach import execute, prepare
 from scidb.store.memory import MemoryStore
 from scidb.store.model import SchemaKey
 from scidb.store.wrap import Wrapper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from scidb.store.model import Chunk
@@ -123,6 +124,30 @@ def test_one_set_of_edges_has_all_alternatives(data: scidb.DatabaseManager) -> N
     inputs = {"signal": EachOf(Signal, Other), "gain": EachOf(1, 2)}
     for_each(level, inputs, [Level], **EVERYWHERE)
     assert {edge["source"] for edge in data.get_pipeline_structure()} == {"Signal", "Other", "1", "2"}
+
+
+@in_memory
+def test_what_all_alternatives_share_is_found_out_once(
+    data: scidb.DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code is looked at once before and once after, and the flags once, however many alternatives there are."""
+    looked: list[str] = []
+
+    def counted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counting(*given: Any) -> Any:
+            looked.append(name)
+            return call(*given)
+
+        return counting
+
+    for module in (prepare, execute):
+        monkeypatch.setattr(module, "fingerprint_of", counted("code", module.fingerprint_of))
+    monkeypatch.setattr(data, "excluded", counted("flags", data.excluded))
+
+    report = for_each(level, {"signal": Signal, "gain": EachOf(1, 2, 3)}, [Level], exclude=True, **EVERYWHERE)
+
+    assert report.completed == 12
+    assert sorted(looked) == ["code", "code", "flags"]
 
 
 @in_memory

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -327,6 +328,7 @@ def test_rows_that_do_not_fit_fail_their_combination(data: scidb.DatabaseManager
     ("values", "message"),
     [
         ([{"a": 1}, 2], "dict"),
+        ([pa.table({"a": [1]}), 2], "Table.*makes one .to_pandas."),
         ([np.zeros((2, 2, 2)), 1], "3 dimensions"),
         ([pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("a", "b")])), 1], "several levels"),
         ([pd.DataFrame([[1, 2]], columns=["x", "x"]), 1], "P0 has two"),

@@ -151,6 +151,23 @@ def test_an_estimate_is_told_from_past_calls(told: DatabaseManager) -> None:
     assert "of former code" in str(other)
 
 
+def test_workers_share_the_time(told: DatabaseManager) -> None:
+    """What is computed several at a time takes as many rounds as they need; nobody waits for more than there are."""
+    done = for_each(double, {"x": Told}, [Doubled], subject=[1])
+    each = done.combinations[0].seconds or 0.0
+
+    def estimate(n_jobs: int) -> Estimate:
+        plan = for_each(double, {"x": Told}, [Doubled], subject=[], n_jobs=n_jobs, prefer="threads", dry_run=True)
+        assert plan.estimate is not None
+        return plan.estimate
+
+    for n_jobs, rounds, at_a_time in ((1, 3, 1), (2, 2, 2), (8, 1, 3)):
+        told_now = estimate(n_jobs)
+        assert told_now.seconds == pytest.approx(rounds * each)
+        assert (told_now.calls, told_now.at_a_time) == (1, at_a_time)
+    assert " each, 2 at a time, from 1 past call)" in str(estimate(2))
+
+
 def test_nothing_to_compute_takes_no_time(told: DatabaseManager) -> None:
     """What is up to date is estimated at nothing."""
     for_each(double, {"x": Told}, [Doubled], subject=[])

@@ -20,6 +20,7 @@ from scidb.store import open_store
 from scidb.store.duck import opening
 from scidb.store.duck.connection import create_file
 from scidb.store.model import SchemaKey
+from scidbnet.auth import TokenFile
 from scidbnet.server import store_app
 from scidbnet.server.settings import ServerSettings
 from scidbnet.server.verify import Verified
@@ -42,7 +43,8 @@ async def new(request: Request) -> Response:
     path = wanted.get("path") or f"/{next(_numbers)}"
     if wanted["verified"]:
         store = Verified(store)
-    _app.mount(path, store_app(store, ServerSettings(**wanted["settings"])))
+    tokens = TokenFile(Path(wanted["tokens"])) if wanted["tokens"] else None
+    _app.mount(path, store_app(store, ServerSettings(**wanted["settings"]), tokens))
     return JSONResponse({"path": path})
 
 

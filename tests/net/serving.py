@@ -48,6 +48,7 @@ def serve(
     *,
     verified: bool = True,
     path: str | None = None,
+    tokens: Path | None = None,
     **settings: Any,
 ) -> str:
     """Return the address of a database that is served from now on."""
@@ -56,6 +57,7 @@ def serve(
         "target": target,
         "keys": None if keys is None else [(key.name, key.value_type) for key in keys],
         "verified": verified,
+        "tokens": None if tokens is None else str(tokens),
         "settings": settings,
     }
     answer = httpx.post(f"{_host()}/new", json=wanted, timeout=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import functools
 import io
@@ -15,15 +16,23 @@ import pytest
 from fastapi.routing import APIRoute
 from tests.net.serving import serve
 
+from scidb import BaseVariable
+from scidb.exceptions import CorruptDatabaseError, SciDBError
 from scidb.filters import VariableFilter
 from scidb.store.memory import MemoryStore
-from scidb.store.model import SchemaKey
-from scidbnet.serialization import decode_response, deserialize_data, serialize_data
-from scidbnet.server import aliases, models, store_app
+from scidb.store.model import Entries, Match, SchemaKey, TypeInfo
+from scidbnet.auth import TokenFile
+from scidbnet.auth.roles import VERB_ROLES, verb_of_path
+from scidbnet.serialization import decode_response, deserialize_data, serialize_data, to_envelope
+from scidbnet.server import aliases, create_app, models, store_app
+from scidbnet.server.facade import ServedDatabase
 from scidbnet.wire.framing import PARTS_TYPE, envelope_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from scidbnet.wire.framing import Envelope
 
 # One for all tests, since each takes a while to make.
 _http = functools.cache(httpx.Client)
@@ -178,6 +187,15 @@ def test_csv_is_the_answer_with_its_count(empty: Client) -> None:
     assert (answer.headers[aliases.COUNT], answer.headers["content-type"]) == ("2", "text/csv; charset=utf-8")
 
 
+def test_what_csv_cannot_say_is_refused(empty: Client) -> None:
+    """Half of a character has no form in UTF-8; that is an error of ours, and no crash."""
+    empty.save("\ud800", metadata={"subject": 1})
+
+    error = empty.refused("export_to_csv", 400, variable="Step")
+
+    assert error["class"] == "unsupported_value"
+
+
 def test_no_client_names_a_path(client: Client) -> None:
     """N8: where a CSV is written is no affair of the server."""
     error = client.refused("export_to_csv", 400, variable="Step", path="results.csv")
@@ -252,6 +270,39 @@ def test_lineage_alone_is_for_ephemeral_servers() -> None:
     assert error["details"]["paths"] == ["g() -> x"]
     assert told["ephemeral"].status_code == 200
     assert client.ok("provenance", variable="Sum")["provenance"]["inputs"][0]["type"] == "Step"
+
+
+# ------------------------------------------------------------------ exactly once
+
+
+def test_a_save_that_comes_again_is_stored_once(empty: Client) -> None:
+    """N6: under one key the same save is one entry of the log with one answer, and another one is refused."""
+    headers = {"Idempotency-Key": "of-this-save"}
+    lineage = {"function_name": "f", "function_hash": "c0ffee00"}
+    body = {"variable": "Step", "metadata": {"subject": 1}, "lineage": lineage, "value": 1}
+
+    answers = [empty.client.post(f"{empty.address}/save", json=body, headers=headers) for _ in range(3)]
+    other = empty.client.post(f"{empty.address}/save", json={**body, "value": 2}, headers=headers)
+    malformed = empty.client.post(f"{empty.address}/save", json=body, headers={"Idempotency-Key": ""})
+
+    assert [(one.status_code, one.json()) for one in answers] == [(200, answers[0].json())] * 3
+    assert len(empty.ok("list_versions", variable="Step")["versions"]) == 1
+    assert (other.status_code, other.json()["code"]) == (409, "other_body")
+    assert malformed.status_code == 400
+    assert empty.ok("provenance", variable="Step")["provenance"]["call_id"] == answers[0].json()["call_id"]
+
+
+def test_lineage_that_comes_again_is_stored_once(empty: Client) -> None:
+    """Of lineage alone, too, a repeated request gets the first answer."""
+    body = {"variable": "Step", "lineage": {"function_name": "f", "function_hash": "c0ffee00"}, "value": 1}
+    headers = {"Idempotency-Key": "of-this-lineage"}
+
+    answers = [
+        empty.client.post(f"{empty.address}/save_ephemeral_lineage", json=body, headers=headers) for _ in range(2)
+    ]
+
+    assert [one.status_code for one in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
 
 
 # ------------------------------------------------------------------ what is missing or malformed
@@ -372,6 +423,17 @@ def test_several_matches_are_a_conflict(empty: Client) -> None:
     assert error["details"]["differ_in"] == {"dict": [["subject", ["1", "2"]]]}
 
 
+def test_a_question_that_cannot_be_decided_is_an_answer_of_its_own(empty: Client) -> None:
+    """What is wrong with a filter is a 400, and not the end of a stream that had begun."""
+    empty.ok("register", name="Fine")
+    empty.save(1, metadata={"subject": 1})
+    empty.save(1, "Fine", metadata={"subject": 1, "day": "2026-01-31"})
+
+    error = empty.refused("load_all", 400, variable="Step", where=VariableFilter("Fine", ">", 0).to_json())
+
+    assert error["class"] == "filter"
+
+
 def test_sql_in_a_filter_is_off_unless_it_is_allowed() -> None:
     """N8: a SQL text chosen by a client runs only where the owner of the server said so."""
     where = {"filter": "raw", "sql": "value > 1"}
@@ -381,6 +443,78 @@ def test_sql_in_a_filter_is_off_unless_it_is_allowed() -> None:
     error = client.refused("load_all", 403, variable="Step", where=where)
 
     assert error["code"] == "forbidden"
+
+
+def test_what_goes_wrong_in_a_stream_is_said_in_it() -> None:
+    """Once values have begun to flow, an error is the last part, and the client raises it as what it is."""
+
+    def failing() -> Iterator[Envelope]:
+        yield to_envelope(1)
+        raise CorruptDatabaseError("damaged", variable="Step")
+
+    stream = b"".join(piece for pieces in aliases._told(failing()) for piece in pieces)
+
+    with pytest.raises(CorruptDatabaseError, match="damaged"):
+        decode_response(stream)
+
+
+# ------------------------------------------------------------------ who may
+
+
+def test_each_route_takes_its_role(tmp_path: Path) -> None:
+    """N4: nothing without a token, no writing by a reader, and what a writer saves bears the name of his token."""
+    tokens = TokenFile.beside(tmp_path / "study.duckdb")
+    reader, writer = (tokens.create(name, role=name, expires="1d").token for name in ("reader", "writer"))
+    store = MemoryStore(KEYS)
+    app = store_app(store, tokens=tokens)
+
+    async def ask(path: str, token: str | None, body: Any) -> httpx.Response:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        method = "GET" if path == "/pipeline_structure" else "POST"
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lab:8765") as client:
+            sent = None if method == "GET" else body
+            return await client.request(method, f"/api/v1{path}", json=sent, headers=headers)
+
+    async def statuses(token: str | None) -> dict[str, int]:
+        return {path: (await ask(path, token, {})).status_code for path in aliases.ROLES}
+
+    nobody, read = asyncio.run(statuses(None)), asyncio.run(statuses(reader))
+    asyncio.run(ask("/register", writer, {"name": "Step"}))
+    saved = asyncio.run(ask("/save", writer, {"variable": "Step", "metadata": {"subject": 1}, "value": 1}))
+
+    assert set(nobody.values()) == {401}
+    assert {path for path, status in read.items() if status == 403} == {
+        path for path, role in aliases.ROLES.items() if role == "writer"
+    }
+    assert saved.status_code == 200
+    assert [entry.user_id for entry in store.find(Entries(Match()))] == ["writer"]
+
+
+# ------------------------------------------------------------------ the facade behind them
+
+
+class Doubled(BaseVariable):
+    """A class that the process of a server happens to have."""
+
+    def to_db(self) -> pd.DataFrame:
+        raise AssertionError
+
+    @classmethod
+    def from_db(cls, df: pd.DataFrame) -> Any:
+        raise AssertionError
+
+
+def test_classes_of_the_process_are_not_asked() -> None:
+    """A server runs no code of its users, also where a class of that name is imported."""
+    db = ServedDatabase(MemoryStore(KEYS), lineage_mode="strict", user="anna")
+    db.declare(TypeInfo("Doubled"))
+
+    record = db.save_value(models.Save(variable="Doubled", metadata={"subject": 1}), [1, 2])
+
+    assert db.load_one("Doubled").data == [1, 2]
+    assert record.user_id == "anna"
+    with pytest.raises(SciDBError, match="name of a variable"):
+        db.load_one(Doubled)
 
 
 # ------------------------------------------------------------------ the routes themselves
@@ -405,6 +539,18 @@ def test_who_saves_is_not_the_account_of_the_server(empty: Client) -> None:
     assert version["user_id"] == "unknown"
 
 
+def test_an_application_is_made_as_a_database_is_configured() -> None:
+    """It takes what configure_database takes: a path of before is ignored aloud, another mode is refused."""
+    with pytest.warns(DeprecationWarning, match="pipeline_db_path is ignored"):
+        app = create_app("memory:", {"subject": int}, "pipeline.db", "ephemeral", allow_sql=True)
+    with pytest.raises(SciDBError, match="'strict' or 'ephemeral'"):
+        create_app("memory:", ["subject"], lineage_mode="lax")  # type: ignore[arg-type]
+
+    served = app.state.served
+    assert (served.settings.lineage_mode, served.settings.allow_sql) == ("ephemeral", True)
+    assert served.store.describe().schema_keys == (SchemaKey("subject", "int"),)
+
+
 PLANNED = {
     "/register", "/save", "/load", "/load_all", "/list_versions", "/provenance", "/provenance_by_schema",
     "/pipeline_structure", "/has_lineage", "/save_ephemeral_lineage", "/export_to_csv", "/find_by_lineage", "/close",
@@ -417,7 +563,7 @@ def test_every_route_has_a_role_and_is_described() -> None:
     found = {route.path for route in aliases.router.routes if isinstance(route, APIRoute)}
 
     assert set(aliases.ROLES) == found == PLANNED
-    assert set(aliases.ROLES.values()) == {"reader", "writer"}
+    assert {path: str(VERB_ROLES[verb_of_path(path)]) for path in found} == aliases.ROLES
     for path in PLANNED:
         [(method, operation)] = described[f"/api/v1{path}"].items()
         assert operation["x-scidb-role"] == aliases.ROLES[path]

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import logging
 import re
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from starlette.applications import Starlette
-from tests.net.asking import Asking
+from fastapi import FastAPI
+from tests.net.inprocess import Client
 
 from scidb.exceptions import StorageError
 from scidb.store import Wrapper, open_store
 from scidb.store.model import SchemaKey
-from scidbnet.server import store_app
-from scidbnet.server.logs import JsonFormatter
+from scidbnet.server import create_app, store_app
 from scidbnet.server.openapi import OPERATIONS
 from scidbnet.wire.errors import STATUS
 from scidbnet.wire.versions import API_VERSION, PREFIX
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
+    from pathlib import Path
 
 JSON: Final = {"Content-Type": "application/json"}
 
@@ -50,11 +48,11 @@ def app(store: Breakable) -> FastAPI:
 
 
 @pytest.fixture
-def client(app: FastAPI) -> Asking:
-    return Asking(app)
+def client(app: FastAPI) -> Client:
+    return Client(app)
 
 
-def test_health_asks_no_database(client: Asking, store: Breakable) -> None:
+def test_health_asks_no_database(client: Client, store: Breakable) -> None:
     """/health answers while the database does not, and tells the versions by which a client goes."""
     store.error = StorageError("The disk is gone.")
     store.close()
@@ -67,7 +65,7 @@ def test_health_asks_no_database(client: Asking, store: Breakable) -> None:
     assert answer.json()["format_version"] == 1
 
 
-def test_ready_asks_the_database(client: Asking, store: Breakable) -> None:
+def test_ready_asks_the_database(client: Client, store: Breakable) -> None:
     """/ready is 200 while the store answers, and an error while it does not."""
     assert client.get(f"{PREFIX}/ready").json() == {"status": "ready"}
 
@@ -75,7 +73,7 @@ def test_ready_asks_the_database(client: Asking, store: Breakable) -> None:
     assert client.get(f"{PREFIX}/ready").status_code == 507
 
 
-def test_while_it_stops_only_its_state_is_told(client: Asking, app: FastAPI) -> None:
+def test_while_it_stops_only_its_state_is_told(client: Client, app: FastAPI) -> None:
     """A stopping server answers 503 with Retry-After, but for /health and /metrics."""
     app.state.served.lifecycle.stopping = True
 
@@ -87,7 +85,7 @@ def test_while_it_stops_only_its_state_is_told(client: Asking, app: FastAPI) -> 
     assert "scidb_stopping 1.0" in client.get(f"{PREFIX}/metrics").text
 
 
-def test_requests_are_counted_while_they_run(client: Asking, app: FastAPI, store: Breakable) -> None:
+def test_requests_are_counted_while_they_run(client: Client, app: FastAPI, store: Breakable) -> None:
     """What runs is counted, and no more once it is done, also when it failed."""
     here = app.state.served.lifecycle
     store.error = StorageError("The disk is gone.")
@@ -98,7 +96,7 @@ def test_requests_are_counted_while_they_run(client: Asking, app: FastAPI, store
     assert (here.running, here.writing) == (0, 0)
 
 
-def test_metrics_are_by_route_and_status(client: Asking) -> None:
+def test_metrics_are_by_route_and_status(client: Client) -> None:
     """Requests, bytes and durations stand under route and method; what no route has stands under one name."""
     body = b'{"kind":"Groups"}'
     client.post(f"{PREFIX}/store/find", content=body, headers=JSON)
@@ -121,12 +119,27 @@ def test_metrics_are_by_route_and_status(client: Asking) -> None:
 def test_without_the_extra_metrics_are_refused(store: Breakable, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server without prometheus-client serves, and says of /metrics which extra to install."""
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    client = Asking(store_app(store))
+    client = Client(store_app(store))
 
     assert client.get(f"{PREFIX}/ready").status_code == 200
     answer = client.get(f"{PREFIX}/metrics")
     assert answer.status_code == 405
     assert "pip install 'scidb[metrics]'" in answer.json()["message"]
+
+
+def test_an_application_closes_the_file_that_it_opened(tmp_path: Path) -> None:
+    """Whatever runs `create_app`: when it ends, the file is closed and its lock gone."""
+    path = tmp_path / "study.duckdb"
+    lock = path.with_name("study.duckdb.lock")
+    app = create_app(path, ["subject"])
+
+    async def run() -> None:
+        async with app.router.lifespan_context(app):
+            assert lock.exists()
+
+    asyncio.run(run())
+
+    assert not lock.exists()
 
 
 # ---------------------------------------------------------------- errors
@@ -135,7 +148,7 @@ def test_without_the_extra_metrics_are_refused(store: Breakable, monkeypatch: py
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/store/types", 405), ("GET", "/store/find", 405)]
 )
-def test_every_error_has_the_same_form(client: Asking, method: str, path: str, status: int) -> None:
+def test_every_error_has_the_same_form(client: Client, method: str, path: str, status: int) -> None:
     """An unknown path and a wrong method are JSON, too."""
     answer = client.request(method, f"{PREFIX}{path}")
 
@@ -143,7 +156,7 @@ def test_every_error_has_the_same_form(client: Asking, method: str, path: str, s
     assert answer.json().keys() == {"code", "class", "message", "details"}
 
 
-def test_what_nobody_thought_of_is_an_error_without_its_text(client: Asking, store: Breakable) -> None:
+def test_what_nobody_thought_of_is_an_error_without_its_text(client: Client, store: Breakable) -> None:
     """An exception that is none of ours is a 500 that names its class; what it says stands in the log alone."""
     store.error = RuntimeError("/home/anna/secret")
 
@@ -154,37 +167,11 @@ def test_what_nobody_thought_of_is_an_error_without_its_text(client: Asking, sto
     assert "secret" not in answer.text
 
 
-# ---------------------------------------------------------------- logs
-
-
-def test_log_records_are_json_with_their_fields() -> None:
-    """A record is one line of JSON with time, level, logger, message, what was given as extra, and the traceback."""
-    try:
-        int("two\nlines")
-    except ValueError:
-        record = logging.LogRecord("scidb.audit", logging.WARNING, "x.py", 1, "%s did", ("anna",), sys.exc_info())
-    record.bytes = 7
-    record.thing = object()
-
-    text = JsonFormatter().format(record)
-
-    shown = json.loads(text)
-    assert "\n" not in text
-    assert (shown["level"], shown["logger"], shown["message"], shown["bytes"]) == (
-        "warning",
-        "scidb.audit",
-        "anna did",
-        7,
-    )
-    assert shown["time"].endswith("+00:00")
-    assert "ValueError" in shown["exception"]
-
-
 # ---------------------------------------------------------------- the description
 
 
 @pytest.fixture
-def description(client: Asking) -> Any:
+def description(client: Client) -> Any:
     return client.get("/openapi.json").json()
 
 
@@ -234,7 +221,7 @@ def test_references_lead_somewhere(description: Any) -> None:
         jsonschema.Draft202012Validator.check_schema(schema)
 
 
-def test_the_page_needs_nothing_from_elsewhere(client: Asking, description: Any) -> None:
+def test_the_page_needs_nothing_from_elsewhere(client: Client, description: Any) -> None:
     """/docs shows every route, names no other host, runs no script, and loads nothing."""
     answer = client.get("/docs")
     page = answer.text
@@ -251,9 +238,9 @@ def test_the_page_needs_nothing_from_elsewhere(client: Asking, description: Any)
 
 def test_under_a_path_the_description_says_where(store: Breakable) -> None:
     """An application that is mounted tells its own address, so that what reads the description finds its routes."""
-    outer = Starlette()
+    outer = FastAPI()
     outer.mount("/lab", store_app(store))
 
-    found = Asking(outer).get("/lab/openapi.json").json()
+    found = Client(outer).get("/lab/openapi.json").json()
 
     assert found["servers"] == [{"url": "/lab"}]

@@ -13,16 +13,18 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+import scidb
 from scidb.exceptions import SciDBError
 from scidb.store import open_store
-from scidb.store.model import Batch, SchemaKey, Tagged, Tags
+from scidb.store.model import Batch, Latest, SchemaKey, Tagged, Tags
+from scidbnet.client import HttpStore
 from scidbnet.server import main as program
 from scidbnet.server import process
 from scidbnet.wire.batches import batch_bytes
 from scidbnet.wire.framing import PARTS_TYPE
-from scidbnet.wire.versions import IDEMPOTENCY_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 
 PREFIX = "/api/v1"
 BODY = b"".join(batch_bytes(Batch(events=(Tagged("submitted"),))))
+
+
+class Long(scidb.BaseVariable):
+    pass
 
 
 @pytest.fixture
@@ -53,7 +59,7 @@ class Running:
         self.lines: list[dict[str, Any]] = []
         for line in self.process.stderr:
             self.lines.append(json.loads(line))
-            if "Serving" in self.lines[-1]["message"]:
+            if "Serving" in self.lines[-1].get("message", ""):
                 break
         self.host = self.lines[-1]["message"].split("//")[1].split()[0]
 
@@ -67,7 +73,7 @@ class Running:
         """Send all of a write but for its last byte."""
         connection = http.client.HTTPConnection(self.host, timeout=20)
         connection.putrequest("POST", f"{PREFIX}/store/write")
-        connection.putheader(IDEMPOTENCY_KEY, "one")
+        connection.putheader("Idempotency-Key", "one")
         connection.putheader("Content-Type", PARTS_TYPE)
         connection.putheader("Content-Length", str(len(BODY)))
         connection.endheaders(BODY[:-1])
@@ -117,6 +123,7 @@ def test_told_to_stop_it_finishes_what_runs(path: Path) -> None:
         time.sleep(0.2)  # the server must have begun to read it
         server.tell(signal.SIGTERM)
         server.until_ready_says(503)
+        time.sleep(0.5)  # a server that did not wait would be gone
         status, error, answer = server.get("/store/types")
         assert (status, error["code"], answer.headers["Retry-After"]) == (503, "stopping", "5")
         assert server.get("/health")[0] == 200
@@ -127,7 +134,7 @@ def test_told_to_stop_it_finishes_what_runs(path: Path) -> None:
 
         assert server.wait() == 0
         assert server.lines[-1]["message"] == "Stopped; the database is closed."
-        assert {"time", "level", "logger", "message"} <= server.lines[-1].keys()
+        assert all({"time", "level", "logger"} <= line.keys() for line in server.lines)
     assert tags(path) == ["submitted"]
     assert not path.with_name("study.duckdb.lock").exists()
 
@@ -143,10 +150,27 @@ def test_told_twice_it_cuts_off_what_runs(path: Path) -> None:
         server.tell(signal.SIGINT)
 
         assert server.wait() == 0
-        assert any("Cutting off 1" in line["message"] for line in server.lines)
+        assert any("Cutting off 1" in line.get("message", "") for line in server.lines)
         write.close()
     assert tags(path) == []
     assert not path.with_name("study.duckdb.lock").exists()
+
+
+@pytest.mark.slow
+def test_a_stream_flows_to_its_end(path: Path) -> None:
+    """SIGTERM while somebody reads slowly: the stream still comes whole, and then the server is gone."""
+    values = np.arange(4_000_000.0)
+    with running(str(path)) as server:
+        with scidb.open(f"http://{server.host}") as database:
+            Long.save(values, db=database, subject=1)
+        with closing(HttpStore(f"http://{server.host}")) as store:
+            chunks = store.fetch(Latest())
+            server.tell(signal.SIGTERM)
+            time.sleep(3)
+            [chunk] = chunks
+            assert chunk.table is not None
+            assert chunk.table.nbytes >= values.nbytes
+        assert server.wait() == 0
 
 
 # ---------------------------------------------------------------- starts that fail
@@ -185,7 +209,7 @@ def test_a_port_in_use_is_said_before_the_file_is_opened(path: Path, capsys: pyt
         (["{path}", "--host", "192.0.2.1"], "there is no valid token"),
         (["{path}", "--host", "0.0.0.0"], "there is no valid token"),
         (["{path}", "--ssl-certfile", "{path}"], "--ssl-keyfile"),
-        (["{path}", "--ssl-certfile", "{path}", "--ssl-keyfile", "{path}"], "no certificate and key"),
+        (["{path}", "--ssl-certfile", "{path}", "--ssl-keyfile", "{path}"], "cannot be used"),
         (["{text}"], "not a"),
         (["{path}", "--port", "http"], "--port is 'http'"),
     ],

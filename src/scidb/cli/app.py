@@ -26,6 +26,7 @@ from scidb.cli import (
     sql,
     status,
     tag,
+    token,
 )
 from scidb.cli.context import DatabaseOption, JsonOption, Settings
 from scidb.exceptions import SciDBError
@@ -71,6 +72,7 @@ app.command("run")(run.run)
 app.command("sql")(sql.sql)
 app.command("prune")(prune.prune)
 app.command("serve")(serve.serve)
+app.add_typer(token.app, name="token")
 
 
 @app.command("demo")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from scidb.database.flattening import flat_table
 from scidb.database.widening import Widening
-from scidb.exceptions import SciDBError, StorageError
+from scidb.exceptions import SciDBError, StorageError, UnsupportedValueError
 from scidb.records import configuration_of, telling_configuration, values_of, version_keys_of
 from scidb.store.model import Batch, Exported, Latest, Match, Record, Records
 
@@ -142,9 +142,23 @@ class _Lines:
 
 
 def write_csv(file: TextIO, parts: Iterable[pd.DataFrame]) -> None:
-    """Write tables as one."""
-    for number, part in enumerate(parts):
-        part.to_csv(_Lines(file), index=False, header=not number, lineterminator="\r\n")
+    """Write tables as one.
+
+    Raises
+    ------
+    UnsupportedValueError
+        When a value, or a key, has no form of rows and columns, or no text in UTF-8.
+
+    """
+    try:
+        for number, part in enumerate(parts):
+            part.to_csv(_Lines(file), index=False, header=not number, lineterminator="\r\n")
+    except UnicodeEncodeError as error:
+        raise UnsupportedValueError(
+            f"A text with {error.object[error.start]!a}, half of a character, cannot be written as CSV: that is UTF-8. "
+            "Load it, and write what you need of it yourself.",
+            path="",
+        ) from error
 
 
 def _publish(path: str | os.PathLike[str], parts: Iterable[pd.DataFrame], note: Callable[[str], None]) -> None:

@@ -128,9 +128,8 @@ class Querying(Finding):
         """
         if not isinstance(self._store, Sql):
             raise UnsupportedOperationError(
-                f"{type(self._store).__name__} cannot run SQL.",
+                f"The store {self.target!r} answers no SQL. Ask with find or load_all, or open a DuckDB file.",
                 ability="sql",
-                store=type(self._store).__name__,
             )
         return QueryResult(self._store.sql(sql, parameters))
 
@@ -154,7 +153,7 @@ class Querying(Finding):
             When no value of it was saved yet.
 
         """
-        view = variable if isinstance(variable, str) else variable.__name__
+        view = variable if isinstance(variable, str) else self._named(variable)[0]
         name = view.removesuffix("__rows")
         self._registered(name)
         if name not in self.tables():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ __all__ = ["Estimate", "about", "duration_text", "estimated"]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What computing will take, one combination after the other.
+    """What computing will take.
 
     Attributes
     ----------
@@ -25,6 +26,8 @@ class Estimate:
         How many past calls that is told from.
     is_same_code
         Whether those ran the code as it is now; else they ran former code of the function.
+    at_a_time
+        How many are computed at a time: the workers of ``n_jobs=`` or ``executor=``.
 
     """
 
@@ -32,6 +35,7 @@ class Estimate:
     each: float | None = None
     calls: int = 0
     is_same_code: bool = True
+    at_a_time: int = 1
 
     def __str__(self) -> str:
         if self.seconds is None:
@@ -40,16 +44,18 @@ class Estimate:
             return "nothing to compute"
         code = "" if self.is_same_code else " of former code"
         calls = f"{self.calls} past call{'s' if self.calls > 1 else ''}{code}"
-        return f"{about(self.seconds)} ({duration_text(self.each or 0.0)} each, from {calls})"
+        together = f", {self.at_a_time} at a time" if self.at_a_time > 1 else ""
+        return f"{about(self.seconds)} ({duration_text(self.each or 0.0)} each{together}, from {calls})"
 
 
-def estimated(past: Past | None, computing: int) -> Estimate:
-    """Return what computing so many combinations will take."""
+def estimated(past: Past | None, computing: int, workers: int = 1) -> Estimate:
+    """Return what computing so many combinations will take, with so many workers."""
     if not computing:
         return Estimate(0.0)
     if past is None:
         return Estimate(None)
-    return Estimate(past.seconds * computing, past.seconds, past.calls, past.is_same_code)
+    rounds = math.ceil(computing / workers)
+    return Estimate(past.seconds * rounds, past.seconds, past.calls, past.is_same_code, min(workers, computing))
 
 
 def about(seconds: float) -> str:

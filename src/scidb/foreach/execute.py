@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sized
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from scidb.current import current
@@ -29,7 +31,7 @@ from scidb.hashing.code.changes import changed_reads
 from scidb.hashing.inputs import preview
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from scidb.executors import Pool
@@ -168,7 +170,8 @@ def for_each(
     if not callable(fn):
         raise PipelineError(f"for_each takes a function first, got {fn!r}.")
     recorder = _recorder(db)
-    pool = pool_for(executor, n_jobs, prefer)
+    new_pool = partial(pool_for, executor, n_jobs, prefer)
+    pool = new_pool()
     thunk = as_thunk(fn)
     generates_file = thunk is not None and thunk.generates_file
     inputs = _inputs(inputs, recorder)
@@ -183,6 +186,7 @@ def for_each(
         metadata_keys=tuple(metadata_iterables) if is_passed else (),
         where=where,
         exclude=exclude,
+        excluded=recorder.excluded(exclude),
         piece_key=_piece_key(distribute, recorder, metadata_iterables, generates_file=generates_file),
         seed=seed,
         reuse=save and skip_computed and not force,
@@ -190,44 +194,65 @@ def for_each(
     )
     choices = choices_of(inputs)
     planned = []
+    known: dict[tuple[type, ...], Fingerprint] = {}
     # No comprehension: Python 3.11 gives it a frame of its own, and warnings would not point at the user's line.
     for choice in choices:
-        one = prepare(recorder, choice, asked, choices)
+        one = prepare(recorder, choice, asked, choices, known)
         planned.append(one)
     refuse_equal(planned)
     report = common_report(planned)
 
-    estimate = partial(_estimate, recorder, planned[0].run, report.completed)
+    estimate = partial(_estimate, recorder, planned[0].run, report.completed, pool)
     if dry_run:
         report.estimate = estimate()
         report.seconds = time.monotonic() - started
         show_plan(report, progress)
         return report
     codes = [_code(fn, one, pool) for one in planned]
-    for number, (one, code) in enumerate(zip(planned, codes, strict=True)):
-        if number:
-            pool = pool_for(executor, n_jobs, prefer)  # one that was made for `n_jobs` ended with the run before
-        if asked.reuse:
-            use_results(recorder, one, planned[:number])
-        one.report.run_id = one.run.run_id
-        execution = Execution(
-            recorder, one.parameters, one.run, one.report, asked.metadata_keys, code, pool,
-            save=save, reuse=asked.reuse, on_error=on_error,
-        )  # fmt: skip
-        to_begin = planned[number + 1 :]
-        try:
-            execution.run(one.tasks, Progress(one.report, shown=progress, estimate=estimate))
-            to_begin = []
-        except KeyboardInterrupt as error:
-            error.report = report  # type: ignore[attr-defined]  # promised by the documentation
-            raise
-        finally:
-            add_report(report, one)
-            leave(to_begin)
-        if one.report.completed:
-            _warn_of_changed_reads(fn, one.run.function, fingerprint_of(fn, one.parameters.classes))
+    running = _Running(recorder, asked, chain([pool], iter(new_pool, ...)), save, on_error, progress, estimate)
+    running.run(planned, codes, report)
+    if report.completed:
+        for classes, before in known.items():
+            _warn_of_changed_reads(fn, before, fingerprint_of(fn, classes))
     report.seconds = time.monotonic() - started
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """How the configurations of a call run, one after the other."""
+
+    recorder: Recorder
+    asked: Asked
+    pools: Iterator[Pool | None]  # one for each, since one that was made for `n_jobs` ends with its run
+    save: bool
+    on_error: str
+    progress: bool | None
+    estimate: Callable[[], Estimate]
+
+    def run(self, planned: Sequence[Planned], codes: Sequence[Code], report: ForEachReport) -> None:
+        """Run all of them; what stops one of them stops those behind it."""
+        for number, (one, code) in enumerate(zip(planned, codes, strict=True)):
+            if self.asked.reuse:
+                use_results(self.recorder, one, planned[:number])
+            one.report.run_id = one.run.run_id
+            to_begin = planned[number + 1 :]
+            try:
+                self._run_one(one, code)
+                to_begin = []
+            except KeyboardInterrupt as error:
+                error.report = report  # type: ignore[attr-defined]  # promised by the documentation
+                raise
+            finally:
+                add_report(report, one)
+                leave(to_begin)
+
+    def _run_one(self, one: Planned, code: Code) -> None:
+        execution = Execution(
+            self.recorder, one.parameters, one.run, one.report, self.asked.metadata_keys, code, next(self.pools),
+            save=self.save, reuse=self.asked.reuse, on_error=self.on_error,
+        )  # fmt: skip
+        execution.run(one.tasks, Progress(one.report, shown=self.progress, estimate=self.estimate))
 
 
 def _code(fn: Callable[..., Any], one: Planned, pool: Pool | None) -> Code:
@@ -244,8 +269,9 @@ def _paths(inputs: Mapping[str, Any]) -> list[PathInput]:
     return [spec for spec in given if isinstance(spec, PathInput)]
 
 
-def _estimate(recorder: Recorder, run: RunInfo, computing: int) -> Estimate:
-    return estimated(recorder.past(run.function) if computing else None, computing)
+def _estimate(recorder: Recorder, run: RunInfo, computing: int, pool: Pool | None) -> Estimate:
+    past = recorder.past(run.function) if computing else None
+    return estimated(past, computing, 1 if pool is None else pool.workers)
 
 
 def _recorder(db: object | None) -> Recorder:

@@ -144,7 +144,8 @@ def _columns_of(part: Part) -> _Columns:
     if value is None or pd.api.types.is_scalar(value) or isinstance(value, np.ndarray):
         single = value.item() if isinstance(value, np.ndarray) else value
         return _Columns(part, [(name, pd.Series([single], dtype=object if single is None else None))])
-    raise _refused(part, "has no rows and columns")
+    other = callable(getattr(value, "to_pandas", None))
+    raise _refused(part, "is no table of pandas, but makes one (to_pandas)" if other else "has no rows and columns")
 
 
 def _of_array(part: Part, value: np.ndarray[Any, Any]) -> Iterator[tuple[Any, pd.Series[Any]]]:

@@ -44,14 +44,23 @@ class Asked:
     metadata_keys: Sequence[str]  # those that are passed
     where: Filter | None
     exclude: bool | str | Iterable[str]
+    excluded: bool | tuple[str, ...]  # the flags that it names
     piece_key: str | None
     seed: int | None
     reuse: bool
     dry_run: bool
 
 
-def prepare(recorder: Recorder, choice: Choice, asked: Asked, choices: Sequence[Choice]) -> Planned:
+def prepare(
+    recorder: Recorder,
+    choice: Choice,
+    asked: Asked,
+    choices: Sequence[Choice],
+    known: dict[tuple[type, ...], Fingerprint],
+) -> Planned:
     """Check one configuration, and find what has to be done for it.
+
+    `known` is the identity of the code, by the classes of the constants; what is found of it is added.
 
     Raises
     ------
@@ -64,7 +73,7 @@ def prepare(recorder: Recorder, choice: Choice, asked: Asked, choices: Sequence[
     )
     for name in parameters.constants:
         recorder.check_constant(name)
-    function, parameters = _identify(asked.function, parameters)
+    function, parameters = _identify(asked.function, parameters, known)
     run = RunInfo(
         run_id=ids.new_run_id(),
         function=function,
@@ -87,7 +96,7 @@ def prepare(recorder: Recorder, choice: Choice, asked: Asked, choices: Sequence[
     tasks = plan_tasks(
         recorder, parameters, run, asked.combinations,
         metadata_keys=asked.metadata_keys, all_of=asked.all_of, reuse=asked.reuse, where=asked.where,
-        exclude=recorder.excluded(asked.exclude),
+        exclude=asked.excluded,
     )  # fmt: skip
     report = ForEachReport(function_name(asked.function), [task.report for task in tasks], dry_run=asked.dry_run)
     report.left_out = len(asked.combinations) - len(tasks)
@@ -122,12 +131,17 @@ def _configuration(choice: Choice, asked: Asked) -> str:
     )
 
 
-def _identify(fn: Callable[..., Any], parameters: Parameters) -> tuple[Fingerprint, Parameters]:
+def _identify(
+    fn: Callable[..., Any], parameters: Parameters, known: dict[tuple[type, ...], Fingerprint]
+) -> tuple[Fingerprint, Parameters]:
     """Identify the code, and say what keeps its calls from being recognised."""
-    note_seen(fn)
-    found, thunk = fingerprint_of(fn, parameters.classes), as_thunk(fn)
-    if found.remarks:
-        warnings.warn(f"{function_name(fn)}(): {' '.join(found.remarks)}", IgnoreWarning, stacklevel=7)
+    thunk = as_thunk(fn)
+    found = known.get(parameters.classes)
+    if found is None:
+        note_seen(fn)
+        found = known[parameters.classes] = fingerprint_of(fn, parameters.classes)
+        if found.remarks:
+            warnings.warn(f"{function_name(fn)}(): {' '.join(found.remarks)}", IgnoreWarning, stacklevel=7)
     if thunk is None:
         return found, parameters
     return found, replace(parameters, uncacheable=parameters.uncacheable or thunk.uncacheable_reason(found) or "")

@@ -136,6 +136,12 @@ class Results:
             self.fail(task, item.error, result.seconds or 0.0)
         return not rejected
 
+    def start_clock(self) -> None:
+        """Save from now on also while a call goes on."""
+        if self._save:
+            self._clock = threading.Thread(target=self._flush_late, name="for_each saves", daemon=True)
+            self._clock.start()
+
     def _flush_late(self) -> None:
         """Save what is done, and that the run began, while nobody else does because a call takes long."""
         while not self._is_over.wait(_LATE_SECONDS / 4):
@@ -147,9 +153,6 @@ class Results:
                 return  # the run tries itself, and raises
 
     def __enter__(self) -> Self:
-        if not self._is_noted:
-            self._clock = threading.Thread(target=self._flush_late, name="for_each saves", daemon=True)
-            self._clock.start()
         return self
 
     def __exit__(

@@ -104,12 +104,16 @@ class Execution:
         broken = ""
         try:
             with self._results, progress.of(len(todo)) as bar:
+                if todo:
+                    self._results.start_clock()
                 if self._pool is None:
                     self._run_here(todo, bar)
                 else:
                     broken = self._run_in(self._pool, todo, bar)
                 self._results.end(interrupted=self._must_stop() or bool(broken))
         finally:
+            if self._portions is not None:
+                self._portions.release()
             self._results.end(interrupted=True)  # unless it has ended
             if self._portions is not None:
                 self._portions.release()

@@ -175,8 +175,8 @@ def check_batch(caller: Caller, batch: Batch) -> None:
 def _check(caller: Caller, least: Role, what: str) -> None:
     if caller.role < least:
         raise PermissionDeniedError(
-            f"{caller.name!r} is a {caller.role} here, and {what} takes a {least}. Nothing was done. Ask whoever runs "
-            f"the server for another token: scidb token create NAME --role {least}",
+            f"{caller.name!r} has the role {caller.role} here, and {what} takes the role {least}. Nothing was done. "
+            f"Ask whoever runs the server for another token: scidb token create NAME --role {least}",
             role=str(caller.role),
             needed=str(least),
         )

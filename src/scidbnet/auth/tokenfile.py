@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import ConflictError, CorruptDatabaseError, NotFoundError, StorageError, did_you_mean
-from scidbnet.auth.tokens import KeptToken, NewToken, TokenInfo, new_token, split_token, unauthenticated
+from scidbnet.auth.tokens import KeptToken, NewToken, TokenInfo, new_token, split_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,6 +37,7 @@ class _State:
     device: int
     inode: int
     changed: int
+    written: int
     size: int
 
 
@@ -87,10 +88,17 @@ class TokenFile:
         """
         return [token.info for token in self._tokens().values()]
 
-    def knows(self, token: str) -> str:
-        """Return the id of a token, whatever its secret, when there is one of that id; else an empty text."""
-        token_id, _ = split_token(token)
-        return token_id if token_id in self._tokens() else ""
+    def look_up(self, token: str) -> tuple[KeptToken, str]:
+        """Return what is kept of a token, and the secret that it shows; of an unknown one what never fits, without id.
+
+        Raises
+        ------
+        CorruptDatabaseError, StorageError
+            As for `infos`.
+
+        """
+        token_id, secret = split_token(token)
+        return self._tokens().get(token_id, _NOBODY), secret
 
     def caller(self, token: str) -> Caller:
         """Return who shows a token.
@@ -103,10 +111,8 @@ class TokenFile:
             As for `infos`.
 
         """
-        token_id, secret = split_token(token)
-        if not token_id:
-            raise unauthenticated("This is no token of SciDB.")
-        return self._tokens().get(token_id, _NOBODY).caller(secret, _now())
+        kept, secret = self.look_up(token)
+        return kept.caller(secret, _now())
 
     def create(self, name: str, role: str, expires: str) -> NewToken:
         """Make a token for somebody.
@@ -173,12 +179,12 @@ class TokenFile:
         try:
             with self.path.open("rb") as file:
                 found = os.fstat(file.fileno())
-                self._check_mode(found)
                 data = file.read(_LARGEST + 1)
         except FileNotFoundError:
             return None, {}
         except OSError as error:
             raise self._unreadable(error) from error
+        self._check_mode(found)
         return _state_of(found), self._parsed(data)
 
     def _unreadable(self, error: OSError) -> StorageError:
@@ -248,7 +254,7 @@ def _made_alone(path: Path) -> int:
 
 
 def _state_of(found: os.stat_result) -> _State:
-    return _State(found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+    return _State(found.st_dev, found.st_ino, found.st_ctime_ns, found.st_mtime_ns, found.st_size)
 
 
 def _content(data: bytes) -> list[KeptToken]:

@@ -104,7 +104,7 @@ class KeptToken:
         if state != "valid":
             when = self.info.revoked or self.info.expires
             raise unauthenticated(f"The token of {self.info.name!r} was {_SAID[state]} at {when}.")
-        return Caller(self.info.name, Role.named(self.info.role), is_verified=True, token_id=self.info.token_id)
+        return Caller(self.info.name, Role[self.info.role.upper()], is_verified=True, token_id=self.info.token_id)
 
 
 _SAID: Final = {"revoked": "revoked", "expired": "valid until it expired"}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scidb.exceptions import NetworkError, SciDBError, SerializationError, ServerError
 from scidbnet.wire.coding import from_text
-from scidbnet.wire.errors import error_from_json
+from scidbnet.wire.errors import error_from_json, is_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from scidbnet.client.transport import Answer, Transport
     from scidbnet.wire.framing import Bytes
 
-__all__ = ["Requests"]
+__all__ = ["FOREIGN", "Requests"]
 
 T = TypeVar("T")
+
+FOREIGN: Final = "foreign"
+"""The code of the error for an answer that no server of SciDB gives."""
 
 _FIRST_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 5.0
@@ -98,6 +101,8 @@ class Requests:
             try:
                 done = work()
             except NetworkError as error:
+                if error.code != NetworkError.code:  # no trying mends a certificate
+                    raise
                 failed: SciDBError = error
                 wait = _wait(attempt)
                 may_be_stored |= error.details.get("sent") is not False
@@ -150,9 +155,14 @@ def _about_a_write(error: SciDBError, *, may_be_stored: bool) -> SciDBError:
 def _error(answer: Answer) -> SciDBError:
     text = answer.read()
     try:
-        return error_from_json(from_text(text, "The answer"))
+        data = from_text(text, "The answer")
     except SerializationError:
-        return ServerError(
-            f"Something that is not SciDB answered with status {answer.status}: {text[:200]!r}. Is the address right?",
-            status=answer.status,
-        )
+        data = None
+    if is_error(data):
+        return error_from_json(data)
+    return ServerError(
+        f"Something that is not SciDB answered with status {answer.status}: {text[:200]!r}. Is the address right?",
+        status=answer.status,
+        # A proxy whose server is away is at the right address.
+        **({} if answer.status in _UNAVAILABLE else {"code": FOREIGN}),
+    )

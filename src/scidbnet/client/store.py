@@ -13,14 +13,16 @@ from scidb._version import __version__
 from scidb.exceptions import (
     ConflictError,
     FormatVersionError,
+    NetworkError,
     QueryError,
     SerializationError,
+    ServerError,
     StorageError,
     UnsupportedOperationError,
 )
 from scidb.store.model import Entries, KeyTyped, Latest, Records, Stored, StoreInfo, Trace, TypeInfo
 from scidb.store.names import check_same_keys
-from scidbnet.client.requests import Requests
+from scidbnet.client.requests import FOREIGN, Requests
 from scidbnet.client.transport import Transport
 from scidbnet.wire.batches import batch_bytes, records_of_answer
 from scidbnet.wire.chunks import chunks_from, table_from
@@ -110,12 +112,24 @@ class HttpStore:
         return store
 
     def _check_version(self) -> None:
-        health, _ = self._requests.json("GET", f"{PREFIX}/health", {})
+        health: Any = None
+        try:
+            health, _ = self._requests.json("GET", f"{PREFIX}/health", {})
+        except (SerializationError, ServerError) as error:
+            if isinstance(error, ServerError) and error.code != FOREIGN:
+                raise
         spoken = health.get("api_version") if isinstance(health, dict) else None
+        if type(spoken) is not int:
+            raise NetworkError(
+                f"What answers at {self._url} is not a server of SciDB. Is the address right? `scidb serve` says its "
+                "own when it starts.",
+                url=self._url,
+                code=FOREIGN,
+            )
         if spoken != API_VERSION:
             raise FormatVersionError(
                 f"{self._url} speaks version {spoken} of SciDB's API, and this client (SciDB {__version__}) version "
-                f"{API_VERSION}. Install the SciDB of the server ({_said(health)}), or update the server.",
+                f"{API_VERSION}. Install the SciDB of the server ({health.get('version')}), or update the server.",
                 url=self._url,
                 version=spoken,
             )
@@ -173,7 +187,7 @@ class HttpStore:
 
         def begin() -> tuple[Chunk | None, Iterator[Chunk]]:
             answer = self._stream("POST", f"{PREFIX}/store/fetch", headers, body)
-            chunks = chunks_from(_checked(Parts(answer.pieces())), given=True)
+            chunks = chunks_from(_checked(Parts(answer)), given=True)
             return next(chunks, None), chunks
 
         # Whoever has got a chunk has worked with it; until then the question can be asked again.
@@ -275,10 +289,3 @@ def _checked(parts: Parts) -> Iterator[Envelope]:
         if one.kind == "error":
             raise error_from_json(one.header.get("error"))
         yield one
-
-
-def _said(health: object) -> str:
-    version = health.get("version") if isinstance(health, dict) else None
-    if not isinstance(version, str):
-        raise SerializationError("Something answered that is not a server of SciDB. Is the address right?")
-    return version

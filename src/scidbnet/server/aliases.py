@@ -16,25 +16,28 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from scidb.exceptions import PermissionDeniedError, SciDBError, SerializationError
-from scidb.filters import Filter, RawFilter
+from scidb.exceptions import SciDBError, SerializationError
+from scidb.filters import Filter
 from scidb.records import is_custom, version_keys_of
 from scidb.store.model import TypeInfo
 from scidbnet.serialization import deserialize_data, response_parts, to_envelope
 from scidbnet.server import models
+from scidbnet.server.callers import caller_of
 from scidbnet.server.context import served
-from scidbnet.server.facade import ServedDatabase, checked_keys
+from scidbnet.server.facade import Keyed, ServedDatabase, call_id_of, checked_keys
 from scidbnet.server.models import read, schema_of
+from scidbnet.server.once import asked_for
 from scidbnet.wire.coding import coder_of, to_text
 from scidbnet.wire.errors import error_to_json
 from scidbnet.wire.framing import PARTS_TYPE, envelope_to, part
+from scidbnet.wire.versions import IDEMPOTENCY_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from pydantic import BaseModel
 
-    from scidb.store.model import Record
+    from scidb.store.model import Answered, Record
     from scidb.variable import BaseVariable
     from scidbnet.server.bodies import Body
     from scidbnet.wire.framing import Bytes, Envelope
@@ -60,6 +63,13 @@ _CSV: Final = "text/csv; charset=utf-8"
 # What is handed to a connection at once; it keeps all of a piece until the other side has taken it.
 _PIECE: Final = 2**20
 _BINARY: Final = {"type": "string", "format": "binary"}
+_KEY: Final = {
+    "name": IDEMPOTENCY_KEY,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+    "description": "A text that is new for every save; sent again with the same body, it is stored once.",
+}
 
 
 def _alias(
@@ -68,8 +78,9 @@ def _alias(
     asked: Mapping[str, type[models.Model] | None],
     answered: Mapping[str, type[BaseModel] | None],
     method: str = "POST",
+    headers: Sequence[Mapping[str, Any]] = (),
 ) -> Callable[[Route], Route]:
-    """Return what makes a function a route; bodies and answers by media type, None where it is no JSON."""
+    """Return what makes a function a route; bodies and answers by media type, None for bytes, or null in JSON."""
 
     def make(function: Route) -> Route:
         ROLES[path] = role
@@ -80,7 +91,7 @@ def _alias(
             function,
             methods=[method],
             response_class=Response,
-            openapi_extra={**body, "x-scidb-role": role},
+            openapi_extra={**body, "parameters": [*headers], "x-scidb-role": role},
             responses={200: {"description": said, "content": _content(answered)}},
         )
         return function
@@ -89,7 +100,11 @@ def _alias(
 
 
 def _content(kinds: Mapping[str, type[BaseModel] | None]) -> dict[str, Any]:
-    return {media: {"schema": _BINARY if kind is None else schema_of(kind)} for media, kind in kinds.items()}
+    bare = {_JSON: {"type": "null"}}
+    return {
+        media: {"schema": schema_of(kind) if kind is not None else bare.get(media, _BINARY)}
+        for media, kind in kinds.items()
+    }
 
 
 # ------------------------------------------------------------------ writing
@@ -107,7 +122,7 @@ async def register(request: Request) -> Response:
     return await _asked(request, models.Register, work)
 
 
-@_alias("/save", "writer", {_JSON: models.SaveValue, PARTS_TYPE: None}, {_JSON: models.Saved})
+@_alias("/save", "writer", {_JSON: models.SaveValue, PARTS_TYPE: None}, {_JSON: models.Saved}, headers=[_KEY])
 async def save(request: Request) -> Response:
     """Save a value: as JSON, or as 4 bytes with the length of the metadata, the metadata (Save), and an envelope."""
 
@@ -123,6 +138,7 @@ async def save(request: Request) -> Response:
     "writer",
     {_JSON: models.SaveEphemeralValue, PARTS_TYPE: None},
     {_JSON: models.SavedLineage},
+    headers=[_KEY],
 )
 async def save_ephemeral_lineage(request: Request) -> Response:
     """Save where a value came from, and of the value only the hash; the body is as for save."""
@@ -149,7 +165,7 @@ async def load(request: Request) -> Response:
     """Load exactly one value, as an envelope; what record it is stands in the header."""
 
     def work(db: ServedDatabase, asked: models.Load) -> Response:
-        found = db.load_one(asked.variable, version=asked.version, **_filters(request, asked), **db.asked_by(asked))
+        found = db.load_one(asked.variable, version=asked.version, **_filters(asked), **db.asked_by(asked))
         envelope = _envelope(found)
         return _stream([envelope_to(envelope.header, envelope.body)], ENVELOPE_TYPE)
 
@@ -161,12 +177,8 @@ async def load_all(request: Request) -> Response:
     """Stream all values that match, as envelopes in parts."""
 
     def work(db: ServedDatabase, asked: models.LoadAll) -> Response:
-        found = db.load_all(
-            asked.variable, version_id=asked.version_id, **_filters(request, asked), **db.asked_by(asked)
-        )
-        # So that what is wrong with the question is an answer of its own.
-        first = list(itertools.islice(found, 1))
-        return _stream(_told(map(_envelope, itertools.chain(first, found))), PARTS_TYPE)
+        found = db.load_all(asked.variable, version_id=asked.version_id, **_filters(asked), **db.asked_by(asked))
+        return _stream(_told(map(_envelope, found)), PARTS_TYPE)
 
     return await _asked(request, models.LoadAll, work)
 
@@ -196,7 +208,7 @@ async def export_to_csv(request: Request) -> Response:
     def work(db: ServedDatabase, asked: models.Export) -> Response:
         file = tempfile.SpooledTemporaryFile(limit, "w+", encoding="utf-8", newline="", prefix="scidb-")  # noqa: SIM115
         try:
-            count = db.write_values(asked, _filters(request, asked)["where"], file)  # type: ignore[arg-type]
+            count = db.write_values(asked, _filters(asked)["where"], file)  # type: ignore[arg-type]
             file.seek(0)
         except BaseException:
             file.close()
@@ -265,11 +277,14 @@ async def has_lineage(request: Request) -> Response:
 # ------------------------------------------------------------------ requests
 
 
-def _database(request: Request) -> ServedDatabase:
+def _database(request: Request, asked: Answered | None = None) -> ServedDatabase:
     here = served(request)
-    caller = getattr(request.state, "caller", None)
+    caller = caller_of(request)
     return ServedDatabase(
-        here.store, lineage_mode=here.settings.lineage_mode, user=None if caller is None else caller.name
+        here.store if asked is None else Keyed(here.store, here.once, asked),
+        lineage_mode=here.settings.lineage_mode,
+        user=None if caller is None else caller.name,
+        call_id=None if asked is None else call_id_of(asked),
     )
 
 
@@ -285,32 +300,29 @@ async def _given(
     """Read metadata and a value in either form, and store them in a thread."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
-    def store(body: Body) -> Response:
+    def store(body: Body, key: Answered | None = None) -> Response:
+        db = _database(request, key)
         if media == _JSON:
             asked = read(body.data, whole)
-            return work(_database(request), asked, asked.value)  # type: ignore[attr-defined]
+            return work(db, asked, asked.value)  # type: ignore[attr-defined]
         length = int.from_bytes(body.data[:4], "big")
         if len(body.data) < 4 or length > len(body.data) - 4:
             raise SerializationError(f"A body of {len(body.data)} bytes cannot hold metadata of {length} bytes.")
         asked = read(body.data[4 : 4 + length], meta, "The metadata of the body")
-        return work(_database(request), asked, deserialize_data(body.data[4 + length :]))
+        return work(db, asked, deserialize_data(body.data[4 + length :]))
 
-    async with served(request).spool.receive(request) as body:
-        return await run_in_threadpool(store, body)
+    here = served(request)
+    async with here.spool.receive(request) as body:
+        if IDEMPOTENCY_KEY not in request.headers:
+            return await run_in_threadpool(store, body)
+        key = asked_for(request, body)
+        async with here.once.turn(key):
+            return await run_in_threadpool(store, body, key)
 
 
-def _filters(request: Request, asked: models.Load | models.LoadAll | models.Export) -> dict[str, Any]:
-    where: Filter | None = None if asked.where is None else coder_of(Filter).read(asked.where, "where")
-    if where is not None and not served(request).settings.allow_sql:
-        _refuse_sql(where)
+def _filters(asked: models.Load | models.LoadAll | models.Export) -> dict[str, Any]:
+    where = None if asked.where is None else coder_of(Filter).read(asked.where, "where")
     return {"where": where, "exclude": asked.exclude}
-
-
-def _refuse_sql(where: Filter) -> None:
-    if any(isinstance(leaf, RawFilter) for leaf in where.leaves()):
-        raise PermissionDeniedError(
-            "raw_sql filters are off on this server. Use other filters, or ask its owner for `scidb serve --allow-sql`."
-        )
 
 
 # ------------------------------------------------------------------ answers

@@ -6,7 +6,7 @@ import asyncio
 import warnings
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
@@ -22,12 +22,10 @@ from scidbnet.server import tokens as tokens_routes
 from scidbnet.server.answers import error_answer
 from scidbnet.server.audit import Audit
 from scidbnet.server.context import Served
-from scidbnet.server.lifecycle import RETRY_AFTER
 from scidbnet.server.security import Guard
 from scidbnet.server.settings import ServerSettings
 from scidbnet.server.verify import Verified
 from scidbnet.wire.coding import to_text
-from scidbnet.wire.errors import status_of
 from scidbnet.wire.versions import PREFIX
 
 if TYPE_CHECKING:
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
     from scidb.store import Store
 
 __all__ = ["create_app", "store_app", "tokens_of"]
-
-_UNAVAILABLE: Final = 503
 
 
 def create_app(
@@ -96,7 +92,7 @@ def store_app(store: Store, settings: ServerSettings | None = None, tokens: Toke
     """
     settings = settings or ServerSettings()
     app = openapi.Described(title="SciDB", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.served = Served.of(abilities.within(claims.Claiming(store), settings), settings, tokens)
+    app.state.served = Served.of(claims.Claiming(abilities.within(store, settings)), settings, tokens)
     app.include_router(operations.router, prefix=PREFIX)
     app.include_router(verbs.router, prefix=PREFIX)
     app.include_router(abilities.router, prefix=PREFIX)
@@ -107,10 +103,9 @@ def store_app(store: Store, settings: ServerSettings | None = None, tokens: Toke
     app.add_exception_handler(SciDBError, _on_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _on_http_error)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _on_crash)
-    # The last one is the first to see a request.
     app.add_middleware(Guard, settings=settings, tokens=tokens)
-    operations.watch(app)
     app.add_middleware(Audit)
+    operations.watch(app)  # the last one is the first to see a request
     return app
 
 
@@ -128,18 +123,18 @@ async def _closing(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _on_error(_: Request, error: SciDBError) -> Response:
-    return error_answer(error, RETRY_AFTER if status_of(error.code) == _UNAVAILABLE else None)
+    return error_answer(error)
 
 
 async def _on_crash(_: Request, error: Exception) -> Response:
     # What it says may be nobody's business; it stands in the log.
+    kind = type(error).__name__
     return error_answer(
-        ServerError(
-            f"The server failed ({type(error).__name__}); its log says more. A write that fails changes nothing."
-        )
+        ServerError(f"The server failed ({kind}); its log says more. A write that fails stores nothing.")
     )
 
 
-async def _on_http_error(_: Request, error: HTTPException) -> Response:
-    data = {"code": "http", "class": "server", "message": str(error.detail), "details": {}}
+async def _on_http_error(request: Request, error: HTTPException) -> Response:
+    said = f"{error.detail}: {request.method[:20]} {request.url.path[:200]}. The page /docs shows what there is."
+    data = {"code": "http", "class": "server", "message": said, "details": {}}
     return Response(to_text(data), error.status_code, error.headers, media_type="application/json")

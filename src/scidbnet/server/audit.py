@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
     from scidbnet.auth import Caller
 
-__all__ = ["Audit", "JsonFormatter"]
+__all__ = ["Audit"]
 
 logger = logging.getLogger("scidb.audit")
 
@@ -94,31 +92,5 @@ def _log(scope: Scope, counted: _Counted, milliseconds: float) -> None:
         "%(user)r verified=%(verified)s %(method)r %(path)r -> %(status)d in=%(bytes_in)d out=%(bytes_out)d "
         "ms=%(milliseconds)g remote=%(remote)s",
         fields,
-        extra={"fields": fields},
+        extra=fields,
     )
-
-
-class JsonFormatter(logging.Formatter):
-    """A log record as one line of JSON: time, level, logger, message, and its ``fields`` if it has some.
-
-    Examples
-    --------
-    >>> record = logging.makeLogRecord({"name": "scidb.audit", "fields": {"status": 200}})
-    >>> json.loads(JsonFormatter().format(record))["status"]
-    200
-
-    """
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        moment = dt.datetime.fromtimestamp(record.created, dt.UTC)
-        line: dict[str, Any] = {
-            "time": moment.isoformat(timespec="milliseconds"),
-            "level": record.levelname,
-            "logger": record.name,
-        }
-        fields = getattr(record, "fields", None)
-        line |= fields if fields is not None else {"message": record.getMessage()}
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)

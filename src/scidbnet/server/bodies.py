@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import mmap
 import tempfile
 from contextlib import asynccontextmanager
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from scidb.exceptions import LimitExceededError, SerializationError
+from scidbnet.wire.batches import batch_digest
+from scidbnet.wire.framing import PARTS_TYPE, new_memory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,11 +27,27 @@ if TYPE_CHECKING:
 __all__ = ["Body", "Spool"]
 
 
-class Body:
-    """A body that was received: its bytes, which nobody changes, and their digest."""
+# How many bodies of the greatest length that may stand in memory do so at once; more wait in files.
+_IN_MEMORY: Final = 2
+# A body of unknown length is moved to a file from here on.
+_UNKNOWN: Final = 16 * 2**20
+# What is written to a file at once.
+_WRITTEN: Final = 2**20
 
-    def __init__(self, data: memoryview, digest: str) -> None:
-        self.data, self.digest = data, digest
+
+class Body:
+    """A body that was received: its bytes, which nobody changes."""
+
+    def __init__(self, data: memoryview, *, in_parts: bool = False) -> None:
+        self.data = data
+        self._in_parts = in_parts
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """What tells it from another body; of a long batch, see `batch_digest`."""
+        if self._in_parts:
+            return batch_digest(self.data)
+        return hashlib.sha256(self.data).hexdigest()
 
 
 class Spool:
@@ -37,6 +56,7 @@ class Spool:
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         self._waiting = 0
+        self._in_memory = 0
 
     @property
     def waiting(self) -> int:
@@ -55,17 +75,28 @@ class Spool:
             When it stops before its end.
 
         """
-        receiving = _Receiving(self._settings)
+        claimed = _claimed(request)
+        self._check(claimed or 0)
+        room = self._room(claimed)
+        self._in_memory += room
+        receiving = _Receiving(room, of_known_length=claimed is not None)
         try:
-            self._check(_claimed(request))
             async for piece in _pieces(request, self._settings.idle_timeout):
                 self._waiting += len(piece)
                 self._check(receiving.length + len(piece))
                 await receiving.add(piece)
-            yield receiving.whole()
+            in_parts = request.headers.get("content-type", "").startswith(PARTS_TYPE)
+            yield Body(receiving.whole(), in_parts=in_parts)
         finally:
+            self._in_memory -= room
             self._waiting -= receiving.length
             receiving.close()
+
+    def _room(self, claimed: int | None) -> int:
+        """Return how much of a body may stand in memory: all or, when it waits in a file, nothing."""
+        length = min(_UNKNOWN, self._settings.memory_limit) if claimed is None else claimed
+        longest = self._settings.memory_limit
+        return length if length <= longest and self._in_memory + length <= _IN_MEMORY * longest else 0
 
     def _check(self, length: int) -> None:
         limit = self._settings.body_limit
@@ -75,9 +106,9 @@ class Spool:
             raise LimitExceededError("The server is receiving too much at once. Try again later.")
 
 
-def _claimed(request: Request) -> int:
-    text = request.headers.get("content-length", "0")
-    return int(text) if text.isdecimal() and len(text) < 20 else 0
+def _claimed(request: Request) -> int | None:
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
 async def _pieces(request: Request, idle_timeout: float) -> AsyncIterator[bytes]:
@@ -96,21 +127,21 @@ async def _pieces(request: Request, idle_timeout: float) -> AsyncIterator[bytes]
 
 
 class _Receiving:
-    """A body on its way."""
+    """A body on its way: into memory that is taken once, or into a file."""
 
-    def __init__(self, settings: ServerSettings) -> None:
-        self._settings = settings
-        self._memory = bytearray()
+    def __init__(self, room: int, *, of_known_length: bool) -> None:
+        self._memory: memoryview | bytearray = new_memory(room) if of_known_length and room else bytearray()
+        self._room = room
         self._file: IO[bytes] | None = None
-        self._mapped: Any = None
-        self._digest = hashlib.sha256()
         self.length = 0
 
     async def add(self, piece: bytes) -> None:
-        self.length += len(piece)
-        self._digest.update(piece)
+        start, self.length = self.length, self.length + len(piece)
+        if isinstance(self._memory, memoryview):
+            self._memory[start : self.length] = piece
+            return
         self._memory += piece
-        if len(self._memory) > self._settings.memory_limit:
+        if self.length > self._room and len(self._memory) >= _WRITTEN:
             await run_in_threadpool(self._roll)
 
     def _roll(self) -> None:
@@ -119,13 +150,13 @@ class _Receiving:
         self._file.write(self._memory)
         self._memory = bytearray()
 
-    def whole(self) -> Body:
+    def whole(self) -> memoryview:
         if self._file is None:
-            return Body(memoryview(self._memory).toreadonly(), self._digest.hexdigest())
+            return memoryview(self._memory)[: self.length]
         self._roll()
         self._file.flush()
-        self._mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        return Body(memoryview(self._mapped), self._digest.hexdigest())
+        # Can be written to without reaching the file, which spares whoever looks at its numbers a copy.
+        return memoryview(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_COPY))
 
     def close(self) -> None:
         # The map itself goes with the last table that looks into it.

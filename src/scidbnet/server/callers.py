@@ -78,6 +78,13 @@ class OnBehalf(Wrapper):
         check_verb(self._caller, "sql")
         return super().sql(query, parameters, max_rows=max_rows, max_seconds=max_seconds)
 
+    def claim(
+        self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0, *, most: int | None = None
+    ) -> list[str]:
+        """Claim computations in the store inside."""
+        check_verb(self._caller, "claim")
+        return super().claim(lineage_ids, owner, seconds, most=most)
+
 
 def _signed(batch: Batch, name: str) -> Batch:
     return replace(

@@ -5,6 +5,7 @@ A value is what is stored; where a result came from is told in words, and its id
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +25,7 @@ from scidb.hashing import ids
 from scidb.hashing.inputs import CallInput, Input, identify_constant
 from scidb.memo import Sought
 from scidb.records import stored_values
+from scidb.store import Wrapper
 from scidb.store.model import Call, Computation, Edge, Match, Records, Stored
 from scidb.store.names import check_not_renamed
 from scidb.variable import BaseVariable
@@ -35,10 +37,11 @@ if TYPE_CHECKING:
 
     from scidb.database.core import LineageMode
     from scidb.store import Store
-    from scidb.store.model import Record, TypeInfo
+    from scidb.store.model import Answered, Batch, Record, TypeInfo
     from scidbnet.server.models import Ask, Computed, Export, Lineage, RecordInput, Save
+    from scidbnet.server.once import Once
 
-__all__ = ["ServedDatabase", "checked_keys"]
+__all__ = ["Keyed", "ServedDatabase", "call_id_of", "checked_keys"]
 
 
 class ServedDatabase(DatabaseManager):
@@ -52,12 +55,17 @@ class ServedDatabase(DatabaseManager):
         Whether a result may rest on what was never saved.
     user
         Who asks; None where nobody knows.
+    call_id
+        Under which id a call is recorded that a client tells of; None makes one.
 
     """
 
-    def __init__(self, store: Store, *, lineage_mode: LineageMode, user: str | None) -> None:
+    def __init__(
+        self, store: Store, *, lineage_mode: LineageMode, user: str | None, call_id: str | None = None
+    ) -> None:
         super().__init__(store, lineage_mode=lineage_mode)
         self._caller = user
+        self._call_id = call_id or ids.new_call_id()
 
     @property
     def _user(self) -> str:
@@ -121,7 +129,7 @@ class ServedDatabase(DatabaseManager):
         name, code = lineage.function_name, lineage.function_hash
         origins = tuple(origin for part in inputs.values() for origin in part.origins)
         call = Call(
-            call_id=ids.new_call_id(),
+            call_id=self._call_id,
             computation=Computation(found.lineage_id, name, code, found.inputs_hash, json.dumps(lineage.outputs)),
             inputs=origins,
             user_id=self._user,
@@ -182,6 +190,23 @@ class ServedDatabase(DatabaseManager):
 
     def _say_if_misspelt(self, name: str, metadata: Mapping[str, Any], params: Mapping[str, Any] | None) -> None:
         """Say nothing: nobody reads what a server warns of."""
+
+
+class Keyed(Wrapper):
+    """A store to which one write comes under a key, and which stores it once however often it comes."""
+
+    def __init__(self, store: Store, once: Once, asked: Answered) -> None:
+        super().__init__(store)
+        self._once, self._asked = once, asked
+
+    def write(self, batch: Batch) -> list[Record]:
+        """Write to the store inside, unless that was done before; return the records as they were stored then."""
+        return list(self._once.stored(self._asked, batch, self._store, lambda: None))
+
+
+def call_id_of(asked: Answered) -> str:
+    """Return the id of the call that a save tells of: the same one when the save comes again."""
+    return hashlib.sha256(ids.canonical_json([asked.user_id, asked.key]).encode()).hexdigest()[:32]
 
 
 _METHODS: Final = (

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from starlette.responses import Response
-
 from scidb.exceptions import NetworkError
-from scidbnet.wire.coding import to_text
-from scidbnet.wire.errors import error_to_json
+from scidbnet.server.answers import error_answer
+from scidbnet.server.callers import path_of
 from scidbnet.wire.versions import PREFIX
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["RETRY_AFTER", "Gate", "Lifecycle", "path_of"]
-
-RETRY_AFTER: Final = {"Retry-After": "5"}
-"""How many seconds whoever finds a server stopping or busy waits, as a header."""
+__all__ = ["Gate", "Lifecycle", "stopping"]
 
 # They say how the server is, also while it stops; and no stop waits for them.
 _ABOUT: Final = frozenset({f"{PREFIX}/health", f"{PREFIX}/ready", f"{PREFIX}/metrics"})
@@ -46,7 +41,8 @@ class Gate:
             return
         here = self._lifecycle
         if here.stopping:
-            await _stopping()(scope, receive, send)
+            # A connection that stays open would come back to a process that is gone.
+            await error_answer(stopping(), {"Connection": "close"})(scope, receive, send)
             return
         writes = path_of(scope) in _WRITES
         here.running += 1
@@ -58,14 +54,6 @@ class Gate:
             here.writing -= writes
 
 
-def path_of(scope: Scope) -> str:
-    """Return the path that a request asks for, below where the application is mounted."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
-
-
-def _stopping() -> Response:
-    error = NetworkError("The server is stopping and takes no more requests. Try again in a while.", code="stopping")
-    # A connection that stays open would come back to a process that is gone.
-    headers = {**RETRY_AFTER, "Connection": "close"}
-    return Response(to_text(error_to_json(error)), 503, headers, media_type="application/json")
+def stopping() -> NetworkError:
+    """Return what a server says that takes no more requests."""
+    return NetworkError("The server is stopping and takes no more requests. Try again in a while.", code="stopping")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import math
 import time
@@ -95,6 +96,7 @@ class FailedLogins:
             self._failed.popitem(last=False)
 
 
+@functools.lru_cache(maxsize=1024)
 def network_of(address: str) -> str:
     """Return what stands for whoever has an address: all of IPv4, the first half of IPv6.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import urllib.parse
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_local", "is_loopback", "said_user"]
 
-_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+))(?::\d{1,5})?")
+_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9.-]{1,253}))(?::\d{1,5})?")
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 _OWN_SITES: Final = frozenset({"", "none", "same-origin"})
 _LONGEST_NAME: Final = 64
@@ -31,10 +32,8 @@ def is_loopback(host: str) -> bool:
     (True, True, False, False)
 
     """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
+    address = _address(host)
+    return host.lower() == "localhost" if address is None else address.is_loopback
 
 
 def check_local(scope: Scope, headers: Headers) -> None:
@@ -47,8 +46,9 @@ def check_local(scope: Scope, headers: Headers) -> None:
 
     """
     client = scope.get("client")
-    if client and _is_address(client[0]) and not is_loopback(client[0]):
-        raise _refusal(f"the request came from {client[0]}")
+    address = _address(client[0]) if client else None
+    if address is not None and not address.is_loopback:
+        raise _refusal(f"the request came from {address}")
     for name in _FORWARDED:
         if name in headers:
             raise _refusal("the request came through a proxy, from somebody unknown")
@@ -70,12 +70,12 @@ def said_user(headers: Headers) -> str:
     return name[:_LONGEST_NAME] if name.isprintable() else ""
 
 
-def _is_address(host: str) -> bool:
+@functools.lru_cache(maxsize=256)
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(host)
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _refusal(reason: str) -> PermissionDeniedError:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Ask",
-    "Close",
     "Closed",
     "Computed",
     "Constant",
@@ -127,8 +126,12 @@ class RecordInput(Model):
 
     name: Name
     record_id: Annotated[Name, Field(description="The id of a record, or one that save_ephemeral_lineage answered.")]
-    variable: str | None = Field(None, description="Of a value that was never saved: the variable it was to be.")
-    content_hash: str | None = Field(None, description="Of a value that was never saved: its hash, as answered.")
+    variable: str | None = Field(
+        default=None, description="Of a value that was never saved: the variable it was to be."
+    )
+    content_hash: str | None = Field(
+        default=None, description="Of a value that was never saved: its hash, as answered."
+    )
 
 
 class Constant(Model):
@@ -146,15 +149,15 @@ class Computed(Model):
         Field(min_length=8, max_length=200, description="What identifies the code, such as a SHA-256 of its text."),
     ]
     inputs: list[RecordInput | Constant] = []
-    outputs: int = Field(1, ge=1, le=1000, description="How many values the function returns.")
+    outputs: int = Field(default=1, ge=1, le=1000, description="How many values the function returns.")
 
 
 class Lineage(Computed):
     """A computation that ran, and which of its outputs a value is."""
 
     function_name: Name
-    output_num: int = Field(0, ge=0, le=999)
-    seconds: float | None = Field(None, ge=0, allow_inf_nan=False, description="How long it took.")
+    output_num: int = Field(default=0, ge=0, le=999)
+    seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False, description="How long it took.")
 
 
 # ------------------------------------------------------------------ requests
@@ -164,7 +167,7 @@ class Register(Model):
     """A variable type."""
 
     name: Name
-    schema_version: int = Field(1, ge=1, le=_INT)
+    schema_version: int = Field(default=1, ge=1, le=_INT)
     description: str = ""
     units: str | dict[str, str] | None = None
     display: dict[str, Json] = {}
@@ -172,15 +175,15 @@ class Register(Model):
 
 class _Place(Model):
     variable: Name
-    metadata: Keys = Field({}, description="Schema keys and version keys.")
-    params: dict[str, Json] | None = Field(None, description="Version keys, named as such.")
+    metadata: Keys = Field(default={}, description="Schema keys and version keys.")
+    params: dict[str, Json] | None = Field(default=None, description="Version keys, named as such.")
 
 
 class Save(_Place):
     """Where a value belongs, and where it came from; the value follows as an envelope."""
 
     lineage: Lineage | None = None
-    custom_storage: bool = Field(False, description="Whether the value is what a Python class's to_db() makes.")
+    custom_storage: bool = Field(default=False, description="Whether the value is what a Python class's to_db() makes.")
 
 
 class SaveValue(Save):
@@ -205,18 +208,22 @@ class SaveEphemeralValue(SaveEphemeral):
 class Ask(_Place):
     """What is asked for: a key that is not given matches anything, a list of values of a schema key any of them."""
 
-    as_of: str | None = Field(None, description="A moment (UTC), or the name of a tag: as the database was then.")
+    as_of: str | None = Field(
+        default=None, description="A moment (UTC), or the name of a tag: as the database was then."
+    )
 
 
 class _Filtered(Ask):
-    where: dict[str, Any] | None = Field(None, description="A filter as JSON.")
-    exclude: bool | list[str] = Field(False, description="Flags to leave out by their reasons; true: any.")
+    where: dict[str, Any] | None = Field(default=None, description="A filter as JSON.")
+    exclude: bool | list[str] = Field(default=False, description="Flags to leave out by their reasons; true: any.")
 
 
 class Load(_Filtered):
     """The one value that is wanted."""
 
-    version: str = Field("latest", min_length=1, description="The newest, or a record_id or the beginning of one.")
+    version: str = Field(
+        default="latest", min_length=1, description="The newest, or a record_id or the beginning of one."
+    )
 
 
 class LoadAll(_Filtered):
@@ -237,7 +244,9 @@ class Provenance(Model):
     """The record whose origin is wanted: a variable beside keys, or an id."""
 
     variable: Name | None = None
-    record_id: Name | None = Field(None, description="An id, or the beginning of one, instead of variable and keys.")
+    record_id: Name | None = Field(
+        default=None, description="An id, or the beginning of one, instead of variable and keys."
+    )
     metadata: Keys = {}
     params: dict[str, Json] | None = None
     version: Name | None = None
@@ -263,10 +272,6 @@ class FindByLineage(Model):
 
     lineage_id: Name | None = None
     lineage: Computed | None = None
-
-
-class Close(Model):
-    """Nothing."""
 
 
 # ------------------------------------------------------------------ answers

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from scidb.store.model import StoreInfo, TypeInfo
+from scidb.store.model import Call, Edge, StoreInfo, TypeInfo
 from scidbnet.auth import TokenInfo
 from scidbnet.server.abilities import ARROW_TYPE
 from scidbnet.server.pages import docs_page
@@ -37,6 +37,10 @@ _TEXT: Final = "text/plain"
 
 def _ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list(items: Json) -> Json:
+    return {"type": "array", "items": items}
 
 
 def _binary(text: str) -> Json:
@@ -83,8 +87,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "GET /ready": Operation({_JSON: _object(status={"const": "ready"})}),
     "GET /metrics": Operation({_TEXT: {"type": "string"}}),
+    "GET /tokens": Operation({_JSON: _list(_ref("TokenInfo"))}),
+    "POST /tokens": Operation({_JSON: _object(token=_TEXTS, info=_ref("TokenInfo"))}, {_JSON: _ref("TokenWanted")}),
+    "DELETE /tokens/{which}": Operation({_JSON: _list(_ref("TokenInfo"))}),
     "GET /store/describe": Operation({_JSON: _ref("StoreInfo")}),
-    "GET /store/types": Operation({_JSON: {"type": "array", "items": _ref("TypeInfo")}}),
+    "GET /store/types": Operation({_JSON: _list(_ref("TypeInfo"))}),
     "POST /store/register": Operation({_JSON: _ref("TypeInfo")}, {_JSON: _ref("TypeInfo")}),
     "POST /store/write": Operation(
         {_JSON: _object(count=_COUNT, timestamp=_TEXTS, differ=_COLUMNS)},
@@ -100,21 +107,18 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {PARTS_TYPE: _binary("Chunks of records with their data, as parts.")}, {_JSON: _ref("Fetched")}, (DESCRIPTION,)
     ),
     "POST /store/trace": Operation({_JSON: _ref("Trace")}, {_JSON: _ref("TraceQuery")}, (DESCRIPTION,)),
-    "POST /ability/sql": Operation({ARROW_TYPE: _binary("The rows, as an Arrow IPC stream.")}, {_JSON: _ref("Sql")}),
     **{
         f"POST /ability/claims/{action}": Operation({_JSON: _ref("Claimed")}, {_JSON: _ref("ClaimAsked")})
         for action in ("claim", "renew", "release")
     },
-    "GET /tokens": Operation({_JSON: {"type": "array", "items": _ref("TokenInfo")}}),
-    "POST /tokens": Operation({_JSON: _object(token=_TEXTS, info=_ref("TokenInfo"))}, {_JSON: _ref("TokenWanted")}),
-    "DELETE /tokens/{which}": Operation({_JSON: {"type": "array", "items": _ref("TokenInfo")}}),
+    "POST /ability/sql": Operation({ARROW_TYPE: _binary("The rows, as an Arrow IPC stream.")}, {_JSON: _ref("Sql")}),
 }
 """What each route reads and answers, by method and path; a route that is not here declares that itself."""
 
 
 def _schemas() -> Json:
     """Return the schemas that operations refer to."""
-    rows = [{"type": "array", "items": kind.schema()} for kind in ROWS]
+    rows = [_list(kind.schema()) for kind in ROWS]
     anything: Json = {}
     return {
         "StoreInfo": coder_of(StoreInfo).schema(),
@@ -124,6 +128,9 @@ def _schemas() -> Json:
         "TraceQuery": TRACE_QUERY.schema(),
         "ClaimAsked": coder_of(ClaimAsked).schema(),
         "Claimed": coder_of(Claimed).schema(),
+        "Event": EVENTS.schema(),
+        "Call": coder_of(Call).schema(),
+        "Edge": coder_of(Edge).schema(),
         "TokenInfo": coder_of(TokenInfo).schema(),
         "TokenWanted": coder_of(TokenWanted).schema(),
         "Sql": {
@@ -140,9 +147,9 @@ def _schemas() -> Json:
         "WriteMetadata": {
             "type": "object",
             "properties": {
-                "calls": {"type": "array", "items": {"type": "object"}},
-                "edges": {"type": "array", "items": {"type": "object"}},
-                "events": {"type": "array", "items": EVENTS.schema()},
+                "calls": _list(_ref("Call")),
+                "edges": _list(_ref("Edge")),
+                "events": _list(_ref("Event")),
             },
             "additionalProperties": False,
         },
@@ -156,9 +163,9 @@ def _schemas() -> Json:
         },
         "Answer": {"oneOf": [_object(records=_ref("Records")), _object(rows={"anyOf": rows})]},
         "Trace": _object(
-            calls={"type": "array", "items": {"type": "object"}},
+            calls=_list(_ref("Call")),
             records=_ref("Records"),
-            edges={"type": "array", "items": {"type": "object"}},
+            edges=_list(_ref("Edge")),
         ),
         "Error": _object(
             **{
@@ -221,6 +228,10 @@ Every error has the same form, whatever its status.
 """
 
 
+# Of the errors that FastAPI would answer by itself.
+_UNUSED: Final = ("HTTPValidationError", "ValidationError")
+
+
 class Described(FastAPI):
     """An application that describes all that its routes read, answer and refuse."""
 
@@ -233,6 +244,8 @@ class Described(FastAPI):
                 _complete(method, path.removeprefix(PREFIX), operation, found["paths"][path])
             components = found.setdefault("components", {})
             components["schemas"] = {**components.get("schemas", {}), **_schemas()}
+            for name in _UNUSED:
+                components["schemas"].pop(name, None)
             token = {"type": "http", "scheme": "bearer", "description": "A token, as `scidb token create` shows it."}
             components["securitySchemes"] = {"token": token}
         return self.openapi_schema or {}

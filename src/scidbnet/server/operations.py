@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from scidb._version import __version__
-from scidb.exceptions import NetworkError, UnsupportedOperationError
+from scidb.exceptions import UnsupportedOperationError
 from scidb.store.model import Groups
 from scidbnet.server.context import served
-from scidbnet.server.lifecycle import Gate
+from scidbnet.server.lifecycle import Gate, stopping
 from scidbnet.server.metrics import METRICS_TYPE, Measured
 from scidbnet.wire.versions import API_VERSION
 
@@ -49,7 +49,7 @@ async def ready(request: Request) -> dict[str, Any]:
     """Say that the database answers and requests are taken."""
     here = served(request)
     if here.lifecycle.stopping:
-        raise NetworkError("The server is stopping and takes no more requests. Try again in a while.", code="stopping")
+        raise stopping()
     await run_in_threadpool(here.store.find, Groups())
     return {"status": "ready"}
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from scidb.addressing import schema_keys_from
 from scidb.exceptions import SchemaKeyError, SettingsError, did_you_mean
 from scidb.settings import SETTINGS_FILE, read_settings
 from scidbnet.server.settings import ServerSettings
@@ -36,7 +35,6 @@ class ServerOptions(ServerSettings):
 
     dataset_db_path: str
     dataset_schema_keys: list[str] | dict[str, str] | None = None
-    lineage_mode: Literal["strict", "ephemeral"] = "strict"
     host: str = "127.0.0.1"
     port: int = 8765
     ssl_certfile: str | None = None
@@ -251,6 +249,8 @@ _READERS: Final = {bool: _read_switch, int: _read_whole, float: _read_number, st
 
 
 def _keys(value: object, source: str) -> list[str] | dict[str, str]:
+    from scidb.addressing import schema_keys_from  # brings numpy, for which no help should wait
+
     declared = value
     if isinstance(value, str) and value.lstrip()[:1] in {"[", "{"}:
         try:

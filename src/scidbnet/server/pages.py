@@ -24,8 +24,9 @@ code, pre { font: 14px/1.45 ui-monospace, monospace; background: #f6f8fa; border
 code { padding: .1rem .3rem; }
 pre { padding: .8rem; overflow-x: auto; }
 table { border-collapse: collapse; margin: .5rem 0; }
+td code { white-space: nowrap; }
 td, th { text-align: left; vertical-align: top; padding: .15rem 1rem .15rem 0; }
-.method { display: inline-block; width: 3.8rem; font-weight: 600; }
+.method { display: inline-block; width: 4.4rem; font-weight: 600; }
 .get { color: #0a5ea8; } .post { color: #146c2e; } .delete { color: #a40e26; }
 @media (prefers-color-scheme: dark) {
   body { background: #0d1117; color: #e6edf3; } code, pre { background: #161b22; }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
-import ssl
 import time
 from dataclasses import fields
 from pathlib import Path
@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from scidb.exceptions import SettingsError
+from scidbnet.auth import TokenFile
 from scidbnet.server.app import create_app
-from scidbnet.server.exposure import check_exposure
+from scidbnet.server.exposure import check_certificate, check_exposure
 from scidbnet.server.logs import configure_logging
+from scidbnet.server.protocol import limited
 from scidbnet.server.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -51,12 +53,14 @@ def run(options: ServerOptions) -> None:
     configure_logging(as_json=options.log_json)
     exposure = check_exposure(
         options.host,
-        has_tokens=Path(f"{options.dataset_db_path}.tokens").is_file(),
+        has_tokens=_has_tokens(options.dataset_db_path),
         certfile=options.ssl_certfile,
         keyfile=options.ssl_keyfile,
         behind_proxy=options.behind_proxy,
         insecure=options.insecure,
     )
+    if options.ssl_certfile is not None and options.ssl_keyfile is not None:
+        check_certificate(options.ssl_certfile, options.ssl_keyfile)
     with _bound(options) as listener:
         app = _application(options)
         server = _Server(_config(options, app), app.state.served.lifecycle, options.shutdown_timeout)
@@ -64,8 +68,16 @@ def run(options: ServerOptions) -> None:
         _log.info("Serving %s at %s (Ctrl-C stops)", options.dataset_db_path, address)
         for note in exposure.notes:
             _log.warning("%s", note)
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        finally:
+            app.state.served.store.close()  # closed already, unless it was cut off
     _log.info("Stopped; the database is closed.")
+
+
+def _has_tokens(target: str) -> bool:
+    path = Path(target.removeprefix("file:")).expanduser()
+    return path.is_file() and TokenFile.beside(path).has_valid()
 
 
 def _application(options: ServerOptions) -> FastAPI:
@@ -104,25 +116,19 @@ def _written(listener: socket.socket) -> str:
 
 
 def _config(options: ServerOptions, app: FastAPI) -> uvicorn.Config:
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
+        http=limited(options.header_limit),
+        ws="none",  # nothing here speaks it
         log_config=None,
-        access_log=False,
+        access_log=False,  # the audit says more
         server_header=False,
         proxy_headers=options.behind_proxy,
         ssl_certfile=options.ssl_certfile,
         ssl_keyfile=options.ssl_keyfile,
         timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=_CUT_SECONDS,
         lifespan="on",
     )
-    try:
-        config.load()
-    except (ssl.SSLError, OSError) as error:
-        raise SettingsError(
-            f"{options.ssl_certfile} and {options.ssl_keyfile} are no certificate and key: {error}.",
-        ) from error
-    return config
 
 
 class _Server(uvicorn.Server):
@@ -132,23 +138,31 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._lifecycle = lifecycle
         self._limit = limit
-        self._deadline = float("inf")
+        self._deadline = 0.0
         self._said = False
+        self._leaving = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as its base
         """Stop taking requests; asked again, cut off what runs."""
-        self._deadline = time.monotonic() + (0.0 if self._lifecycle.stopping else self._limit)
+        again = self._lifecycle.stopping
+        self._deadline = time.monotonic() + (0.0 if again else self._limit)
         self._lifecycle.stopping = True
+        self.force_exit = again and self._leaving
 
     async def on_tick(self, counter: int) -> bool:
         """Say whether it is time to stop, which is asked ten times a second."""
         here = self._lifecycle
-        if here.stopping and here.running and time.monotonic() < self._deadline:
+        if not here.stopping:
+            return await super().on_tick(counter)
+        left = self._deadline - time.monotonic()
+        if here.running and left > 0:
             if not self._said:
                 _log.info("Stopping when %d running requests are done; Ctrl-C again cuts them off.", here.running)
             self._said = True
-        elif here.stopping:
-            if here.running:
-                _log.warning("Cutting off %d running requests.", here.running)
-            return True
-        return await super().on_tick(counter)
+            return await super().on_tick(counter)
+        if here.running:
+            _log.warning("Cutting off %d running requests.", here.running)
+        # So long may the last bytes of what is answered be on their way to a slow reader.
+        self.config.timeout_graceful_shutdown = max(_CUT_SECONDS, math.ceil(left))
+        self._leaving = True
+        return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -55,7 +56,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: ServerSettings, tokens: TokenFile | None) -> None:
         self._app, self._settings, self._tokens = app, settings, tokens
-        self._needs_token = False
+        self._needs_token = tokens is not None and tokens.exists()
         self._at_once = AtOnce(settings.requests_per_token)
         self._failed = FailedLogins(settings.failed_logins)
 
@@ -112,13 +113,14 @@ class Guard:
     def _authenticated(self, scope: Scope, headers: Headers, tokens: TokenFile) -> Caller:
         shown = _bearer(headers)
         try:
-            token_id = tokens.knows(shown)
+            kept, secret = tokens.look_up(shown)
+            token_id = kept.info.token_id
             scope.setdefault("state", {})[SHOWN_TOKEN] = token_id
             client = scope.get("client")
             who = (network_of(client[0]) if client else "", token_id)
             self._failed.check(who)
             try:
-                return tokens.caller(shown)
+                return kept.caller(secret, dt.datetime.now(dt.UTC))
             except PermissionDeniedError:
                 self._failed.add(who)
                 raise

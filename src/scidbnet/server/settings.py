@@ -17,7 +17,7 @@ class ServerSettings:
     sql_rows: int = 1_000_000  # of the result of one query
     sql_seconds: float = 20.0  # for one query; less than a client waits for an answer
     body_limit: int = 8 * 2**30
-    memory_limit: int = 64 * 2**20  # of one body; a longer one waits in a temporary file
+    memory_limit: int = 256 * 2**20  # of one body; a longer one, and a third at once, waits in a temporary file
     spool_limit: int = 64 * 2**30  # of all bodies that are being received
     idle_timeout: float = 60.0  # between two pieces of a body
     time_limit: float = 4 * 3600.0  # of one request with its answer

@@ -47,7 +47,7 @@ async def create_token(request: Request) -> Response:
     return await _answer(lambda: _shown(tokens.create(wanted.name, wanted.role, wanted.expires)))
 
 
-@router.delete("/{which}")
+@router.delete("/{which:path}")
 async def revoke_tokens(request: Request, which: str) -> Response:
     """Let a token, by its id, or all tokens of a name be valid no more."""
     tokens = _tokens(request)

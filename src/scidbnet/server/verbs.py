@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import StreamingResponse
 
-from scidb.exceptions import ConflictError, SciDBError
+from scidb.exceptions import ConflictError
 from scidb.store.model import TypeInfo
 from scidbnet.server.context import served
 from scidbnet.server.once import asked_for
+from scidbnet.server.streams import answer_in_parts
 from scidbnet.wire.batches import answer_of_records, batch_from
-from scidbnet.wire.chunks import chunk_parts
 from scidbnet.wire.coding import dump, from_text, load, to_text
-from scidbnet.wire.errors import error_to_json
-from scidbnet.wire.framing import PARTS_TYPE, end, part
 from scidbnet.wire.messages import FETCHED, QUERIES, TRACE_QUERY, answer_to_json, trace_to_json
 from scidbnet.wire.versions import DESCRIPTION, description_tag
 
@@ -95,23 +92,13 @@ async def fetch(request: Request) -> Response:
     here = served(request)
     async with here.spool.receive(request) as body:
         query = FETCHED.read(from_text(body.data, "The body"), "query")
-    _check_description(here, request.headers.get(DESCRIPTION))
-    chunks = await run_in_threadpool(here.store.fetch, query)
-    return StreamingResponse(_parts(chunks), media_type=PARTS_TYPE, headers=_headers(here))
+    tag = request.headers.get(DESCRIPTION)
 
+    def chunks() -> Iterator[Chunk]:
+        _check_description(here, tag)
+        return here.store.fetch(query)
 
-def _parts(chunks: Iterator[Chunk]) -> Iterator[bytes | memoryview]:
-    """Return the bytes of chunks; what goes wrong once they have begun to flow is said in a part of its own."""
-    count = 0
-    try:
-        for chunk in chunks:
-            for pieces in chunk_parts(chunk):
-                yield from pieces  # type: ignore[misc]  # of bytes and views of them
-                count += 1
-    except SciDBError as error:
-        yield from part({"kind": "error", "error": error_to_json(error)})  # type: ignore[misc]
-        return
-    yield from end(count)  # type: ignore[misc]
+    return await answer_in_parts(chunks, _headers(here))
 
 
 @router.post("/trace")

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
 
 from scidb.exceptions import SciDBError, SerializationError
 from scidb.hashing import ids
 from scidb.records import stored_values
 from scidb.store import Wrapper
+from scidb.store.model import Chunk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scidb.store import Store
-    from scidb.store.model import Batch, Chunk, Record
+    from scidb.store.model import Batch, Record
 
 __all__ = ["Verified"]
+
+
+_AT_ONCE: Final = 32 * 2**20
+# What reading values can come to that a codec did not write: an encoding that is no JSON, data that do not fit it.
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+    pa.ArrowException,
+)
 
 
 class Verified(Wrapper):
@@ -36,12 +55,11 @@ class Verified(Wrapper):
         """
         for chunk in batch.chunks:
             if chunk.table is not None and len(chunk.records):
-                self._check(chunk, chunk.table.num_rows)
+                for part in _parts(chunk):
+                    self._check(part)
         return super().write(batch)
 
-    def _check(self, chunk: Chunk, rows: int) -> None:
-        if len({record.encoding for record in chunk.records}) > 1 or rows != len(chunk.records):
-            raise SerializationError("A chunk has one row for each of its records, all of one encoding; this has not.")
+    def _check(self, chunk: Chunk) -> None:
         for record, value in zip(chunk.records, _values(chunk), strict=True):
             content = ids.content_hash(value)
             if content != record.content_hash:
@@ -74,6 +92,19 @@ class Verified(Wrapper):
         return self._identities.get(variable)
 
 
+def _parts(chunk: Chunk) -> Iterator[Chunk]:
+    """Cut a chunk into pieces whose values are not too much to have at once.
+
+    They may keep the memory of the table: nobody gets them, and so nobody changes them.
+    """
+    table, count = chunk.table, len(chunk.records)
+    if table is None or table.num_rows != count or len({record.encoding for record in chunk.records}) > 1:
+        raise SerializationError("A chunk has one row for each of its records, all of one encoding; this has not.")
+    step = max(1, count * _AT_ONCE // max(1, table.nbytes))
+    for start in range(0, count, step):
+        yield Chunk(chunk.records[start : start + step], table.slice(start, step), given=True)
+
+
 def _values(chunk: Chunk) -> list[object]:
     try:
         return stored_values(chunk)
@@ -81,3 +112,9 @@ def _values(chunk: Chunk) -> list[object]:
         if "codec" in error.details:
             raise SerializationError(str(error), **error.details, code="unknown_encoding") from error
         raise
+    except _UNREADABLE as error:
+        raise SerializationError(
+            f"The values of {chunk.records[0].variable} cannot be read as what they are said to be "
+            f"({type(error).__name__}). Is the client of another version of SciDB?",
+            variable=chunk.records[0].variable,
+        ) from error

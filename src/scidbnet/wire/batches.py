@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from scidb.store.model import Record
     from scidbnet.wire.framing import Bytes
 
-__all__ = ["answer_of_records", "batch_bytes", "batch_from", "records_of_answer"]
+__all__ = ["answer_of_records", "batch_bytes", "batch_digest", "batch_from", "records_of_answer"]
 
-# Longer than those of an answer: what is sent waits in a file, not in memory.
-_PART_BYTES: Final = 64 * 2**20
+# As long as can be said: what is sent is not read before it is whole, and a value in one part is not copied again.
+_PART_BYTES: Final = 2**32 - HEADER_LIMIT - 64
+_PART_LIMIT: Final = 2**32
 _LENGTH: Final = 4
+_SMALL: Final = 2**20
 # A record that is there keeps its form; a server knows who asks.
 _MAY_DIFFER: Final = ("encoding", "nbytes", "user_id")
 _CALLS: Final = coder_of(tuple[Call, ...])
@@ -39,6 +42,7 @@ def batch_bytes(batch: Batch) -> list[Bytes]:
         "events": [EVENTS.write(event) for event in batch.events],
     }
     text = to_text({name: part for name, part in meta.items() if part})
+    text += b" " * (-(_LENGTH + len(text)) % 8)  # so that what follows begins at a multiple, as parts do
     pieces: list[Bytes] = [len(text).to_bytes(_LENGTH, "big") + text]
     count = 0
     for chunk in batch.chunks:
@@ -67,7 +71,7 @@ def batch_from(body: memoryview) -> Batch:
     meta = from_text(body[_LENGTH : _LENGTH + length], "The metadata of a write")
     if not isinstance(meta, dict) or not meta.keys() <= {"calls", "edges", "events"}:
         raise SerializationError("The metadata of a write hold calls, edges and events; these do not.")
-    chunks = tuple(chunks_from(Parts([body[_LENGTH + length :]])))
+    chunks = tuple(chunks_from(Parts([body[_LENGTH + length :]], _PART_LIMIT)))
     events = meta.get("events", [])
     if not isinstance(events, list):
         raise SerializationError("The events of a write are a list; these are not.")
@@ -77,6 +81,27 @@ def batch_from(body: memoryview) -> Batch:
         _EDGES.read(meta.get("edges", []), "edges"),
         tuple(EVENTS.read(event, f"event {number}") for number, event in enumerate(events)),
     )
+
+
+def batch_digest(body: memoryview) -> str:
+    """Return what tells a body from another one that holds another batch, without reading all its data.
+
+    Whatever is stored by way of a body is what its records say by their hashes, or it is refused. So their headers
+    stand for the data, of which a digest would take as long as storing them.
+
+    Raises
+    ------
+    SerializationError
+        When the body holds something else.
+
+    """
+    if len(body) <= _SMALL:
+        return hashlib.sha256(body).hexdigest()
+    length = int.from_bytes(body[:_LENGTH], "big")
+    digest = hashlib.sha256(body[: _LENGTH + length])
+    for one in Parts([body[_LENGTH + length :]], _PART_LIMIT):
+        digest.update(to_text([one.header, len(one.body)]))
+    return digest.hexdigest()
 
 
 def answer_of_records(batch: Batch, stored: Sequence[Record]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from scidb.exceptions import SerializationError
 from scidb.store.model import Chunk
-from scidbnet.wire.framing import part
+from scidbnet.wire.framing import new_memory, part
 from scidbnet.wire.records import records_from_json, records_to_json
 
 if TYPE_CHECKING:
@@ -16,36 +16,97 @@ if TYPE_CHECKING:
 
     from scidbnet.wire.framing import Bytes, Envelope
 
-__all__ = ["PART_BYTES", "chunk_parts", "chunks_from", "table_bytes", "table_from"]
+__all__ = ["PART_BYTES", "chunk_parts", "chunks_from", "table_bytes", "table_from", "table_pieces"]
 
-PART_BYTES: Final = 2**20
-"""How long a slice of Arrow data is."""
+PART_BYTES: Final = 2**28
+"""How long a part is at most; a longer value goes on in the next one, and is put together with one more copy."""
 
 
 def chunk_parts(chunk: Chunk, part_bytes: int = PART_BYTES) -> Iterator[list[Bytes]]:
-    """Return a chunk as the parts of a stream."""
+    """Return a chunk as the parts of a stream; they look into the memory of its table."""
     header: dict[str, Any] = {"kind": "chunk", "records": records_to_json(chunk.records)}
     if chunk.table is None:
         yield part(header)
         return
-    data = table_bytes(chunk.table)
-    header |= {"format": "arrow", "nbytes": len(data)}
-    for start in range(0, len(data), part_bytes):
-        continued = start + part_bytes < len(data)
-        yield part({**header, "continued": continued}, data[start : start + part_bytes])
+    pieces = table_pieces(chunk.table)
+    missing = sum(map(len, pieces))
+    header |= {"format": "arrow", "nbytes": missing}
+    for body in _slices(pieces, part_bytes):
+        missing -= sum(map(len, body))
+        yield part({**header, "continued": missing > 0}, *body)
         header = {"kind": "more"}
+
+
+def _slices(pieces: Iterable[memoryview], length: int) -> Iterator[list[memoryview]]:
+    """Cut bytes that are in pieces into slices of one length, the last one shorter."""
+    body: list[memoryview] = []
+    room = length
+    for piece in pieces:
+        rest = piece
+        while len(rest) > room:
+            yield [*body, rest[:room]]
+            body, rest, room = [], rest[room:], length
+        body.append(rest)
+        room -= len(rest)
+    yield body
+
+
+def table_pieces(table: pa.Table) -> list[memoryview]:
+    """Return a table as one Arrow IPC stream, in pieces that look into the memory of the table."""
+    sink = _Collected()
+    with pa.ipc.new_stream(pa.PythonFile(sink, "w"), table.schema) as writer:
+        writer.write_table(table)
+    return sink.joined()
 
 
 def table_bytes(table: pa.Table) -> memoryview:
     """Return a table as one Arrow IPC stream."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return memoryview(sink.getvalue())
+    pieces = table_pieces(table)
+    return pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
+
+
+class _Collected:
+    """A file as Arrow writes one, which keeps what it is given instead of copying it."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._pieces: list[memoryview] = []
+
+    def write(self, piece: bytes | pa.Buffer) -> int:
+        """Keep a piece, which nobody changes."""
+        view = memoryview(piece)
+        self._pieces.append(view)
+        return len(view)
+
+    def flush(self) -> None:
+        """Do nothing; all is there."""
+
+    def close(self) -> None:
+        """Do nothing; what was written is still needed."""
+
+    def joined(self) -> list[memoryview]:
+        """Return what was written; small pieces that follow each other are one."""
+        joined: list[memoryview] = []
+        small: list[memoryview] = []
+        for piece in self._pieces:
+            if len(piece) < _SMALL:
+                small.append(piece)
+                continue
+            if small:
+                joined.append(memoryview(b"".join(small)))
+                small = []
+            joined.append(piece)
+        return [*joined, memoryview(b"".join(small))] if small else joined
+
+
+_SMALL: Final = 2**14
 
 
 def table_from(data: Bytes) -> pa.Table:
     """Return the table of an Arrow IPC stream, checked, without copying it.
+
+    Its numbers can be written to if the data can be: a value that may keep its memory need not copy them.
 
     Raises
     ------
@@ -53,12 +114,34 @@ def table_from(data: Bytes) -> pa.Table:
         When it is none.
 
     """
+    memory = pa.py_buffer(data)
     try:
-        table = pa.ipc.open_stream(pa.py_buffer(data)).read_all()
+        table = pa.ipc.open_stream(memory).read_all()
         table.validate(full=True)
     except (pa.ArrowException, ValueError, TypeError, OSError, IndexError, MemoryError) as error:
         raise SerializationError(f"The data are no Arrow stream: {str(error).splitlines()[0][:200]}.") from error
-    return table
+    if not memory.is_mutable:
+        return table
+    columns = [[_in_place(part, memory) for part in column.chunks] for column in table.columns]
+    chunked = [pa.chunked_array(parts, field.type) for parts, field in zip(columns, table.schema, strict=True)]
+    return pa.Table.from_arrays(chunked, schema=table.schema) if chunked else table
+
+
+def _in_place(column: pa.Array, memory: pa.Buffer) -> pa.Array:
+    """Return a column whose numbers are the memory itself, where Arrow reads them as what nobody may change."""
+    kind = column.type
+    if pa.types.is_large_list(kind):
+        missing, offsets = column.buffers()[:2]
+        inner = [_in_place(column.values, memory)]
+        return pa.Array.from_buffers(kind, len(column), [missing, offsets], column.null_count, column.offset, inner)
+    if not pa.types.is_integer(kind) and not pa.types.is_floating(kind):
+        return column
+    missing, numbers = column.buffers()
+    at = -1 if numbers is None else numbers.address - memory.address
+    if at < 0 or at + numbers.size > memory.size:  # it was compressed, or there is nothing
+        return column
+    own = pa.py_buffer(memoryview(memory)[at : at + numbers.size])
+    return pa.Array.from_buffers(kind, len(column), [missing, own], column.null_count, column.offset)
 
 
 def chunks_from(parts: Iterable[Envelope], *, given: bool = False) -> Iterator[Chunk]:
@@ -95,15 +178,26 @@ def _whole(first: Envelope, waiting: Iterator[Envelope]) -> Bytes:
         raise SerializationError("A chunk without the format arrow and its size in bytes.")
     if not first.header.get("continued"):
         whole: Bytes = first.body
+        count = len(whole)
     else:
-        whole = bytearray(first.body)
-        continued: object = True
-        while continued:
-            following = next(waiting, None)
-            if following is None or following.kind != "more":
-                raise SerializationError("A value that goes on in another part has none.")
-            whole += following.body
-            continued = following.header.get("continued")
-    if len(whole) != nbytes:
-        raise SerializationError(f"{len(whole)} bytes came of a value of {nbytes} bytes.")
+        whole, count = _joined(first, waiting, nbytes)
+    if count != nbytes:
+        raise SerializationError(f"{count} bytes came of a value of {nbytes} bytes.")
     return whole
+
+
+def _joined(first: Envelope, waiting: Iterator[Envelope], nbytes: int) -> tuple[Bytes, int]:
+    whole, count = new_memory(nbytes), 0
+    one = first
+    while True:
+        length = len(one.body)
+        if length > nbytes - count:
+            raise SerializationError(f"{count + length} bytes or more came of a value of {nbytes} bytes.")
+        whole[count : count + length] = one.body
+        count += length
+        if not one.header.get("continued"):
+            return whole, count
+        following = next(waiting, None)
+        if following is None or following.kind != "more":
+            raise SerializationError("A value that goes on in another part has none.")
+        one = following

@@ -455,7 +455,7 @@ def to_text(data: Json) -> bytes:
     return json.dumps(data, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
-def from_text(text: bytes | memoryview, where: str) -> Json:
+def from_text(text: bytes | bytearray | memoryview, where: str) -> Json:
     """Read JSON.
 
     Raises

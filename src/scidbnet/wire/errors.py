@@ -8,7 +8,7 @@ from scidb import exceptions
 from scidb.exceptions import SciDBError, ServerError
 from scidbnet.wire.coding import plain_from_json, plain_to_json
 
-__all__ = ["STATUS", "error_from_json", "error_to_json", "status_of"]
+__all__ = ["STATUS", "error_from_json", "error_to_json", "is_error", "status_of"]
 
 
 def _classes(kind: type[SciDBError]) -> dict[str, type[SciDBError]]:
@@ -62,11 +62,23 @@ def error_to_json(error: SciDBError) -> dict[str, Any]:
     """Return an error as what is sent; a code among its details goes before that of its class."""
     details = {name: plain_to_json(value) for name, value in error.details.items()}
     return {
-        "code": error.details.get("code", error.code),
+        "code": error.code,
         "class": type(error).code,
         "message": error.message,
         "details": details,
     }
+
+
+def is_error(data: object) -> bool:
+    """Say whether this is what `error_to_json` writes.
+
+    Examples
+    --------
+    >>> is_error({"detail": "Not Found"})
+    False
+
+    """
+    return isinstance(data, dict) and {"code", "class", "message", "details"} <= data.keys()
 
 
 def error_from_json(data: object) -> SciDBError:

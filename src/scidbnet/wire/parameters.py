@@ -102,6 +102,6 @@ def _from_json(data: Json) -> object:
     if isinstance(data, dict) and len(data) == 1 and (kind := _NAMES.get(next(iter(data)))):
         try:
             return _READ[kind](next(iter(data.values())))
-        except (ValueError, TypeError, ArithmeticError) as error:
+        except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
             raise SerializationError(f"A parameter that is no {kind.__name__}: {str(data)[:80]}.") from error
     return plain_from_json(data, "A parameter")

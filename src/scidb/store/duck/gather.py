@@ -38,6 +38,16 @@ class Elements:
         self._taken += len(place)
         if not len(place) or self._taken > self._total or not self._in_order:
             return
+        if len(self._numbers) == 1:
+            self._follow_one(place)
+        else:
+            self._follow(owner, place)
+        if self._in_order:
+            for column, piece in zip(self._columns, columns, strict=True):
+                column.add(piece)
+
+    def _follow(self, owner: NDArray[np.int64], place: NDArray[np.int64]) -> None:
+        """Note how many elements of each record came, and whether each is in its place."""
         begins = np.concatenate(([0], np.flatnonzero(owner[1:] != owner[:-1]) + 1))
         lengths = np.diff(begins, append=len(owner))
         records = owner[begins]
@@ -49,9 +59,13 @@ class Elements:
         self._in_order = ascend and np.array_equal(place, expected)
         self._last = int(records[-1]), int(place[-1]) + 1
         self._counts[np.searchsorted(self._numbers, records)] += lengths
-        if self._in_order:
-            for column, piece in zip(self._columns, columns, strict=True):
-                column.add(piece)
+
+    def _follow_one(self, place: NDArray[np.int64]) -> None:
+        """Do the same for a single record, which is mostly a large one."""
+        _, start = self._last
+        self._in_order = np.array_equal(place, np.arange(start, start + len(place)))
+        self._counts[0] += len(place)
+        self._last = int(self._numbers[0]), start + len(place)
 
     def lists(self) -> list[pa.Array] | None:
         """Return one list per record and column; None unless all came, and each in its place."""

@@ -261,6 +261,7 @@ def chunks(connection: Connection, state: State, found: Found) -> Iterator[Chunk
         for start, stop in itertools.pairwise(starts):
             # A value that kept its part of a table with others in it would keep all of it.
             yield Chunk(records[start:stop], payloads.of(window[start:stop]), given=len(window) == 1)
+        del payloads  # before the next one is read
 
 
 def _changes(columns: Sequence[Sequence[str]]) -> list[int]:

@@ -1,0 +1,222 @@
+"""A server, over loopback: large values against Arrow Flight written by hand, small ones against an empty request.
+
+By hand means a server that stores into and reads from DuckDB in the same layout and does nothing else: no hash, no
+checks, no record of what was saved, no Python value at the end. It is sent the columns of values alone and adds the
+numbers of record and row itself. Servers run in processes of their own, all at once; only one works at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import duckdb
+import httpx
+from pyarrow import flight
+
+import scidb
+from benchmarks.harness import Comparison, measure
+from benchmarks.values import BenchFrame, BenchLargeArray, large_array, large_frame
+from scidb import BaseVariable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pyarrow as pa
+
+    from scidb.database import DatabaseManager
+
+__all__ = ["run"]
+
+_QUICK: Final = 3
+_KEYS: Final = {"subject": int}
+_MANY: Final = 10_000
+_REPEATS: Final = 100
+
+
+class BenchRemote(BaseVariable):
+    """A number."""
+
+
+def run(folder: Path, rounds: int) -> list[Comparison]:
+    """Measure S10 and S10s."""
+    part = 10 if rounds <= _QUICK else 1
+    results = []
+    with ExitStack() as stack:
+        address = stack.enter_context(_server("scidb", folder / "served.duckdb"))
+        remote = stack.enter_context(scidb.open(f"http://127.0.0.1:{address}"))
+        array, frame = large_array(12_500_000 // part), large_frame(1_000_000)
+        results += _large(remote, BenchLargeArray, array, f"{array.nbytes / 1e6:g} MB array", folder, rounds)
+        results += _large(remote, BenchFrame, frame, "DataFrame 1,000,000 x 10", folder, rounds)
+        bare = stack.enter_context(_server("bare", folder))
+        client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{bare}"))
+        results += _small(remote, client, folder, rounds)
+    return results
+
+
+# ------------------------------------------------------------------ large values
+
+
+def _large(
+    remote: DatabaseManager, variable: type[BaseVariable], value: Any, what: str, folder: Path, rounds: int
+) -> list[Comparison]:
+    columns, described = _by_hand(variable, value, folder)
+    limit = "Arrow Flight over DuckDB, written by hand"
+    saving, loading = (Comparison(f"over HTTP: {verb} a {what}", limit, 1.5) for verb in ("save", "load"))
+    beside = [Comparison(f"Flight in memory: {verb} a {what}", limit) for verb in ("put", "get")]
+    with (
+        _flight("flight", folder / f"{variable.__name__}_hand.duckdb", described) as hand,
+        _flight("memory", folder, described) as memory,
+    ):
+
+        def ours(number: int) -> Callable[[], Any]:
+            return lambda: variable.save(value, subject=number, db=remote)
+
+        def load(number: int) -> Callable[[], Any]:
+            return lambda: _loaded(variable, remote, number)
+
+        return [
+            measure(saving, ours, lambda number: lambda: _put(hand, number, columns), rounds),
+            measure(loading, load, lambda number: lambda: _get(hand, number), rounds),
+            measure(
+                beside[0],
+                lambda number: lambda: _put(memory, number, columns),
+                lambda number: lambda: _put(hand, rounds + 1 + number, columns),
+                rounds,
+            ),
+            measure(
+                beside[1], lambda _: lambda: _get(memory, rounds), lambda number: lambda: _get(hand, number), rounds
+            ),
+        ]
+
+
+def _loaded(variable: type[BaseVariable], db: DatabaseManager, subject: int) -> None:
+    assert variable.load(subject=subject, db=db).data is not None
+
+
+def _put(client: flight.FlightClient, number: int, columns: pa.Table) -> None:
+    writer, _ = client.do_put(flight.FlightDescriptor.for_path(str(number)), columns.schema)
+    with writer:
+        writer.write_table(columns, max_chunksize=122_880)
+
+
+def _get(client: flight.FlightClient, number: int) -> None:
+    assert client.do_get(flight.Ticket(str(number))).read_all().num_rows
+
+
+def _by_hand(variable: type[BaseVariable], value: Any, folder: Path) -> tuple[pa.Table, dict[str, str]]:
+    """Return the columns that a value is stored in, and the table that holds them."""
+    template = folder / f"{variable.__name__}.duckdb"
+    with scidb.open(template, _KEYS) as db:
+        variable.save(value, subject=1, db=db)
+    table = variable.table_name()
+    with duckdb.connect(template, read_only=True) as connection:
+        rows = connection.sql(f'SELECT * EXCLUDE (record_no, "row") FROM "{table}"').to_arrow_table().combine_chunks()
+        described = connection.execute(f'DESCRIBE "{table}"').fetchall()
+    template.unlink()
+    columns = ", ".join(f'"{name}" {kind}' for name, kind, *_ in described)
+    return rows, {"definition": f'CREATE TABLE "{table}" ({columns})', "name": table}
+
+
+# ------------------------------------------------------------------ small ones
+
+
+def _small(remote: DatabaseManager, bare: httpx.Client, folder: Path, rounds: int) -> list[Comparison]:
+    path, copy = folder / "small.duckdb", folder / "small_hand.duckdb"
+    with scidb.open(path, _KEYS) as local:
+        for db in (local, remote):
+            db.save_many(BenchRemote, [(float(n), {"subject": n}) for n in range(_MANY)])
+    shutil.copy(path, copy)
+    with scidb.open(path) as local, duckdb.connect(copy) as hand:
+        rows = {name: hand.sql(f'SELECT * FROM "{name}" LIMIT 1').fetchall()[0] for name in _written()}
+        query = f'SELECT * FROM "{BenchRemote.table_name()}" WHERE record_no = ?'
+
+        def save(number: int) -> Callable[[], Any]:
+            return lambda: [BenchRemote.save(0.5, subject=n, db=remote) for n in _new(number)]
+
+        def insert(number: int) -> Callable[[], Any]:
+            def work() -> None:
+                for n in _new(number):
+                    bare.post("/", content=b"{}")
+                    _insert(hand, rows, n)
+
+            return work
+
+        def load(number: int) -> Callable[[], Any]:
+            return lambda: [BenchRemote.load(subject=n, db=remote) for n in _known(number)]
+
+        def select(number: int) -> Callable[[], Any]:
+            def work() -> None:
+                for n in _known(number):
+                    bare.post("/", content=b"{}")
+                    hand.execute(query, [n]).fetchall()
+
+            return work
+
+        # Comes first: it is of as many records on both sides.
+        every = Comparison(f"over HTTP: load_all of {_MANY:,} scalars", "the same from a local file", 1.5)
+        measure(every, lambda _: lambda: _all(remote), lambda _: lambda: _all(local), rounds)
+        return [
+            measure(_single("save", "the same rows in a transaction"), save, insert, rounds),
+            measure(_single("load", "a SELECT by record_no"), load, select, rounds),
+            every,
+        ]
+
+
+def _single(verb: str, by_hand: str) -> Comparison:
+    work = f"over HTTP: {verb} a small record, {_REPEATS} times"
+    return Comparison(work, f"an empty request to bare uvicorn, and {by_hand}", 2.0)
+
+
+def _new(number: int) -> range:
+    return range(_MANY + number * _REPEATS, _MANY + (number + 1) * _REPEATS)
+
+
+def _known(number: int) -> range:
+    return range(number * _REPEATS, (number + 1) * _REPEATS)
+
+
+def _all(db: DatabaseManager) -> None:
+    assert sum(1 for _ in db.load_all(BenchRemote)) == _MANY
+
+
+def _written() -> tuple[str, ...]:
+    return "_schema", "_records", "_record_metadata", BenchRemote.table_name()
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, rows: dict[str, tuple[Any, ...]], number: int) -> None:
+    connection.execute("BEGIN")
+    for name, (first, *others) in rows.items():
+        key = _MANY * _MANY + number if isinstance(first, int) else f"{number:064}"
+        connection.execute(f'INSERT INTO "{name}" VALUES (?{", ?" * len(others)})', [key, *others])
+    connection.execute("COMMIT")
+
+
+# ------------------------------------------------------------------ servers
+
+
+@contextmanager
+def _server(kind: str, path: Path, told: str = "") -> Iterator[int]:
+    """Start a server and give its port."""
+    command = [sys.executable, "-m", "benchmarks.network_child", kind, str(path)]
+    root = Path(__file__).resolve().parent.parent
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(told)
+            process.stdin.close()
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+@contextmanager
+def _flight(kind: str, path: Path, described: dict[str, str]) -> Iterator[flight.FlightClient]:
+    with _server(kind, path, json.dumps(described)) as port, flight.connect(f"grpc://127.0.0.1:{port}") as client:
+        yield client
