@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import uvicorn
 from tests.net.cutting import cutting
+from tests.net.inprocess import Client
 from tests.net.serving import serve
 
 from scidb import BaseVariable
@@ -32,10 +33,11 @@ from scidb.store.model import (
 )
 from scidb.testing.store_suite.samples import KEYS, record, scalars
 from scidbnet import HttpStore
+from scidbnet.auth import TokenFile
 from scidbnet.server import store_app
 from scidbnet.server.settings import ServerSettings
 from scidbnet.wire.batches import batch_bytes
-from scidbnet.wire.coding import from_text
+from scidbnet.wire.coding import from_text, to_text
 from scidbnet.wire.errors import error_from_json
 from scidbnet.wire.framing import PARTS_TYPE
 from scidbnet.wire.versions import DESCRIPTION, IDEMPOTENCY_KEY, PREFIX
@@ -331,3 +333,41 @@ def test_a_write_of_which_nobody_knows(tmp_path: Path) -> None:
         assert [one.data for one in Force.load_all(subject=1, db=db)] == [2.0]
         # The second save is one line more in the log, and no second value.
         assert len({one["record_id"] for one in db.list_versions(Force, subject=1)}) == 2
+
+
+# ---------------------------------------------------------------- callers
+
+
+def test_keys_and_claims_are_of_their_caller(tmp_path: Path) -> None:
+    """Two tokens may choose the same key, and neither has the claims of the other; a reader has none at all."""
+    tokens = TokenFile.beside(tmp_path / "study.duckdb")
+    shown = {name: tokens.create(name, role, "1d").token for name, role in (("ada", "writer"), ("bob", "writer"))}
+    shown["eve"] = tokens.create("eve", "reader", "1d").token
+    store = MemoryStore(KEYS)
+    store.register(TypeInfo("Force"))
+    client = Client(store_app(store, tokens=tokens))
+
+    def ask(name: str, path: str, body: bytes, **headers: str) -> httpx.Response:
+        return client.post(
+            f"{PREFIX}{path}", content=body, headers={"Authorization": f"Bearer {shown[name]}", **headers}
+        )
+
+    def save(name: str, value: float) -> httpx.Response:
+        headers = {"Content-Type": PARTS_TYPE, IDEMPOTENCY_KEY: "k"}
+        return ask(name, "/store/write", b"".join(batch_bytes(batch_of(value))), **headers)
+
+    def claim(name: str) -> httpx.Response:
+        body = {"lineage_ids": ["a"], "owner": "same"}
+        return ask(name, "/ability/claims/claim", to_text(body), **{"Content-Type": "application/json"})
+
+    first = save("ada", 1.0)
+    assert (save("bob", 2.0).status_code, save("ada", 1.0).content) == (200, first.content)
+    assert save("ada", 2.0).status_code == 409
+    assert save("eve", 3.0).status_code == 403
+    assert [one.user_id for one in store.find(Entries())] == ["bob", "ada"]
+    assert [from_text(claim(name).content, "x").get("lineage_ids") for name in ("ada", "bob", "ada")] == [
+        ["a"],
+        [],
+        ["a"],
+    ]
+    assert claim("eve").status_code == 403

@@ -217,12 +217,12 @@ def _lineages(store: Noting) -> list[tuple[int, str]]:
 
 def test_a_claim_is_kept_while_it_computes(store: Noting, monkeypatch: pytest.MonkeyPatch) -> None:
     """A computation that takes longer than a claim keeps it, and nobody begins it a second time."""
-    monkeypatch.setattr(claims, "_CLAIM_SECONDS", 0.3)
+    monkeypatch.setattr(claims, "_CLAIM_SECONDS", 0.2)
 
     def long(raw: float) -> float:
         note(raw)
         if raw == 0:
-            time.sleep(1.0)
+            time.sleep(0.6)
         return 2 * raw
 
     reports = run_together(store, [long] * 2)

@@ -330,7 +330,7 @@ def _our_error(path: Path, error: duckdb.Error, refused: type[SciDBError]) -> Sc
                 "Close it, keep a copy, and open a backup.",
                 path=str(path),
             )
-        case duckdb.TransactionException():
+        case duckdb.TransactionException() | duckdb.ConstraintException():
             return _transaction_error(path, error, refused)
         case duckdb.IOException() | duckdb.ConnectionException():
             is_other = "not a valid DuckDB database file" in str(error)

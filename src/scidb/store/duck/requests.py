@@ -6,6 +6,8 @@ import datetime as dt
 from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import ConflictError
+from scidb.store.duck.insert import insert_rows
+from scidb.store.duck.tables import TABLES
 from scidb.store.model import Answer
 
 if TYPE_CHECKING:
@@ -26,14 +28,13 @@ def answer_once(connection: Connection, draft: State, event: Answered, stamp: st
     if draft.keyed_writes % _EVERY == 0:
         _forget(connection, stamp)
     draft.keyed_writes += 1
-    # Only the index can say whether a key is there without a look at every line.
-    [(count,)] = connection.rows(
-        "INSERT INTO _requests (token_name, request_key, body_sha256, timestamp) VALUES (?, ?, ?, ?) "
-        "ON CONFLICT DO NOTHING",
-        [event.user_id or "", event.key, event.digest, stamp],
-    )
-    if not count:
-        raise ConflictError(f"What was asked for under the key {event.key[:64]!r} is stored already.", key=event.key)
+    try:
+        # Only the index knows whether a key is there without a look at every line; ON CONFLICT takes twice as long.
+        insert_rows(connection, TABLES["_requests"], [(event.user_id or "", event.key, event.digest, stamp)])
+    except ConflictError as error:
+        raise ConflictError(
+            f"What was asked for under the key {event.key[:64]!r} is stored already.", key=event.key
+        ) from error
 
 
 def _forget(connection: Connection, stamp: str) -> None:
