@@ -75,7 +75,7 @@ def _tokens(settings: Settings) -> Tokens:
     target = find_database(settings.database)
     # By name, so that HTTP is imported where a server is asked, and nowhere else.
     if "://" in target:
-        require("httpx", "net")
+        require("urllib3", "net")
         tokens: Tokens = importlib.import_module("scidbnet.client.tokens").RemoteTokens(target)
         return tokens
     from scidbnet.auth import TokenFile

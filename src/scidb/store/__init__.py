@@ -36,7 +36,7 @@ _OPENERS: Final = {
     "https": "scidbnet.client:HttpStore.open",
 }
 # The library without which a scheme cannot be opened, and the extra that installs it.
-_NEEDS: Final = {"http": ("httpx", "net"), "https": ("httpx", "net")}
+_NEEDS: Final = {"http": ("urllib3", "net"), "https": ("urllib3", "net")}
 # At least two letters, since C:\study.duckdb is a file.
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://)?")
 

@@ -1,35 +1,31 @@
-"""HTTP as the client needs it, and the only place that knows with which library.
-
-That of Python itself is the one: it reads an answer into memory that is given to it and sends memory as it is, where
-others copy all of it several times, and a small request takes a quarter of their time.
-"""
+"""HTTP as the client needs it, and the only place that knows with which library."""
 
 from __future__ import annotations
 
-import http.client
 import os
-import select
 import ssl
 import urllib.parse
 import urllib.request
 import weakref
-from collections import deque
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final, cast
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import urllib3
+from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError, ProtocolError, SSLError
 
 from scidb.exceptions import NetworkError, ServerError, SettingsError
 from scidb.settings import user_name
 from scidbnet.wire.versions import USER
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from scidbnet.wire.framing import Bytes
 
 __all__ = ["Answer", "Transport"]
 
 _PIECE: Final = 2**18
+_READ: Final = 2**20
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _IDLE: Final = 20
 """How many connections are kept for the next request."""
@@ -38,21 +34,13 @@ _IDLE: Final = 20
 class Answer:
     """An answer whose body is read as it comes; whoever does not read it to its end closes it."""
 
-    def __init__(
-        self,
-        response: http.client.HTTPResponse,
-        connection: http.client.HTTPConnection,
-        give_back: Callable[[http.client.HTTPConnection], None],
-        url: str,
-    ) -> None:
-        self._response, self._connection, self._give_back = response, connection, give_back
+    def __init__(self, response: urllib3.BaseHTTPResponse, url: str) -> None:
+        self._response = response
         self._url = url
-        # An answer that nobody reads would keep its connection open.
-        self._forgotten = weakref.finalize(self, connection.close)
+        # An answer that nobody reads would keep its connection from all others.
+        self._forgotten = weakref.finalize(self, response.close)
         self.status = response.status
-        self.headers = cast("Mapping[str, str]", response.headers)  # whatever the case of their letters
-        if response.isclosed():  # of an answer without a body
-            self._end()
+        self.headers: Mapping[str, str] = response.headers  # whatever the case of their letters
 
     def readinto(self, room: memoryview) -> int:
         """Fill memory with what comes next, and return how much that was: nothing only at the end.
@@ -64,12 +52,11 @@ class Answer:
 
         """
         with translated(self._url):
-            count = self._response.readinto(room)
-            if not count and len(room) and self._response.length:
-                raise http.client.IncompleteRead(b"", self._response.length)
-        if not count and len(room):
+            piece = self._response.read(min(len(room), _READ))
+        room[: len(piece)] = piece
+        if not piece and len(room):
             self._end()
-        return count
+        return len(piece)
 
     def pieces(self) -> Iterator[memoryview]:
         """Return the body in pieces, likewise."""
@@ -92,12 +79,8 @@ class Answer:
         self._forgotten()
 
     def _end(self) -> None:
-        """Give the connection back for the next request, once."""
-        if self._forgotten.detach() is not None:
-            if self._response.will_close:
-                self._connection.close()
-            else:
-                self._give_back(self._connection)
+        self._forgotten.detach()
+        self._response.release_conn()
 
 
 class Transport:
@@ -117,13 +100,15 @@ class Transport:
     def __init__(self, base_url: str, token: str | None, timeout: float) -> None:
         self.base_url = base_url.rstrip("/")
         _check_address(self.base_url)
-        self._timeout = timeout
         self._headers = {"Authorization": _bearer(token)} if token else {USER: urllib.parse.quote(user_name())}
-        self._tls = _tls() if self.base_url.lower().startswith("https:") else None
-        self._idle: deque[http.client.HTTPConnection] = deque()
+        self._timeout = timeout
+        self._connect()
+
+    def _connect(self) -> None:
         self._process = os.getpid()
+        self._pool = _pool(self.base_url, self._timeout)
         # Not at the end of the program, when there may be something left to send: what of the memo was used.
-        weakref.finalize(self, _close_all, self._idle).atexit = False
+        weakref.finalize(self, self._pool.clear).atexit = False
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes] = ()) -> Answer:
         """Send a request and return its answer.
@@ -134,19 +119,24 @@ class Transport:
             When there is no connection, or it broke.
 
         """
-        with translated(self.base_url, sent=False):
-            connection, target = self._connection()
+        if self._process != os.getpid():  # a fork must not speak into the connections of its parent
+            self._connect()
+        length = sum(len(piece) for piece in body)
+        sent = {**self._headers, **headers, **({"Content-Length": str(length)} if body else {})}
         with translated(self.base_url):
-            try:
-                response = self._exchange(connection, method, target + path, {**self._headers, **headers}, body)
-            except BaseException:
-                connection.close()
-                raise
-            if response.length is None and not response.chunked:
+            response = self._pool.urlopen(
+                method,
+                self.base_url + path,
+                headers=sent,
+                body=b"".join(body) if length <= _PIECE else iter(body),
+                preload_content=False,
+                decode_content=False,
+                redirect=False,
+            )
+            if getattr(response, "length_remaining", 0) is None and not getattr(response, "chunked", False):
                 response.close()
-                connection.close()
-                raise http.client.IncompleteRead(b"")  # so ends an answer that was cut among its headers
-            answer = Answer(response, connection, self._keep, self.base_url)
+                raise ProtocolError("an answer was cut among its headers")
+        answer = Answer(response, self.base_url)
         if answer.status in _REDIRECTS:
             answer.close()
             raise ServerError(
@@ -157,108 +147,9 @@ class Transport:
             )
         return answer
 
-    def _keep(self, connection: http.client.HTTPConnection) -> None:
-        if len(self._idle) < _IDLE:
-            self._idle.append(connection)
-        else:
-            connection.close()
-
-    def _exchange(
-        self,
-        connection: http.client.HTTPConnection,
-        method: str,
-        target: str,
-        headers: Mapping[str, str],
-        body: Sequence[Bytes],
-    ) -> http.client.HTTPResponse:
-        length = sum(len(piece) for piece in body)
-        connection.putrequest(method, target, skip_accept_encoding=True)
-        for name, value in headers.items():
-            connection.putheader(name, value)
-        if body:
-            connection.putheader("Content-Length", str(length))
-        try:
-            if length <= _PIECE:
-                connection.endheaders(b"".join(body) or None)
-            else:
-                connection.endheaders()
-                for piece in body:
-                    connection.send(piece)
-        except (BrokenPipeError, ConnectionResetError):
-            # A server that wants no more of it has mostly said why.
-            with suppress(OSError, http.client.HTTPException):
-                return connection.getresponse()
-            raise
-        return connection.getresponse()
-
-    def _connection(self) -> tuple[http.client.HTTPConnection, str]:
-        """Return a connection, and what stands before the path of whatever is asked there."""
-        parts = urllib.parse.urlsplit(self.base_url)
-        if not parts.hostname:
-            raise http.client.InvalidURL("it names no host")
-        proxy = _proxy(parts)
-        target = parts.path if proxy is None or self._tls else self.base_url
-        if self._process != os.getpid():  # a fork must not speak into the connections of its parent
-            self._process = os.getpid()
-            _close_all(self._idle)
-        while True:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return self._new(parts, proxy), target
-            if not _has_ended(connection.sock):
-                return connection, target
-            connection.close()
-
-    def _new(
-        self, parts: urllib.parse.SplitResult, proxy: urllib.parse.SplitResult | None
-    ) -> http.client.HTTPConnection:
-        host, port = (str(parts.hostname), parts.port) if proxy is None else (str(proxy.hostname), proxy.port)
-        if self._tls is None:
-            connection = http.client.HTTPConnection(host, port or 80, timeout=self._timeout)
-        else:
-            connection = http.client.HTTPSConnection(host, port or 443, timeout=self._timeout, context=self._tls)
-            if proxy is not None:
-                connection.set_tunnel(str(parts.hostname), parts.port or 443)
-        connection.connect()
-        return connection
-
     def close(self) -> None:
         """Close all connections that wait for a request."""
-        _close_all(self._idle)
-
-
-def _close_all(idle: deque[http.client.HTTPConnection]) -> None:
-    while idle:
-        with suppress(IndexError):  # taken by another thread
-            idle.pop().close()
-
-
-def _has_ended(sock: socket.socket | None) -> bool:
-    """Say whether a connection that waits is of no use: what comes without being asked for is its end."""
-    if sock is None:
-        return True
-    if hasattr(select, "poll"):
-        waiting = select.poll()
-        waiting.register(sock, select.POLLIN)
-        return bool(waiting.poll(0))
-    return bool(select.select([sock], [], [], 0)[0])
-
-
-def _proxy(parts: urllib.parse.SplitResult) -> urllib.parse.SplitResult | None:
-    """Return the proxy that the settings of this machine want, which is none for this machine itself."""
-    host = str(parts.hostname)
-    if _is_here(host):
-        return None
-    address = urllib.request.getproxies().get(parts.scheme)
-    if address is None or urllib.request.proxy_bypass(host):
-        return None
-    found = urllib.parse.urlsplit(address if "://" in address else f"http://{address}")
-    return found if found.hostname else None
-
-
-def _is_here(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")
+        self._pool.clear()
 
 
 def _check_address(url: str) -> None:
@@ -279,6 +170,22 @@ def _bearer(token: str) -> str:
     return f"Bearer {token}"
 
 
+def _pool(url: str, timeout: float) -> urllib3.PoolManager:
+    """Return what keeps connections, to the server or to the proxy that the settings of this machine want."""
+    parts = urllib.parse.urlsplit(url)
+    # To read the certificates of the system takes longer than many requests.
+    tls = _tls() if parts.scheme.lower() == "https" else None
+    proxy = None if _is_here(str(parts.hostname)) else urllib.request.getproxies().get(parts.scheme)
+    if proxy is None or urllib.request.proxy_bypass(str(parts.hostname)):
+        return urllib3.PoolManager(maxsize=_IDLE, timeout=timeout, retries=False, ssl_context=tls)
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    return urllib3.ProxyManager(proxy, maxsize=_IDLE, timeout=timeout, retries=False, ssl_context=tls)
+
+
+def _is_here(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
 def _tls() -> ssl.SSLContext:
     """Return the certificates by which a server is believed: the usual ones, and those that SCIDB_CA_FILE names."""
     context = ssl.create_default_context()
@@ -294,30 +201,39 @@ def _tls() -> ssl.SSLContext:
 
 
 @contextmanager
-def translated(url: str, *, sent: bool = True) -> Iterator[None]:
-    """Turn the library's exceptions into ours; `sent` tells whether the server may have got what was sent."""
+def translated(url: str) -> Iterator[None]:
+    """Turn the library's exceptions into ours, with `sent`: whether the server may have got what was sent."""
     try:
         yield
-    except TimeoutError as error:
+    except urllib3.exceptions.TimeoutError as error:
         raise NetworkError(
             f"{url} did not answer in time. Is the server busy? Give a longer timeout=, or try again later.",
             url=url,
-            sent=sent,
+            sent=not isinstance(error, urllib3.exceptions.ConnectTimeoutError),
         ) from error
-    except ssl.SSLCertVerificationError as error:
-        raise NetworkError(
-            f"The certificate of {url} is not believed: {error}. If a lab has made it itself, name its file in the "
-            "environment variable SCIDB_CA_FILE.",
-            url=url,
-            code="certificate",
-        ) from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (HTTPError, OSError, ValueError) as error:
+        if _is_of_certificate(error):
+            raise NetworkError(
+                f"The certificate of {url} is not believed: {error}. If a lab has made it itself, name its file in the "
+                "environment variable SCIDB_CA_FILE.",
+                url=url,
+                code="certificate",
+            ) from error
         said = str(error).rstrip(".") or type(error).__name__
         # What a server of TLS does with a question that is none.
-        is_odd = url.startswith("http:") and isinstance(error, http.client.BadStatusLine | ConnectionResetError)
+        is_odd = url.startswith("http:") and isinstance(error, ProtocolError)
         raise NetworkError(
             f"{url} cannot be reached: {said}. Is the address right, and does the server run? `scidb serve` starts one."
             f"{' Or does it speak TLS? Then write https://.' if is_odd else ''}",
             url=url,
-            sent=sent,
+            sent=not isinstance(error, _NOT_SENT),
         ) from error
+
+
+_NOT_SENT: Final = (NewConnectionError, LocationValueError, SSLError)
+
+
+def _is_of_certificate(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
