@@ -53,8 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_over_http(item: pytest.Function) -> bool:
-    chosen = item.callspec.params
-    return "http" in (chosen.get("target"), chosen.get("db"), chosen.get("scidb"))
+    return any(isinstance(chosen, str) and chosen == "http" for chosen in item.callspec.params.values())
 
 
 def pytest_collection_finish() -> None:
@@ -123,12 +122,8 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture(params=["memory", "duck", "http"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where the database of a test lives, in memory if nothing else is asked for."""
-    kind = getattr(request, "param", "memory")
-    if kind == "http":
-        address: str = request.getfixturevalue("served")
-        return address
-    return str(tmp_path / "study.duckdb") if kind == "duck" else "memory:"
+    """Where the database of a test lives."""
+    return serving.where(request, tmp_path)
 
 
 @pytest.fixture
