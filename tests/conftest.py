@@ -63,7 +63,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _store_of(item: pytest.Item) -> object:
     chosen = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    return next((chosen[name] for name in ("target", "db", "scidb") if name in chosen), None)
+    if any(isinstance(one, str) and one == "http" for one in chosen.values()):
+        return "http"
+    return chosen.get("target", chosen.get("db"))
 
 
 def pytest_collection_finish() -> None:
@@ -132,12 +134,8 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture(params=["memory", "duck", "http"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where the database of a test lives, in memory if nothing else is asked for."""
-    kind = getattr(request, "param", "memory")
-    if kind == "http":
-        address: str = request.getfixturevalue("served")
-        return address
-    return str(tmp_path / "study.duckdb") if kind == "duck" else "memory:"
+    """Where the database of a test lives."""
+    return serving.where(request, tmp_path)
 
 
 @pytest.fixture

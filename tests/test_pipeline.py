@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.net.serving import where
 from tests.provenance.conftest import Force, Mean, Peak, Smooth
 
 import scidb
@@ -42,10 +43,10 @@ def mean(peaks: list[float]) -> float:
     return sum(peaks) / len(peaks)
 
 
-@pytest.fixture
+@pytest.fixture(params=["memory", "http"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Live in memory unless a test asks for a file: a pipeline is for_each several times over."""
-    return str(tmp_path / "study.duckdb") if getattr(request, "param", "memory") == "duck" else "memory:"
+    return where(request, tmp_path)
 
 
 in_a_file = pytest.mark.parametrize("target", ["duck"], indirect=True)

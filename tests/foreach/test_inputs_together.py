@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from tests.net.serving import where
 
 import scidb
 from scidb import BaseVariable, EachOf, Fixed, Merge, for_each, thunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 class Gait(BaseVariable):
@@ -42,10 +44,10 @@ def scaled(table: pd.DataFrame, k: int) -> float:
     return float(table["knee"].sum() * table["Weight"].iloc[0] * k)
 
 
-@pytest.fixture
-def study() -> Iterator[scidb.DatabaseManager]:
+@pytest.fixture(params=["memory", "http"])
+def study(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[scidb.DatabaseManager]:
     """Save three people."""
-    with scidb.open("memory:", {"subject": int, "trial": int}) as db, db.as_current():
+    with scidb.open(where(request, tmp_path), {"subject": int, "trial": int}) as db, db.as_current():
         subjects = [{"subject": subject} for subject in (1, 2, 3)]
         Gait.save_many([(pd.DataFrame({"knee": [1.0, at["subject"]], "hip": 0.5}), at) for at in subjects])
         Weight.save_many([(60.0 + at["subject"], at) for at in subjects])

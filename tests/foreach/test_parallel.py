@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from tests.foreach import parallel_steps as steps
+from tests.net.serving import where
 
 import scidb
 from scidb import BaseVariable, DatabaseManager, PathInput, exceptions, for_each, thunk
@@ -67,10 +68,10 @@ def way(request: pytest.FixtureRequest) -> dict[str, Any]:
             return {"executor": request.getfixturevalue("spawned")}
 
 
-@pytest.fixture
-def study() -> Iterator[DatabaseManager]:
-    """Hold six subjects in memory, of which 5 and 6 have equal data."""
-    with scidb.open("memory:", {"subject": int}) as db, db.as_current():
+@pytest.fixture(params=["memory", "http"])
+def study(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseManager]:
+    """Hold six subjects, of which 5 and 6 have equal data."""
+    with scidb.open(where(request, tmp_path), {"subject": int}) as db, db.as_current():
         Raw.save_many([(float(min(n, 5)), {"subject": n}) for n in range(1, 7)])
         yield db
 

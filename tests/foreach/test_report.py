@@ -11,6 +11,7 @@ from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.net.serving import where
 
 import scidb
 from scidb import BaseVariable, DatabaseManager, for_each
@@ -18,6 +19,8 @@ from scidb.foreach import progress
 from scidb.foreach.estimate import Estimate, duration_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from scidb import ForEachReport
 
 
@@ -39,10 +42,10 @@ def fails_at_two(x: float) -> float:
     return x
 
 
-@pytest.fixture
-def target() -> str:
+@pytest.fixture(params=["memory", "http"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Live in memory: what is said does not depend on the store, whose part the suite of stores covers."""
-    return "memory:"
+    return where(request, tmp_path)
 
 
 @pytest.fixture

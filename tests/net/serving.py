@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-__all__ = ["end", "open_place", "place", "serve", "served_file"]
+__all__ = ["end", "open_place", "place", "serve", "served_file", "where"]
 
 _files: dict[str, str] = {}
 """Where a place was promised: its address, and the file that the server makes for it."""
@@ -90,3 +90,14 @@ def served_file(request: pytest.FixtureRequest, file: Path, **keys: Any) -> str:
     if request.param == "duck":
         return str(file)
     return serve([SchemaKey(name, kind) for name, kind in keys.items()], str(file), allow_sql=True)
+
+
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return where the database of a test lives, by the parameter of the fixture that asks; without one, in memory."""
+    match getattr(request, "param", "memory"):
+        case "memory":
+            return "memory:"
+        case "duck":
+            return str(tmp_path / "study.duckdb")
+    address: str = request.getfixturevalue("served")
+    return address

@@ -15,7 +15,13 @@ from tests.net.serving import serve
 
 import scidb
 from scidb import BaseVariable, raw_sql
-from scidb.exceptions import LimitExceededError, PermissionDeniedError, QueryError, UnsupportedOperationError
+from scidb.exceptions import (
+    FilterError,
+    LimitExceededError,
+    PermissionDeniedError,
+    QueryError,
+    UnsupportedOperationError,
+)
 from scidb.store import Sql
 from scidb.store.model import SchemaKey
 from scidbnet.client import HttpStore
@@ -121,6 +127,25 @@ def test_nothing_else_is_reached(store: HttpStore, tmp_path: Path, query: str) -
     with pytest.raises(QueryError):
         store.sql(query.format(file=file))
     assert [path.name for path in tmp_path.iterdir()] == ["other.duckdb"]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "(SELECT count(*) FROM read_csv('/etc/passwd')) > 0",
+        "(SELECT count(*) FROM '/etc/passwd') > 0",
+        "value > (SELECT count(*) FROM read_text('{file}'))",
+        "1 = 1) OR (SELECT true",
+        "value > 0; DROP VIEW Force",
+        "getenv('HOME') = ''",
+    ],
+)
+def test_nothing_else_is_reached_by_a_filter(address: str, tmp_path: Path, condition: str) -> None:
+    """N8: a condition in SQL is behind the same fences."""
+    file = tmp_path / "other.duckdb"
+    file.write_text("secret")
+    with scidb.open(address) as db, pytest.raises((QueryError, FilterError)):
+        db.load(Force, where=raw_sql(condition.format(file=file)))
 
 
 @pytest.mark.parametrize(

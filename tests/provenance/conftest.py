@@ -58,7 +58,9 @@ class Mean(BaseVariable):
 
 
 # What judges is above the stores, whose answers the suite of the stores compares.
-both_stores = pytest.mark.parametrize("target", ["memory", pytest.param("duck", marks=pytest.mark.slow)], indirect=True)
+both_stores = pytest.mark.parametrize(
+    "target", ["memory", pytest.param("duck", marks=pytest.mark.slow), "http"], indirect=True
+)
 
 
 class Project:

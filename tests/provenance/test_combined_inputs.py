@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+from tests.net.serving import where
 
 from scidb import BaseVariable, EachOf, Fixed, Merge, for_each
 from scidb.provenance.noted import noted_inputs, shared_out
@@ -15,6 +16,7 @@ from scidb.session import open_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from scidb import DatabaseManager
 
@@ -55,11 +57,11 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     sys.modules.pop("combined_steps")
 
 
-@pytest.fixture
-def study(steps: Any) -> Iterator[DatabaseManager]:
+@pytest.fixture(params=["memory", "http"])
+def study(request: pytest.FixtureRequest, tmp_path: Path, steps: Any) -> Iterator[DatabaseManager]:
     """Save two people with two trials each."""
     places = [{"subject": subject, "trial": trial} for subject in (1, 2) for trial in (1, 2)]
-    with open_database("memory:", {"subject": int, "trial": int}) as db, db.as_current():
+    with open_database(where(request, tmp_path), {"subject": int, "trial": int}) as db, db.as_current():
         steps.Gait.save_many(
             [(pd.DataFrame({"knee": [1.0 * at["trial"], 2], "hip": [0.5, at["subject"]]}), at) for at in places]
         )

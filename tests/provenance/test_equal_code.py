@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.net.serving import where
 from tests.provenance.conftest import Force, Mean, Peak, Project, Smooth, both_stores
 
 import scidb
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 TEXT = "def smooth(force):\n    return [0.2 * x for x in force]\n"
 
 
-@pytest.fixture
+@pytest.fixture(params=["memory", "http"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return str(tmp_path / "study.duckdb") if getattr(request, "param", "") == "duck" else "memory:"
+    return where(request, tmp_path)
 
 
 @pytest.fixture

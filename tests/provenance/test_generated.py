@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.net.serving import where
 from tests.provenance.conftest import Force, Mean, Smooth, both_stores
 
 from scidb import BaseVariable, PathInput, for_each, thunk
@@ -32,9 +33,9 @@ def total(force):
 """
 
 
-@pytest.fixture
+@pytest.fixture(params=["memory", "http"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return str(tmp_path / "study.duckdb") if getattr(request, "param", "") == "duck" else "memory:"
+    return where(request, tmp_path)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.net.serving import where
 from tests.provenance.conftest import PIPELINE, Force, Mean, Peak, Smooth, both_stores
 
 import scidb
@@ -30,10 +31,10 @@ BY_HAND = {"saved by hand": 4}
 # Most of it is decided above the stores, which have a suite of their own; what asks them most runs over both.
 
 
-@pytest.fixture
+@pytest.fixture(params=["memory", "http"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where the database of a test lives: in memory, unless a test asks for both."""
-    return str(tmp_path / "study.duckdb") if getattr(request, "param", "") == "duck" else "memory:"
+    return where(request, tmp_path)
 
 
 def states(db: DatabaseManager, *variables: Any, **keys: Any) -> dict[str, int]:

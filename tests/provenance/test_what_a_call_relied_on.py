@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.net.serving import where
 from tests.provenance.conftest import Force, Peak, Smooth, both_stores
 
 from scidb import for_each, registry, thunk
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from scidb import DatabaseManager
 
 
-@pytest.fixture
+@pytest.fixture(params=["memory", "http"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return str(tmp_path / "study.duckdb") if getattr(request, "param", "") == "duck" else "memory:"
+    return where(request, tmp_path)
 
 
 CLASSES = """

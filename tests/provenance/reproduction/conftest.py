@@ -8,6 +8,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from tests.net.serving import where
 
 from scidb.session import open_database
 
@@ -50,10 +51,10 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     place.forget()
 
 
-@pytest.fixture
-def db() -> Iterator[DatabaseManager]:
+@pytest.fixture(params=["memory", "http"])
+def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseManager]:
     """Return an empty database in memory; the current one."""
-    with open_database("memory:", KEYS) as database, database.as_current():
+    with open_database(where(request, tmp_path), KEYS) as database, database.as_current():
         yield database
 
 

@@ -143,12 +143,9 @@ def outcomes(found: Reproduction) -> list[tuple[str, str]]:
 # ---------------------------------------------------------------- what is equal
 
 
-@pytest.mark.parametrize("store", ["db", "file_db"])
-def test_a_chain_is_computed_again_from_what_was_saved_by_hand(
-    work: Any, store: str, request: pytest.FixtureRequest
-) -> None:
+@pytest.mark.parametrize("db", ["memory", "duck", "http"], indirect=True)
+def test_a_chain_is_computed_again_from_what_was_saved_by_hand(work: Any, db: DatabaseManager) -> None:
     """Each record behind the one asked for is computed again, first things first, and is equal."""
-    db = request.getfixturevalue(store)
     scaled = filled(work)
     for_each(scaled.total, {"samples": scaled.Scaled}, [scaled.Total], progress=False)
 
