@@ -212,6 +212,7 @@ def test_a_full_disk_is_said_and_got_over(small_disk: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_nothing_is_lost_or_doubled_among_many(tmp_path: Path) -> None:
     """50 clients, 200 mixed calls each: what is there in the end is what each was told."""
     clients, calls = 50, 200
