@@ -11,7 +11,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import urllib3
-from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError, ProtocolError, SSLError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationValueError,
+    NewConnectionError,
+    ProtocolError,
+    SSLError,
+    TimeoutError,
+)
 
 from scidb.exceptions import NetworkError, ServerError, SettingsError
 from scidb.settings import user_name
@@ -205,32 +213,38 @@ def translated(url: str) -> Iterator[None]:
     """Turn the library's exceptions into ours, with `sent`: whether the server may have got what was sent."""
     try:
         yield
-    except urllib3.exceptions.TimeoutError as error:
-        raise NetworkError(
+    except (HTTPError, OSError, ValueError) as error:
+        raise _our_error(url, error) from error
+
+
+# A connection that was refused counts as a time-out there.
+_NOT_SENT: Final = (NewConnectionError, ConnectTimeoutError, LocationValueError, SSLError)
+
+
+def _our_error(url: str, error: Exception) -> NetworkError:
+    sent = not isinstance(error, _NOT_SENT)
+    if isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError):
+        return NetworkError(
             f"{url} did not answer in time. Is the server busy? Give a longer timeout=, or try again later.",
             url=url,
-            sent=not isinstance(error, urllib3.exceptions.ConnectTimeoutError),
-        ) from error
-    except (HTTPError, OSError, ValueError) as error:
-        if _is_of_certificate(error):
-            raise NetworkError(
-                f"The certificate of {url} is not believed: {error}. If a lab has made it itself, name its file in the "
-                "environment variable SCIDB_CA_FILE.",
-                url=url,
-                code="certificate",
-            ) from error
-        said = str(error).rstrip(".") or type(error).__name__
-        # What a server of TLS does with a question that is none.
-        is_odd = url.startswith("http:") and isinstance(error, ProtocolError)
-        raise NetworkError(
-            f"{url} cannot be reached: {said}. Is the address right, and does the server run? `scidb serve` starts one."
-            f"{' Or does it speak TLS? Then write https://.' if is_odd else ''}",
+            sent=sent,
+        )
+    if _is_of_certificate(error):
+        return NetworkError(
+            f"The certificate of {url} is not believed: {error}. If a lab has made it itself, name its file in the "
+            "environment variable SCIDB_CA_FILE.",
             url=url,
-            sent=not isinstance(error, _NOT_SENT),
-        ) from error
-
-
-_NOT_SENT: Final = (NewConnectionError, LocationValueError, SSLError)
+            code="certificate",
+        )
+    said = str(error).rstrip(".") or type(error).__name__
+    # What a server of TLS does with a question that is none.
+    is_odd = url.startswith("http:") and isinstance(error, ProtocolError)
+    return NetworkError(
+        f"{url} cannot be reached: {said}. Is the address right, and does the server run? `scidb serve` starts one."
+        f"{' Or does it speak TLS? Then write https://.' if is_odd else ''}",
+        url=url,
+        sent=sent,
+    )
 
 
 def _is_of_certificate(error: BaseException | None) -> bool:
