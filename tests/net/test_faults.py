@@ -239,7 +239,7 @@ def test_nothing_is_lost_or_doubled_among_many(tmp_path: Path) -> None:
         with closing(HttpStore(server.address)) as store:
             entries = store.find(Records(Match(variables=("FaultyNumber",))))
         with scidb.open(server.address) as db:
-            there = Counter((one.metadata["subject"], one.data) for one in db.load_all(FaultyNumber, version="all"))
+            there = Counter((one.metadata["subject"], one.data) for one in db.load_all(FaultyNumber))
     expected = {(number, value) for number, values in told for value in values}
     assert len(told) == clients
     assert there == Counter(expected)
