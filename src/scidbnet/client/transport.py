@@ -18,7 +18,6 @@ from urllib3.exceptions import (
     NewConnectionError,
     ProtocolError,
     SSLError,
-    TimeoutError,
 )
 
 from scidb.exceptions import NetworkError, ServerError, SettingsError
@@ -223,7 +222,7 @@ _NOT_SENT: Final = (NewConnectionError, ConnectTimeoutError, LocationValueError,
 
 def _our_error(url: str, error: Exception) -> NetworkError:
     sent = not isinstance(error, _NOT_SENT)
-    if isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError):
+    if isinstance(error, urllib3.exceptions.TimeoutError) and not isinstance(error, NewConnectionError):
         return NetworkError(
             f"{url} did not answer in time. Is the server busy? Give a longer timeout=, or try again later.",
             url=url,
