@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.net.serving import serve
 
 from scidb.testing import StoreTests
+from scidb.testing.store_suite.base import StoreCases
+from scidb.testing.store_suite.describing import DescribingCases
+from scidb.testing.store_suite.keying import KeyCases
+from scidb.testing.store_suite.payloads import PayloadCases
+from scidb.testing.store_suite.saving import SavingCases
 from scidbnet.client import HttpStore
 
 if TYPE_CHECKING:
@@ -17,7 +23,7 @@ if TYPE_CHECKING:
     from scidb.store.protocol import Store
 
 
-class TestHttpStore(StoreTests):
+class _OverHttp(StoreCases):
     def make_store(self, schema_keys: Sequence[SchemaKey], tmp_path: Path) -> Store:
         return HttpStore(serve(schema_keys, verified=False, allow_sql=True))
 
@@ -25,3 +31,12 @@ class TestHttpStore(StoreTests):
         target = store.describe().target
         store.close()
         return HttpStore(target)
+
+
+@pytest.mark.slow
+class TestHttpStore(_OverHttp, StoreTests):
+    """All of it."""
+
+
+class TestHttpStoreBriefly(_OverHttp, DescribingCases, SavingCases, PayloadCases, KeyCases):
+    """What the other verbs rest on."""

@@ -393,8 +393,8 @@ def test_one_connection_for_two_handles(path: Path) -> None:
 
 def test_unknown_scheme() -> None:
     """A target that no store opens is refused with the known ones."""
-    with pytest.raises(UnsupportedOperationError, match="known are file, memory"):
-        open_store("http://lab:8765")
+    with pytest.raises(UnsupportedOperationError, match="known are file, http, https, memory"):
+        open_store("ftp://lab:8765")
 
 
 # ------------------------------------------------------------------ failing writes

@@ -152,7 +152,7 @@ def _plain(told: object, times: list[str]) -> object:
     return told
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories(), st.lists(TREES, min_size=2, max_size=5), st.integers(0, 20))
 def test_stores_agree(history: Any, trees: list[Filter], at: int) -> None:
     """Any filter over any history leaves the same records in both stores, or is refused by the same class."""

@@ -244,7 +244,7 @@ def test_place_of_somebody_else(pair: Pair) -> None:
     """The same for the numbers of places."""
     pair.save(1)
     pair.store._state.clockwork = replace(pair.store._state.clockwork, schema_id=0)
-    with pytest.raises(OSError, match="Constraint"):
+    with pytest.raises(ConflictError, match="Constraint"):
         pair.store.write(_batch(2))
     pair.save(3)
     pair.check()

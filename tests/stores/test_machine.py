@@ -58,7 +58,7 @@ def test_memory_store() -> None:
 
 def test_duck_store() -> None:
     """Random operations leave a DuckDB file as they leave the reference store."""
-    run_state_machine_as_test(DuckMachine, settings=settings(max_examples=3, deadline=None))
+    run_state_machine_as_test(DuckMachine, settings=settings(max_examples=2, stateful_step_count=30, deadline=None))
 
 
 @pytest.mark.slow
