@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from scidbnet.server.options import SETTINGS, Setting
+from scidbnet.server.program.options import SETTINGS, Setting
 
 __all__ = ["PAGE", "render"]
 

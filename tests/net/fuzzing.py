@@ -23,7 +23,7 @@ from scidb.exceptions import SciDBError
 from scidb.store import Wrapper
 from scidb.store.memory import MemoryStore
 from scidb.store.model import SchemaKey
-from scidbnet.server.verify import Verified
+from scidbnet.server.exchange.verify import Verified
 from scidbnet.wire.batches import batch_bytes, batch_digest, batch_from
 from scidbnet.wire.coding import from_text, to_text
 from scidbnet.wire.framing import Parts, end, part

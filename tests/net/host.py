@@ -22,8 +22,8 @@ from scidb.store.duck.connection import create_file
 from scidb.store.model import SchemaKey
 from scidbnet.auth import TokenFile
 from scidbnet.server import store_app
+from scidbnet.server.exchange.verify import Verified
 from scidbnet.server.settings import ServerSettings
-from scidbnet.server.verify import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

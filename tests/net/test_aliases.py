@@ -24,8 +24,9 @@ from scidb.store.model import Entries, Match, SchemaKey, TypeInfo
 from scidbnet.auth import TokenFile
 from scidbnet.auth.roles import VERB_ROLES, verb_of_path
 from scidbnet.serialization import decode_response, deserialize_data, serialize_data, to_envelope
-from scidbnet.server import aliases, create_app, models, store_app
-from scidbnet.server.facade import ServedDatabase
+from scidbnet.server import create_app, store_app
+from scidbnet.server.routes import aliases, models
+from scidbnet.server.routes.facade import ServedDatabase
 from scidbnet.wire.framing import PARTS_TYPE, envelope_from
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from scidb.store.memory import MemoryStore
 from scidb.store.model import SchemaKey
 from scidbnet.auth import TokenFile
 from scidbnet.server import store_app
-from scidbnet.server.audit import JsonFormatter
+from scidbnet.server.guard.audit import JsonFormatter
 from scidbnet.server.settings import ServerSettings
 from scidbnet.wire.versions import PREFIX, USER
 

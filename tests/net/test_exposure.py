@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scidb.exceptions import SettingsError
-from scidbnet.server.exposure import check_certificate, check_exposure
+from scidbnet.server.guard.exposure import check_certificate, check_exposure
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from tests.net.serving import serve
 
 from scidb.store.model import SchemaKey
-from scidbnet.server import aliases
-from scidbnet.server.openapi import OPERATIONS
+from scidbnet.server.routes import aliases
+from scidbnet.server.routes.openapi import OPERATIONS
 from scidbnet.wire.coding import to_text
 from scidbnet.wire.framing import PARTS_TYPE, end
 from scidbnet.wire.versions import DESCRIPTION, PREFIX

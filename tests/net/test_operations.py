@@ -16,7 +16,7 @@ from scidb.exceptions import StorageError
 from scidb.store import Wrapper, open_store
 from scidb.store.model import SchemaKey
 from scidbnet.server import create_app, store_app
-from scidbnet.server.openapi import OPERATIONS
+from scidbnet.server.routes.openapi import OPERATIONS
 from scidbnet.wire.errors import STATUS
 from scidbnet.wire.versions import API_VERSION, PREFIX
 

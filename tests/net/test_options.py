@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scidb.exceptions import SettingsError
-from scidbnet.server.options import _HELP, SETTINGS, ServerOptions, read_options
+from scidbnet.server.program.options import _HELP, SETTINGS, ServerOptions, read_options
 
 NEW = {"dataset_db_path": "new.duckdb", "dataset_schema_keys": "subject,trial"}
 

@@ -17,7 +17,7 @@ from scidb import BaseVariable, schema_key
 from scidb.filters import Filter
 from scidb.store.model import SchemaKey
 from scidbnet.serialization import FORMATS
-from scidbnet.server import aliases
+from scidbnet.server.routes import aliases
 
 PAGE = Path(__file__).parents[2].joinpath("docs/how-to/other-languages.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(bash|text)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

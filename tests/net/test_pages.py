@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 import scidb
-from scidbnet.server.options import SETTINGS, read_options
+from scidbnet.server.program.options import SETTINGS, read_options
 from scidbnet.wire.versions import PREFIX
 
 DOCS: Final = Path(__file__).parents[2] / "docs/how-to"

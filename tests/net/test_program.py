@@ -21,8 +21,8 @@ from scidb.exceptions import SciDBError
 from scidb.store import open_store
 from scidb.store.model import Batch, Latest, SchemaKey, Tagged, Tags
 from scidbnet.client import HttpStore
-from scidbnet.server import main as program
-from scidbnet.server import process
+from scidbnet.server.program import main as program
+from scidbnet.server.program import process
 from scidbnet.wire.batches import batch_bytes
 from scidbnet.wire.framing import PARTS_TYPE
 

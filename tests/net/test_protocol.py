@@ -13,7 +13,7 @@ import uvicorn
 
 from scidb.store.memory import MemoryStore
 from scidbnet.server import store_app
-from scidbnet.server.protocol import LimitedProtocol, limited
+from scidbnet.server.guard.protocol import LimitedProtocol, limited
 from scidbnet.server.settings import ServerSettings
 from scidbnet.wire.versions import PREFIX
 

@@ -13,9 +13,9 @@ from scidb.store.model import Batch
 from scidb.store.protocol import Store
 from scidbnet.auth import Caller, Role, check_batch, check_verb, verb_of_path
 from scidbnet.auth.roles import EVENT_ROLES, PATH_VERBS, VERB_ROLES
-from scidbnet.server import aliases
 from scidbnet.server.app import store_app
-from scidbnet.server.security import PUBLIC
+from scidbnet.server.guard.security import PUBLIC
+from scidbnet.server.routes import aliases
 from scidbnet.wire.versions import PREFIX
 
 CALLERS = {role: Caller(str(role), role, is_verified=True) for role in Role}

@@ -18,7 +18,7 @@ from scidb.store.memory import MemoryStore
 from scidb.store.model import Latest, Match, SchemaKey, TypeInfo
 from scidbnet.auth import TokenFile
 from scidbnet.server import store_app
-from scidbnet.server.limits import AtOnce, FailedLogins
+from scidbnet.server.guard.limits import AtOnce, FailedLogins
 from scidbnet.server.settings import ServerSettings
 from scidbnet.wire.messages import QUERIES
 from scidbnet.wire.versions import PREFIX

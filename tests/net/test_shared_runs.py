@@ -16,7 +16,7 @@ from scidb.exceptions import NetworkError, SciDBWarning
 from scidb.foreach import claims
 from scidb.store.memory import MemoryStore
 from scidb.store.model import Entries, SchemaKey
-from scidbnet.server.claims import Claiming
+from scidbnet.server.routes.claims import Claiming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

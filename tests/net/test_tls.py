@@ -17,7 +17,7 @@ from scidb.store.model import SchemaKey
 from scidbnet.auth import TokenFile
 from scidbnet.client import HttpStore, RemoteDatabaseManager
 from scidbnet.server import store_app
-from scidbnet.server.exposure import check_certificate, check_exposure
+from scidbnet.server.guard.exposure import check_certificate, check_exposure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

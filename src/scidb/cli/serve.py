@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from scidb.cli.context import settings_of
-from scidbnet.server import main
+from scidbnet.server.program import main
 
 __all__ = ["serve"]
 

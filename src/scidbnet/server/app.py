@@ -17,14 +17,14 @@ from scidb.database.core import LINEAGE_MODES
 from scidb.exceptions import SciDBError, ServerError
 from scidb.store import open_store
 from scidbnet.auth import TokenFile
-from scidbnet.server import abilities, aliases, claims, openapi, operations, verbs
-from scidbnet.server import tokens as tokens_routes
-from scidbnet.server.answers import error_answer
-from scidbnet.server.audit import Audit
 from scidbnet.server.context import Served
-from scidbnet.server.security import Guard
+from scidbnet.server.exchange.answers import error_answer
+from scidbnet.server.exchange.verify import Verified
+from scidbnet.server.guard.audit import Audit
+from scidbnet.server.guard.security import Guard
+from scidbnet.server.routes import abilities, aliases, claims, openapi, operations, verbs
+from scidbnet.server.routes import tokens as tokens_routes
 from scidbnet.server.settings import ServerSettings
-from scidbnet.server.verify import Verified
 from scidbnet.wire.coding import to_text
 from scidbnet.wire.versions import PREFIX
 

@@ -16,9 +16,9 @@ import uvicorn
 from scidb.exceptions import SettingsError
 from scidbnet.auth import TokenFile
 from scidbnet.server.app import create_app
-from scidbnet.server.exposure import check_certificate, check_exposure
-from scidbnet.server.logs import configure_logging
-from scidbnet.server.protocol import limited
+from scidbnet.server.guard.exposure import check_certificate, check_exposure
+from scidbnet.server.guard.protocol import limited
+from scidbnet.server.program.logs import configure_logging
 from scidbnet.server.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from scidbnet.server.lifecycle import Lifecycle
-    from scidbnet.server.options import ServerOptions
+    from scidbnet.server.program.lifecycle import Lifecycle
+    from scidbnet.server.program.options import ServerOptions
 
 __all__ = ["run"]
 

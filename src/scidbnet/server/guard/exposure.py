@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scidb.exceptions import SettingsError
-from scidbnet.server.local import is_loopback
+from scidbnet.server.guard.local import is_loopback
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,12 +10,12 @@ import typer
 
 from scidb.exceptions import SciDBError
 from scidb.extras import require
-from scidbnet.server.options import SETTINGS, read_options
+from scidbnet.server.program.options import SETTINGS, read_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scidbnet.server.options import Setting
+    from scidbnet.server.program.options import Setting
 
 __all__ = ["PARAMETERS", "main", "serve"]
 
@@ -32,7 +32,7 @@ def serve(**flags: Any) -> None:
     require("fastapi", "net")
     require("uvicorn", "net")
     # Imported last: all above works without the libraries of a server, and names the extra that brings them.
-    from scidbnet.server.process import run
+    from scidbnet.server.program.process import run
 
     run(options)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from scidbnet.server.bodies import Spool
-    from scidbnet.server.lifecycle import Lifecycle
+    from scidbnet.server.exchange.bodies import Spool
+    from scidbnet.server.program.lifecycle import Lifecycle
 
 __all__ = ["METRICS_TYPE", "Measured", "Metrics"]
 

@@ -29,7 +29,7 @@ from scidb.store import Wrapper
 from scidb.store.model import Call, Computation, Edge, Match, Records, Stored
 from scidb.store.names import check_not_renamed
 from scidb.variable import BaseVariable
-from scidbnet.server.models import Constant
+from scidbnet.server.routes.models import Constant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from scidb.database.core import LineageMode
     from scidb.store import Store
     from scidb.store.model import Answered, Batch, Record, TypeInfo
-    from scidbnet.server.models import Ask, Computed, Export, Lineage, RecordInput, Save
-    from scidbnet.server.once import Once
+    from scidbnet.server.exchange.once import Once
+    from scidbnet.server.routes.models import Ask, Computed, Export, Lineage, RecordInput, Save
 
 __all__ = ["Keyed", "ServedDatabase", "call_id_of", "checked_keys"]
 

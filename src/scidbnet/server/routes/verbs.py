@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from scidb.exceptions import ConflictError
 from scidb.store.model import TypeInfo
 from scidbnet.server.context import served
-from scidbnet.server.once import asked_for
-from scidbnet.server.streams import answer_in_parts
+from scidbnet.server.exchange.once import asked_for
+from scidbnet.server.exchange.streams import answer_in_parts
 from scidbnet.wire.batches import answer_of_records, batch_from
 from scidbnet.wire.coding import dump, from_text, load, to_text
 from scidbnet.wire.messages import FETCHED, QUERIES, TRACE_QUERY, answer_to_json, trace_to_json
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from scidb.store.model import Answered, Chunk
-    from scidbnet.server.bodies import Body
     from scidbnet.server.context import Served
+    from scidbnet.server.exchange.bodies import Body
 
 __all__ = ["router"]
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from scidb.store import Store
     from scidb.store.model import Chunk, Query, Record, StoreInfo
-    from scidbnet.server.bodies import Body
     from scidbnet.server.context import Served
+    from scidbnet.server.exchange.bodies import Body
     from scidbnet.server.settings import ServerSettings
 
 __all__ = ["ARROW_TYPE", "WithoutSql", "router", "within"]

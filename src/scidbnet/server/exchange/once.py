@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from scidb.exceptions import ConflictError, SciDBError, SerializationError, ServerError
 from scidb.store.model import Answer, Answered, Answers, Entries, Match
-from scidbnet.server.callers import caller_of
+from scidbnet.server.guard.callers import caller_of
 from scidbnet.wire.versions import IDEMPOTENCY_KEY
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from scidb.store import Store
     from scidb.store.model import Batch, Record
-    from scidbnet.server.bodies import Body
+    from scidbnet.server.exchange.bodies import Body
 
 __all__ = ["Once", "asked_for"]
 

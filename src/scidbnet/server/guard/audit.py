@@ -8,8 +8,8 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from scidbnet.server.callers import CALLER, path_of
-from scidbnet.server.security import SHOWN_TOKEN
+from scidbnet.server.guard.callers import CALLER, path_of
+from scidbnet.server.guard.security import SHOWN_TOKEN
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

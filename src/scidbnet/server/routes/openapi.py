@@ -12,9 +12,9 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from scidb.store.model import Call, Edge, StoreInfo, TypeInfo
 from scidbnet.auth import TokenInfo
-from scidbnet.server.abilities import ARROW_TYPE
-from scidbnet.server.pages import docs_page
-from scidbnet.server.tokens import TokenWanted
+from scidbnet.server.routes.abilities import ARROW_TYPE
+from scidbnet.server.routes.pages import docs_page
+from scidbnet.server.routes.tokens import TokenWanted
 from scidbnet.wire.claims import ClaimAsked, Claimed
 from scidbnet.wire.coding import coder_of, to_text
 from scidbnet.wire.errors import STATUS

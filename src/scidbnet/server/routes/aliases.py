@@ -21,12 +21,12 @@ from scidb.filters import Filter
 from scidb.records import is_custom, version_keys_of
 from scidb.store.model import TypeInfo
 from scidbnet.serialization import deserialize_data, response_parts, to_envelope
-from scidbnet.server import models
-from scidbnet.server.callers import caller_of
 from scidbnet.server.context import served
-from scidbnet.server.facade import Keyed, ServedDatabase, call_id_of, checked_keys
-from scidbnet.server.models import read, schema_of
-from scidbnet.server.once import asked_for
+from scidbnet.server.exchange.once import asked_for
+from scidbnet.server.guard.callers import caller_of
+from scidbnet.server.routes import models
+from scidbnet.server.routes.facade import Keyed, ServedDatabase, call_id_of, checked_keys
+from scidbnet.server.routes.models import read, schema_of
 from scidbnet.wire.coding import coder_of, to_text
 from scidbnet.wire.errors import error_to_json
 from scidbnet.wire.framing import PARTS_TYPE, envelope_to, part
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from scidb.store.model import Answered, Record
     from scidb.variable import BaseVariable
-    from scidbnet.server.bodies import Body
+    from scidbnet.server.exchange.bodies import Body
     from scidbnet.wire.framing import Bytes, Envelope
 
 __all__ = ["COUNT", "ENVELOPE_TYPE", "ROLES", "router"]

@@ -1,0 +1,1 @@
+"""What can be asked: verbs and abilities of a store, the routes for people with curl, and what describes them."""
