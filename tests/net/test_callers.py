@@ -19,7 +19,7 @@ from scidb.store.model import Batch, Call, Chunk, Computation, Entries, Match, R
 from scidbnet.auth import Caller, Role, TokenFile
 from scidbnet.client import HttpStore, configure_remote_database
 from scidbnet.client.tokens import RemoteTokens
-from scidbnet.server.guard.callers import OnBehalf
+from scidbnet.server.callers import OnBehalf
 
 if TYPE_CHECKING:
     from pathlib import Path

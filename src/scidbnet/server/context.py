@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
+from scidbnet.server.callers import caller_of, on_behalf
 from scidbnet.server.exchange.bodies import Spool
 from scidbnet.server.exchange.once import Once
-from scidbnet.server.guard.callers import caller_of, on_behalf
-from scidbnet.server.program.lifecycle import Lifecycle
-from scidbnet.server.program.metrics import Metrics
+from scidbnet.server.guard.lifecycle import Lifecycle
+from scidbnet.server.guard.metrics import Metrics
 
 if TYPE_CHECKING:
     from fastapi import Request

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from scidb.exceptions import ConflictError, SciDBError, SerializationError, ServerError
 from scidb.store.model import Answer, Answered, Answers, Entries, Match
-from scidbnet.server.guard.callers import caller_of
+from scidbnet.server.callers import caller_of
 from scidbnet.wire.versions import IDEMPOTENCY_KEY
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""Who may ask what, how often and how much, and what is noted of it."""
+"""Who may ask what, how often, how much and when, and what is noted and counted of it."""

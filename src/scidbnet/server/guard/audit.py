@@ -8,7 +8,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from scidbnet.server.guard.callers import CALLER, path_of
+from scidbnet.server.callers import CALLER, path_of
 from scidbnet.server.guard.security import SHOWN_TOKEN
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from scidb.exceptions import (
 )
 from scidbnet.auth import Caller, Role, check_verb, verb_of_path
 from scidbnet.auth.tokens import unauthenticated
+from scidbnet.server.callers import CALLER, path_of
 from scidbnet.server.exchange.answers import error_answer
-from scidbnet.server.guard.callers import CALLER, path_of
 from scidbnet.server.guard.limits import AtOnce, FailedLogins, network_of
 from scidbnet.server.guard.local import check_local, said_user
 from scidbnet.wire.framing import PARTS_TYPE

@@ -1,1 +1,1 @@
-"""The process: its settings, its life from listening to the last byte, what it logs and counts."""
+"""The process: its settings, its life from listening to the last byte, and what it logs."""

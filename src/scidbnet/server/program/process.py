@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from scidbnet.server.program.lifecycle import Lifecycle
+    from scidbnet.server.guard.lifecycle import Lifecycle
     from scidbnet.server.program.options import ServerOptions
 
 __all__ = ["run"]

@@ -21,9 +21,9 @@ from scidb.filters import Filter
 from scidb.records import is_custom, version_keys_of
 from scidb.store.model import TypeInfo
 from scidbnet.serialization import deserialize_data, response_parts, to_envelope
+from scidbnet.server.callers import caller_of
 from scidbnet.server.context import served
 from scidbnet.server.exchange.once import asked_for
-from scidbnet.server.guard.callers import caller_of
 from scidbnet.server.routes import models
 from scidbnet.server.routes.facade import Keyed, ServedDatabase, call_id_of, checked_keys
 from scidbnet.server.routes.models import read, schema_of

@@ -13,8 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from scidb.exceptions import LimitExceededError, SerializationError
 from scidb.store import Wrapper
 from scidb.store.model import Failed
+from scidbnet.server.callers import caller_of
 from scidbnet.server.context import served
-from scidbnet.server.guard.callers import caller_of
 from scidbnet.wire.claims import ClaimAsked, Claimed
 from scidbnet.wire.coding import dump, from_text, load, to_text
 

@@ -11,8 +11,8 @@ from scidb._version import __version__
 from scidb.exceptions import UnsupportedOperationError
 from scidb.store.model import Groups
 from scidbnet.server.context import served
-from scidbnet.server.program.lifecycle import Gate, stopping
-from scidbnet.server.program.metrics import METRICS_TYPE, Measured
+from scidbnet.server.guard.lifecycle import Gate, stopping
+from scidbnet.server.guard.metrics import METRICS_TYPE, Measured
 from scidbnet.wire.versions import API_VERSION
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import NetworkError
+from scidbnet.server.callers import path_of
 from scidbnet.server.exchange.answers import error_answer
-from scidbnet.server.guard.callers import path_of
 from scidbnet.wire.versions import PREFIX
 
 if TYPE_CHECKING:

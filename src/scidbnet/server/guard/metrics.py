@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from scidbnet.server.exchange.bodies import Spool
-    from scidbnet.server.program.lifecycle import Lifecycle
+    from scidbnet.server.guard.lifecycle import Lifecycle
 
 __all__ = ["METRICS_TYPE", "Measured", "Metrics"]
 
