@@ -28,9 +28,9 @@ from scidb.codecs.literals import is_int64, is_utf8
 from scidb.database.querying import QueryResult
 from scidb.exceptions import SerializationError
 from scidbnet.wire.chunks import table_bytes, table_from
-from scidbnet.wire.coding import from_text, to_text
 from scidbnet.wire.errors import error_from_json
 from scidbnet.wire.framing import Envelope, Parts, end, envelope_from, envelope_to, part
+from scidbnet.wire.plain import from_text, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

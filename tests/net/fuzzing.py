@@ -25,9 +25,9 @@ from scidb.store.memory import MemoryStore
 from scidb.store.model import SchemaKey
 from scidbnet.server.exchange.verify import Verified
 from scidbnet.wire.batches import batch_bytes, batch_digest, batch_from
-from scidbnet.wire.coding import from_text, to_text
 from scidbnet.wire.framing import Parts, end, part
 from scidbnet.wire.messages import FETCHED, QUERIES, TRACE_QUERY, answer_to_json, trace_to_json
+from scidbnet.wire.plain import from_text, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

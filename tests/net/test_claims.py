@@ -16,8 +16,8 @@ from scidb.store.model import Batch, Failed, RunStarted
 from scidb.testing.store_suite.samples import KEYS, call
 from scidbnet import HttpStore
 from scidbnet.server.routes.claims import Claiming
-from scidbnet.wire.coding import from_text
 from scidbnet.wire.errors import error_from_json
+from scidbnet.wire.plain import from_text
 from scidbnet.wire.versions import PREFIX
 
 if TYPE_CHECKING:

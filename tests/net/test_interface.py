@@ -12,8 +12,8 @@ from tests.net.serving import serve
 from scidb.store.model import SchemaKey
 from scidbnet.server.routes import aliases
 from scidbnet.server.routes.openapi import OPERATIONS
-from scidbnet.wire.coding import to_text
 from scidbnet.wire.framing import PARTS_TYPE, end
+from scidbnet.wire.plain import to_text
 from scidbnet.wire.versions import DESCRIPTION, PREFIX
 
 if TYPE_CHECKING:

@@ -37,9 +37,9 @@ from scidbnet.auth import TokenFile
 from scidbnet.server import store_app
 from scidbnet.server.settings import ServerSettings
 from scidbnet.wire.batches import batch_bytes
-from scidbnet.wire.coding import from_text, to_text
 from scidbnet.wire.errors import error_from_json
 from scidbnet.wire.framing import PARTS_TYPE
+from scidbnet.wire.plain import from_text, to_text
 from scidbnet.wire.versions import DESCRIPTION, IDEMPOTENCY_KEY, PREFIX
 
 if TYPE_CHECKING:

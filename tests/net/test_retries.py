@@ -11,8 +11,8 @@ import pytest
 from scidb.exceptions import NetworkError, NotFoundError, SciDBError, ServerError
 from scidbnet.client import requests
 from scidbnet.client.requests import Requests
-from scidbnet.wire.coding import to_text
 from scidbnet.wire.errors import error_to_json
+from scidbnet.wire.plain import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

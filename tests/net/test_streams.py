@@ -15,8 +15,8 @@ from tests.net.alone import Alone, alone
 import scidb
 from scidb import BaseVariable
 from scidb.store.model import Latest, Match
-from scidbnet.wire.coding import to_text
 from scidbnet.wire.messages import FETCHED
+from scidbnet.wire.plain import to_text
 
 if TYPE_CHECKING:
     from pathlib import Path

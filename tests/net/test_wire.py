@@ -23,10 +23,10 @@ from scidb.testing.store_suite.samples import record
 from scidbnet.wire import coding
 from scidbnet.wire.batches import answer_of_records, batch_bytes, batch_from, records_of_answer
 from scidbnet.wire.chunks import chunk_parts, chunks_from
-from scidbnet.wire.coding import from_text, plain_from_json, plain_to_json, to_text
 from scidbnet.wire.errors import error_from_json, error_to_json
 from scidbnet.wire.framing import Parts, end, envelope_from, envelope_to, part
 from scidbnet.wire.messages import EVENTS, QUERIES
+from scidbnet.wire.plain import from_text, plain_from_json, plain_to_json, to_text
 from scidbnet.wire.records import records_from_json, records_to_json
 
 _texts = st.text(st.characters(codec="utf-8"), max_size=5)

@@ -11,8 +11,8 @@ import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scidb.exceptions import NetworkError, SciDBError, SerializationError, ServerError
-from scidbnet.wire.coding import from_text
 from scidbnet.wire.errors import error_from_json, is_error
+from scidbnet.wire.plain import from_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -27,11 +27,12 @@ from scidbnet.client.transport import Transport
 from scidbnet.wire.batches import batch_bytes, records_of_answer
 from scidbnet.wire.chunks import chunks_from, table_from
 from scidbnet.wire.claims import ClaimAsked, Claimed
-from scidbnet.wire.coding import dump, load, to_text
+from scidbnet.wire.coding import dump, load
 from scidbnet.wire.errors import error_from_json
 from scidbnet.wire.framing import PARTS_TYPE, Parts
 from scidbnet.wire.messages import FETCHED, QUERIES, TRACE_QUERY, answer_from_json, trace_from_json
 from scidbnet.wire.parameters import parameters_to_json
+from scidbnet.wire.plain import to_text
 from scidbnet.wire.versions import API_VERSION, DESCRIPTION, IDEMPOTENCY_KEY, PREFIX, description_tag
 
 if TYPE_CHECKING:

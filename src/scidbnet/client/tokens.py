@@ -10,7 +10,8 @@ from scidb.exceptions import SerializationError
 from scidbnet.auth import NewToken, TokenInfo
 from scidbnet.client.requests import Requests
 from scidbnet.client.transport import Transport
-from scidbnet.wire.coding import load, to_text
+from scidbnet.wire.coding import load
+from scidbnet.wire.plain import to_text
 from scidbnet.wire.versions import PREFIX
 
 if TYPE_CHECKING:

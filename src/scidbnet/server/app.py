@@ -25,7 +25,7 @@ from scidbnet.server.guard.security import Guard
 from scidbnet.server.routes import abilities, aliases, claims, openapi, operations, verbs
 from scidbnet.server.routes import tokens as tokens_routes
 from scidbnet.server.settings import ServerSettings
-from scidbnet.wire.coding import to_text
+from scidbnet.wire.plain import to_text
 from scidbnet.wire.versions import PREFIX
 
 if TYPE_CHECKING:

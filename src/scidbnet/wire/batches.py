@@ -10,9 +10,10 @@ from scidb.exceptions import LimitExceededError, SerializationError
 from scidb.store.columns import column_of
 from scidb.store.model import Batch, Call, Edge
 from scidbnet.wire.chunks import chunk_parts, chunks_from
-from scidbnet.wire.coding import coder_of, from_text, to_text
+from scidbnet.wire.coding import coder_of
 from scidbnet.wire.framing import HEADER_LIMIT, Parts, end
 from scidbnet.wire.messages import EVENTS
+from scidbnet.wire.plain import from_text, to_text
 from scidbnet.wire.records import folded, unfolded
 
 if TYPE_CHECKING:

@@ -11,34 +11,21 @@ import collections.abc
 import dataclasses
 import datetime as dt
 import functools
-import json
-import math
-import reprlib
 import types
 import typing
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from scidb.exceptions import FilterError, SerializationError
 from scidb.filters import Filter
 from scidb.store import model
+from scidbnet.wire.plain import Json, misfit, plain_from_json, plain_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
-__all__ = [
-    "Coder",
-    "coder_of",
-    "dump",
-    "from_text",
-    "load",
-    "plain_from_json",
-    "plain_to_json",
-    "tagged_coder",
-    "to_text",
-]
+__all__ = ["Coder", "coder_of", "dump", "load", "tagged_coder"]
 
 T = TypeVar("T")
-Json: TypeAlias = Any
 
 # Names that the modules of the model import for type checkers alone.
 _NAMES: Final = {**vars(typing), **vars(collections.abc), **vars(model), "dt": dt, "Filter": Filter}
@@ -126,14 +113,6 @@ def _union(members: tuple[Any, ...]) -> Coder:
     return _OneOf(tuple(coder_of(member) for member in members))
 
 
-def _misfit(where: str, expected: str, data: Json) -> SerializationError:
-    return SerializationError(
-        f"{where} is {reprlib.repr(data)}, which is not {expected}. Client and server may be of different versions of "
-        "SciDB.",
-        where=where,
-    )
-
-
 # ------------------------------------------------------------------ single values
 
 _SIMPLE: Final[dict[Any, tuple[str, str]]] = {
@@ -143,7 +122,6 @@ _SIMPLE: Final[dict[Any, tuple[str, str]]] = {
     bool: ("boolean", "true or false"),
     type(None): ("null", "null"),
 }
-_FINITE_LIMIT: Final = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -155,7 +133,7 @@ class _Simple(Coder):
             return data
         if self.kind is float and type(data) is int and abs(data) < 2**53:
             return float(data)
-        raise _misfit(where, _SIMPLE[self.kind][1], data)
+        raise misfit(where, _SIMPLE[self.kind][1], data)
 
     def schema(self) -> dict[str, Any]:
         return {"type": _SIMPLE[self.kind][0]}
@@ -168,7 +146,7 @@ class _Literal(Coder):
     def read(self, data: Json, where: str) -> Any:
         if type(data) is str and data in self.values:
             return data
-        raise _misfit(where, f"one of {', '.join(map(str, self.values))}", data)
+        raise misfit(where, f"one of {', '.join(map(str, self.values))}", data)
 
     def schema(self) -> dict[str, Any]:
         return {"enum": list(self.values)}
@@ -198,7 +176,7 @@ class _KeyValue(Coder):
     def read(self, data: Json, where: str) -> Any:
         value = plain_from_json(data, where)
         if not isinstance(value, int | float | str | dt.date):  # of which a store refuses some itself
-            raise _misfit(where, "the value of a schema key", data)
+            raise misfit(where, "the value of a schema key", data)
         return value
 
     def schema(self) -> dict[str, Any]:
@@ -220,67 +198,10 @@ class _Filter(Coder):
         except (FilterError, SerializationError):
             raise
         except (TypeError, ValueError, LookupError, RecursionError, AttributeError) as error:
-            raise _misfit(where, "a filter", data) from error
+            raise misfit(where, "a filter", data) from error
 
     def schema(self) -> dict[str, Any]:
         return {"type": "object", "properties": {"filter": {"type": "string"}}, "required": ["filter"]}
-
-
-def plain_to_json(value: object) -> Json:
-    """Return a plain value as JSON types; what JSON does not have stands under the name of its type.
-
-    Examples
-    --------
-    >>> plain_to_json((1, dt.date(2026, 1, 2)))
-    {'tuple': [1, {'date': '2026-01-02'}]}
-
-    """
-    found: Json = repr(value)
-    match value:
-        case None | bool() | int() | str():
-            found = value
-        case float():
-            found = value if math.isfinite(value) else {"float": repr(value)}
-        case dt.datetime():
-            found = {"datetime": value.isoformat()}
-        case dt.date():
-            found = {"date": value.isoformat()}
-        case tuple():
-            found = {"tuple": [plain_to_json(one) for one in value]}
-        case list():
-            found = [plain_to_json(one) for one in value]
-        case collections.abc.Mapping():
-            found = {"dict": [[plain_to_json(key), plain_to_json(one)] for key, one in value.items()]}
-    return found
-
-
-def plain_from_json(data: Json, where: str) -> Any:
-    """Return the plain value that `plain_to_json` wrote.
-
-    Raises
-    ------
-    SerializationError
-        When it is something else.
-
-    """
-    if isinstance(data, list):
-        return [plain_from_json(one, where) for one in data]
-    if not isinstance(data, dict):
-        return data
-    try:
-        [(tag, inner)] = data.items()
-        return _TAGGED[tag](inner, where)
-    except (LookupError, TypeError, ValueError) as error:
-        raise _misfit(where, "a value", data) from error
-
-
-_TAGGED: Final[dict[str, Callable[[Any, str], Any]]] = {
-    "float": lambda data, _: _FINITE_LIMIT[data],
-    "date": lambda data, _: dt.date.fromisoformat(data),
-    "datetime": lambda data, _: dt.datetime.fromisoformat(data),
-    "tuple": lambda data, where: tuple(plain_from_json(one, where) for one in data),
-    "dict": lambda data, where: {plain_from_json(key, where): plain_from_json(one, where) for key, one in data},
-}
 
 
 # ------------------------------------------------------------------ several values
@@ -295,7 +216,7 @@ class _Several(Coder):
 
     def read(self, data: Json, where: str) -> Any:
         if not isinstance(data, list):
-            raise _misfit(where, "a list", data)
+            raise misfit(where, "a list", data)
         return tuple(self.inner.read(one, f"{where}[{number}]") for number, one in enumerate(data))
 
     def schema(self) -> dict[str, Any]:
@@ -311,7 +232,7 @@ class _Named(Coder):
 
     def read(self, data: Json, where: str) -> Any:
         if not isinstance(data, dict):
-            raise _misfit(where, "an object", data)
+            raise misfit(where, "an object", data)
         return {name: self.inner.read(one, f"{where}.{name}") for name, one in data.items()}
 
     def schema(self) -> dict[str, Any]:
@@ -376,15 +297,15 @@ class _Fields(Coder):
 
     def read(self, data: Json, where: str) -> Any:
         if not isinstance(data, dict):
-            raise _misfit(where, f"a {self.kind.__name__}", data)
+            raise misfit(where, f"a {self.kind.__name__}", data)
         if not data.keys() <= self._known:
-            raise _misfit(f"{where}.{min(data.keys() - self._known)}", f"a part of a {self.kind.__name__}", data)
+            raise misfit(f"{where}.{min(data.keys() - self._known)}", f"a part of a {self.kind.__name__}", data)
         values = {}
         for name, coder, default in self._fields:
             if name in data:
                 values[name] = coder.read(data[name], f"{where}.{name}")
             elif default is dataclasses.MISSING:
-                raise _misfit(where, f"a {self.kind.__name__}: {name!r} is missing", data)
+                raise misfit(where, f"a {self.kind.__name__}: {name!r} is missing", data)
         return self.kind(**values)
 
     def schema(self) -> dict[str, Any]:
@@ -418,7 +339,7 @@ class _Tagged(Coder):
     def read(self, data: Json, where: str) -> Any:
         name = data.get("kind") if isinstance(data, dict) else None
         if not isinstance(name, str) or name not in self._kinds:
-            raise _misfit(where, f"one of {', '.join(self._kinds)}", data)
+            raise misfit(where, f"one of {', '.join(self._kinds)}", data)
         return load({key: one for key, one in data.items() if key != "kind"}, self._kinds[name], f"{where}.{name}")
 
     def schema(self) -> dict[str, Any]:
@@ -445,30 +366,3 @@ _ALONE: Final[dict[Any, Callable[[], Coder]]] = {
     Filter: _Filter,
 }
 """How a coder is made for hints that are made of no others."""
-
-
-# ------------------------------------------------------------------ texts
-
-
-def to_text(data: Json) -> bytes:
-    """Write JSON."""
-    return json.dumps(data, separators=(",", ":"), allow_nan=False).encode("ascii")
-
-
-def from_text(text: bytes | bytearray | memoryview, where: str) -> Json:
-    """Read JSON.
-
-    Raises
-    ------
-    SerializationError
-        When it is none.
-
-    """
-    try:
-        return json.loads(bytes(text), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise SerializationError(f"{where} is not JSON: {error}.", where=where) from error
-
-
-def _refuse_constant(name: str) -> Json:
-    raise ValueError(f"{name} is no number of JSON")

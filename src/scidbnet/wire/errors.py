@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from scidb import exceptions
 from scidb.exceptions import SciDBError, ServerError
-from scidbnet.wire.coding import plain_from_json, plain_to_json
+from scidbnet.wire.plain import plain_from_json, plain_to_json
 
 __all__ = ["STATUS", "error_from_json", "error_to_json", "is_error", "status_of"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_check
 import numpy as np
 
 from scidb.exceptions import LimitExceededError, SerializationError
-from scidbnet.wire.coding import from_text, to_text
+from scidbnet.wire.plain import from_text, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 
 from scidb.exceptions import QueryError, SerializationError
-from scidbnet.wire.coding import plain_from_json, plain_to_json
+from scidbnet.wire.plain import plain_from_json, plain_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable

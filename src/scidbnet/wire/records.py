@@ -11,7 +11,8 @@ from scidb.exceptions import SchemaKeyError, SerializationError
 from scidb.store import model
 from scidb.store.columns import column_of, places_of
 from scidb.store.model import Record
-from scidbnet.wire.coding import coder_of, plain_to_json
+from scidbnet.wire.coding import coder_of
+from scidbnet.wire.plain import plain_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-from scidbnet.wire.coding import plain_to_json, to_text
+from scidbnet.wire.plain import plain_to_json, to_text
 
 if TYPE_CHECKING:
     from scidb.store.model import StoreInfo

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import Response
 
-from scidbnet.wire.coding import to_text
 from scidbnet.wire.errors import error_to_json, status_of
+from scidbnet.wire.plain import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

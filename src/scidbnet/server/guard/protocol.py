@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from scidb.exceptions import LimitExceededError, SciDBError
-from scidbnet.wire.coding import to_text
 from scidbnet.wire.errors import error_to_json, status_of
+from scidbnet.wire.plain import to_text
 
 if TYPE_CHECKING:
     import asyncio

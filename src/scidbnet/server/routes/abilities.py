@@ -13,8 +13,8 @@ from scidb.filters import RawFilter
 from scidb.store import Wrapper
 from scidbnet.server.context import served
 from scidbnet.wire.chunks import table_bytes
-from scidbnet.wire.coding import from_text
 from scidbnet.wire.parameters import parameters_from_json
+from scidbnet.wire.plain import from_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -27,9 +27,10 @@ from scidbnet.server.exchange.once import asked_for
 from scidbnet.server.routes import models
 from scidbnet.server.routes.facade import Keyed, ServedDatabase, call_id_of, checked_keys
 from scidbnet.server.routes.models import read, schema_of
-from scidbnet.wire.coding import coder_of, to_text
+from scidbnet.wire.coding import coder_of
 from scidbnet.wire.errors import error_to_json
 from scidbnet.wire.framing import PARTS_TYPE, envelope_to, part
+from scidbnet.wire.plain import to_text
 from scidbnet.wire.versions import IDEMPOTENCY_KEY
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from scidb.store.model import Failed
 from scidbnet.server.callers import caller_of
 from scidbnet.server.context import served
 from scidbnet.wire.claims import ClaimAsked, Claimed
-from scidbnet.wire.coding import dump, from_text, load, to_text
+from scidbnet.wire.coding import dump, load
+from scidbnet.wire.plain import from_text, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from scidb.exceptions import SerializationError
-from scidbnet.wire.coding import from_text
+from scidbnet.wire.plain import from_text
 
 if TYPE_CHECKING:
     from scidbnet.wire.framing import Bytes

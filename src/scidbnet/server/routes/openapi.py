@@ -16,10 +16,11 @@ from scidbnet.server.routes.abilities import ARROW_TYPE
 from scidbnet.server.routes.pages import docs_page
 from scidbnet.server.routes.tokens import TokenWanted
 from scidbnet.wire.claims import ClaimAsked, Claimed
-from scidbnet.wire.coding import coder_of, to_text
+from scidbnet.wire.coding import coder_of
 from scidbnet.wire.errors import STATUS
 from scidbnet.wire.framing import PARTS_TYPE
 from scidbnet.wire.messages import EVENTS, FETCHED, QUERIES, ROWS, TRACE_QUERY
+from scidbnet.wire.plain import to_text
 from scidbnet.wire.versions import DESCRIPTION, IDEMPOTENCY_KEY, PREFIX
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from starlette.concurrency import run_in_threadpool
 
 from scidb.exceptions import UnsupportedOperationError
 from scidbnet.server.context import served
-from scidbnet.wire.coding import dump, from_text, load, to_text
+from scidbnet.wire.coding import dump, load
+from scidbnet.wire.plain import from_text, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

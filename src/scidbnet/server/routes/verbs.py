@@ -13,8 +13,9 @@ from scidbnet.server.context import served
 from scidbnet.server.exchange.once import asked_for
 from scidbnet.server.exchange.streams import answer_in_parts
 from scidbnet.wire.batches import answer_of_records, batch_from
-from scidbnet.wire.coding import dump, from_text, load, to_text
+from scidbnet.wire.coding import dump, load
 from scidbnet.wire.messages import FETCHED, QUERIES, TRACE_QUERY, answer_to_json, trace_to_json
+from scidbnet.wire.plain import from_text, to_text
 from scidbnet.wire.versions import DESCRIPTION, description_tag
 
 if TYPE_CHECKING:
