@@ -90,6 +90,7 @@ def test_an_equal_record_is_exit_code_0(folder: Path) -> None:
     assert (line["variable"], line["outcome"], line["code"]) == ("CliHalf", "equal", "installed")
 
 
+@pytest.mark.slow
 def test_a_difference_is_exit_code_3(folder: Path) -> None:
     """A record that depends on the process is different, by how much is said."""
     shown = run("CliPid", "--import", "cli_steps.py")
@@ -111,6 +112,7 @@ def test_stored_code_is_shown_before_it_may_run(folder: Path) -> None:
     assert "equal, with the stored code" in agreed.stdout
 
 
+@pytest.mark.slow
 def test_tolerances_and_limits_are_options(folder: Path) -> None:
     """A tolerance that is as large as the difference makes it pass; nonsense is refused."""
     assert run("CliPid", "--import", "cli_steps.py", "--atol", "1e9").exit_code == 0

@@ -128,12 +128,19 @@ def stored(folder: Path, name: str) -> list[Any]:
 @pytest.mark.parametrize(
     "text",
     [
-        HEAD + CONFIGURE + STEPS,
-        HEAD + CONFIGURE + FUNCTION,
-        HEAD + FUNCTION.replace("(db):", "():" + CONFIGURE.replace("\n", "\n    ")),
-        HEAD + "with configure_database('run.duckdb') as db:\n    db.schema_keys" + STEPS.replace("\n", "\n    "),
+        pytest.param(HEAD + CONFIGURE + STEPS, id="plain", marks=pytest.mark.slow),
+        pytest.param(HEAD + CONFIGURE + FUNCTION, id="function"),
+        pytest.param(
+            HEAD + FUNCTION.replace("(db):", "():" + CONFIGURE.replace("\n", "\n    ")),
+            id="opens its own",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            HEAD + "with configure_database('run.duckdb') as db:\n    db.schema_keys" + STEPS.replace("\n", "\n    "),
+            id="closes",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["plain", "function", "opens its own", "closes"],
 )
 def test_a_script_is_planned_run_and_then_up_to_date(script: Script, study_of_script: Path, text: str) -> None:
     """Every kind of script: the plan runs nothing and exits with 3, the run computes, the next plan is green."""
