@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scidb.store import Store
     from scidb.store.model import SchemaKey
 
-__all__ = ["configure_database", "get_database", "open_database"]
+__all__ = ["configure_database", "get_database", "open_database", "warn_of_pipeline_path"]
 
 _configuring: Final = threading.Lock()
 
@@ -77,12 +77,7 @@ def configure_database(
     >>> db.close()
 
     """
-    if pipeline_db_path is not None:
-        warnings.warn(
-            "pipeline_db_path is ignored: lineage is kept in the database file itself. Leave it out.",
-            DeprecationWarning,
-            stacklevel=2,
-        )
+    warn_of_pipeline_path(pipeline_db_path)
     target = dataset_db_path or os.environ.get("SCIDB_DATASET_DB_PATH") or os.environ.get("SCIDB_DATABASE")
     if not target:
         raise DatabaseNotConfiguredError(
@@ -103,6 +98,16 @@ def configure_database(
         )
         current.set_default(database)
     return database
+
+
+def warn_of_pipeline_path(path: object) -> None:
+    """Say, where the caller of the caller was called, that a second file has no use; None is none."""
+    if path is not None:
+        warnings.warn(
+            "pipeline_db_path is ignored: lineage is kept in the database file itself. Leave it out.",
+            DeprecationWarning,
+            stacklevel=3,
+        )
 
 
 def open_database(

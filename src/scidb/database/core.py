@@ -47,21 +47,33 @@ if TYPE_CHECKING:
     from scidb.store.protocol import Store
     from scidb.variable.units import Units
 
-__all__ = ["Core", "LineageMode", "VariableLike"]
+__all__ = ["Core", "LineageMode", "VariableLike", "check_lineage_mode"]
 
 LineageMode: TypeAlias = Literal["strict", "ephemeral"]
 VariableLike: TypeAlias = type[BaseVariable] | str
-LINEAGE_MODES: Final = ("strict", "ephemeral")
+_LINEAGE_MODES: Final = ("strict", "ephemeral")
 # The names in a text such as Fixed(Emg, side='left'), but neither keywords nor what is quoted.
 _VARIABLE: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?P<name>\b[^\W\d]\w*\b)(?!=)""")
+
+
+def check_lineage_mode(mode: object) -> None:
+    """Refuse what is none.
+
+    Raises
+    ------
+    SciDBError
+        Saying which there are.
+
+    """
+    if mode not in _LINEAGE_MODES:
+        raise SciDBError(f"lineage_mode={mode!r}: use 'strict' or 'ephemeral'.")
 
 
 class Core:
     """State of one open database, and the rules that all methods follow."""
 
     def __init__(self, store: Store, *, lineage_mode: LineageMode = "strict") -> None:
-        if lineage_mode not in LINEAGE_MODES:
-            raise SciDBError(f"lineage_mode={lineage_mode!r}: use 'strict' or 'ephemeral'.")
+        check_lineage_mode(lineage_mode)
         self._store = store
         self._lineage_mode = lineage_mode
         self._memo = Memo(store)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,9 @@ from starlette.exceptions import HTTPException
 
 from scidb._version import __version__
 from scidb.addressing import schema_keys_from
-from scidb.database.core import LINEAGE_MODES
+from scidb.database.core import check_lineage_mode
 from scidb.exceptions import SciDBError, ServerError
+from scidb.session import warn_of_pipeline_path
 from scidb.store import open_store
 from scidbnet.auth import TokenFile
 from scidbnet.server.context import Served
@@ -70,14 +70,8 @@ def create_app(
         When the database cannot be opened, or `lineage_mode` is none.
 
     """
-    if pipeline_db_path is not None:
-        warnings.warn(
-            "pipeline_db_path is ignored: lineage is kept in the database file itself. Leave it out.",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-    if lineage_mode not in LINEAGE_MODES:
-        raise SciDBError(f"lineage_mode={lineage_mode!r}: use 'strict' or 'ephemeral'.")
+    warn_of_pipeline_path(pipeline_db_path)
+    check_lineage_mode(lineage_mode)
     keys = None if dataset_schema_keys is None else schema_keys_from(dataset_schema_keys)
     store = Verified(open_store(dataset_db_path, keys, lock_timeout=lock_timeout))
     app = store_app(store, ServerSettings(**settings, lineage_mode=lineage_mode), tokens_of(store))
