@@ -25,7 +25,7 @@ from scidb.exceptions import (
     UnsupportedOperationError,
     UnsupportedValueError,
 )
-from scidb.hashing.ids import chain_link
+from scidb.hashing.ids import chain_link, line_digest
 from scidb.store import open_store
 from scidb.store.duck import DuckStore
 from scidb.store.duck.connection import Connection
@@ -210,7 +210,7 @@ def test_chain_vouches_for_the_log(store: DuckStore, path: Path) -> None:
         names = ("record_id", "timestamp", "variable_name", "schema_id", "version_keys", "content_hash")
         line = dict(zip(names, row, strict=False))
         said = [line["record_id"], line["timestamp"], "StepLength", {"subject": row[16]}, "{}", line["content_hash"]]
-        chain = chain_link(chain, [*said, None, 1, None, row[9], None, None, None, None])
+        chain = chain_link(chain, line_digest([*said, None, 1, None, row[9], None, None, None, None]))
         assert row[15] == chain
 
 

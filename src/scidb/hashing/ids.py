@@ -43,6 +43,7 @@ __all__ = [
     "generated_id",
     "inputs_hash",
     "is_lineage_alone",
+    "line_digest",
     "lineage_id",
     "merge_form",
     "new_call_id",
@@ -305,12 +306,16 @@ def environment_id(description: str) -> str:
     return canonical_hash(["environment", description])
 
 
-def chain_link(previous: str, line: Sequence[object]) -> str:
-    """Return the digest that ties a line of the log to the one before it.
+def line_digest(line: Sequence[object]) -> str:
+    """Return the digest of a line of the log, which stays in the file where the line is erased."""
+    return hashlib.sha256(_to_json(line).encode("utf-8", "surrogatepass")).hexdigest()
 
-    The line enters by its own digest, so that erasing a line and keeping its digest leaves the chain whole.
+
+def chain_link(previous: str, digest: str) -> str:
+    """Return the digest that ties a line of the log, given by its own digest, to the one before it.
+
+    So erasing a line and keeping its digest leaves the chain whole.
     """
-    digest = hashlib.sha256(_to_json(line).encode("utf-8", "surrogatepass")).hexdigest()
     return hashlib.sha256(f"{previous}{digest}".encode()).hexdigest()
 
 

@@ -35,7 +35,13 @@ _STAMPS: Final = (
     "UNION ALL SELECT max(timestamp) FROM _failures UNION ALL SELECT max(timestamp) FROM _tags "
     "UNION ALL SELECT max(timestamp) FROM _flags UNION ALL SELECT max(timestamp) FROM _accepted "
     "UNION ALL SELECT max(timestamp) FROM _invalidations UNION ALL SELECT max(timestamp) FROM _hits "
-    "UNION ALL SELECT max(timestamp) FROM _requests)"
+    "UNION ALL SELECT max(timestamp) FROM _requests UNION ALL SELECT max(timestamp) FROM _removals "
+    "UNION ALL SELECT max(timestamp) FROM _backups)"
+)
+# The newest line of the log, removed ones included.
+_LAST_LINK: Final = (
+    "SELECT chain FROM (SELECT timestamp, seq, chain FROM _record_metadata "
+    "UNION ALL SELECT timestamp, seq, chain FROM _erased) ORDER BY timestamp DESC, seq DESC LIMIT 1"
 )
 
 
@@ -204,9 +210,10 @@ def load(connection: Connection) -> State:
     if stamp is None and not variables:  # a new file
         place = frozenset[str]()  # the whole dataset, of which every file knows
         return State(keys, {}, Clockwork("", "", -1, 0), frozenset(), has_flags=False, levels=frozenset([place]))
-    chain = connection.rows("SELECT chain FROM _record_metadata ORDER BY timestamp DESC, seq DESC LIMIT 1")
+    chain = connection.rows(_LAST_LINK)
     [(record_no, schema_id, pieces, flags, aside, accepted)] = connection.rows(
-        "SELECT (SELECT greatest(max(record_no), (SELECT max(record_no) FROM _record_metadata)) FROM _records), "
+        "SELECT (SELECT max(record_no) FROM (SELECT max(record_no) AS record_no FROM _records UNION ALL "
+        "SELECT max(record_no) FROM _record_metadata UNION ALL SELECT max(last_record_no) FROM _removals)), "
         "(SELECT max(schema_id) FROM _schema), (SELECT count(piece) FROM _record_metadata), "
         "(SELECT count(*) FROM _flags), (SELECT count(*) FROM _invalidations), (SELECT count(*) FROM _accepted)"
     )

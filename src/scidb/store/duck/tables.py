@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "TABLES", "Table", "add_key_column", "check_new_key", "create_all"]
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,17 @@ TABLES: Final = {
             "_requests",
             "token_name VARCHAR, request_key VARCHAR, body_sha256 VARCHAR, timestamp VARCHAR",
             "token_name, request_key",
+        ),
+        _table("_erased", "timestamp VARCHAR, seq INTEGER, line VARCHAR, chain VARCHAR, removal_id VARCHAR"),
+        _table(
+            "_removals",
+            "removal_id VARCHAR, kind VARCHAR, reason VARCHAR, entries BIGINT, records BIGINT, nbytes BIGINT, "
+            "last_record_no BIGINT, timestamp VARCHAR, user_id VARCHAR",
+            "removal_id",
+        ),
+        _table(
+            "_backups",
+            "path VARCHAR, timestamp VARCHAR, nbytes BIGINT, written BIGINT, user_id VARCHAR",
         ),
     )
 }

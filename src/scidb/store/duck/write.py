@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from scidb.exceptions import ConflictError, NotFoundError, NotRegisteredError, SerializationError, did_you_mean
-from scidb.hashing.ids import chain_link
+from scidb.hashing.ids import chain_link, line_digest
 from scidb.store.duck.events import apply_events
 from scidb.store.duck.flags import touches
 from scidb.store.duck.insert import insert_data, insert_missing, insert_rows
@@ -104,7 +104,7 @@ def _log(connection: Connection, draft: State, chunks: Sequence[Chunk], stamp: s
         if kept is None:
             raise _no_data(entry)
         place = places.known[texts]
-        chain = chain_link(chain, _line(entry, stamp, place, draft.variables[entry.variable].identity))
+        chain = chain_link(chain, line_digest(_line(entry, stamp, place, draft.variables[entry.variable].identity)))
         lines.append(_log_row(entry, stamp, place, kept, chain))
         rows.append(Row(_shown(entry, stamp, place, kept), place.schema_id, kept.record_no, kept.layout))
     insert_rows(connection, TABLES["_record_metadata"], lines)
