@@ -22,7 +22,7 @@ from scidb.exceptions import (
 )
 from scidb.store.model import Entries, KeyTyped, Latest, Records, Stored, StoreInfo, Trace, TypeInfo
 from scidb.store.names import check_same_keys
-from scidbnet.client.requests import FOREIGN, Requests
+from scidbnet.client.requests import FOREIGN, RETRY_FOR, Requests
 from scidbnet.client.transport import Transport
 from scidbnet.wire.batches import batch_bytes, records_of_answer
 from scidbnet.wire.chunks import chunks_from, table_from
@@ -67,14 +67,22 @@ class HttpStore:
         Seconds to wait for the server, at most, for each next piece of an answer.
     retry_for
         Seconds for which a request is tried again when the connection breaks or the server is not there.
+    compress
+        Whether what is sent and answered is compressed; None compresses for a server on another machine.
 
     """
 
     def __init__(
-        self, base_url: str, token: str | None = None, timeout: float = 30.0, *, retry_for: float = 60.0
+        self,
+        base_url: str,
+        token: str | None = None,
+        timeout: float = 30.0,
+        *,
+        retry_for: float = RETRY_FOR,
+        compress: bool | None = None,
     ) -> None:
         self._url = base_url.rstrip("/")
-        self._transport = Transport(self._url, token or os.environ.get("SCIDB_TOKEN"), timeout)
+        self._transport = Transport(self._url, token or os.environ.get("SCIDB_TOKEN"), timeout, compress=compress)
         self._requests = Requests(self._transport, retry_for)
         self._described: tuple[StoreInfo, str, float] | None = None
         self._closed = False
@@ -89,7 +97,8 @@ class HttpStore:
         *,
         token: str | None = None,
         timeout: float = 30.0,
-        retry_for: float = 60.0,
+        retry_for: float = RETRY_FOR,
+        compress: bool | None = None,
     ) -> HttpStore:
         """Connect to a server, when it speaks as this client does and has these keys.
 
@@ -103,7 +112,7 @@ class HttpStore:
             When its database has other keys.
 
         """
-        store = cls(target, token, timeout, retry_for=retry_for)
+        store = cls(target, token, timeout, retry_for=retry_for, compress=compress)
         try:
             store._check_version()
             check_same_keys(target, store.describe().schema_keys, schema_keys)

@@ -19,6 +19,7 @@ from scidb.store import open_store
 from scidbnet.auth import TokenFile
 from scidbnet.server.context import Served
 from scidbnet.server.exchange.answers import error_answer
+from scidbnet.server.exchange.compressing import Compressing
 from scidbnet.server.exchange.verify import Verified
 from scidbnet.server.guard.audit import Audit
 from scidbnet.server.guard.security import Guard
@@ -97,6 +98,7 @@ def store_app(store: Store, settings: ServerSettings | None = None, tokens: Toke
     app.add_exception_handler(SciDBError, _on_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _on_http_error)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _on_crash)
+    app.add_middleware(Compressing)
     app.add_middleware(Guard, settings=settings, tokens=tokens)
     app.add_middleware(Audit)
     operations.watch(app)  # the last one is the first to see a request
