@@ -13,6 +13,7 @@ from scidb.cli import (
     diff,
     explain,
     flag,
+    fsck,
     lineage,
     log,
     ls,
@@ -70,6 +71,7 @@ app.command("runs")(runs.runs)
 app.command("retry")(retry.retry)
 app.command("run")(run.run)
 app.command("sql")(sql.sql)
+app.command("fsck")(fsck.fsck)
 app.command("prune")(prune.prune)
 app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from scidb.addressing import schema_keys_from
 from scidb.database.pruning import prune_memo
 from scidb.exceptions import SchemaKeyError, SciDBError, did_you_mean
+from scidb.maintenance.checking import check
 from scidb.store.model import Batch, KeyAdded, Renamed
 from scidb.variable import BaseVariable
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from scidb.database.core import VariableLike
     from scidb.database.pruning import Pruning
+    from scidb.maintenance.report import CheckReport
     from scidb.memo import Hits
     from scidb.store.model import KeyType, TypeInfo
     from scidb.store.protocol import Store
@@ -134,6 +136,53 @@ class Admin:
         self._store.write(Batch(events=(KeyAdded(key, place),)))
         return self._key_names()
 
+    def check(
+        self, deep: bool = False, *, repair: bool = False, head: str | None = None, progress: bool | None = None
+    ) -> CheckReport:
+        """Say what in the database is not as it must be, by record where it is one.
+
+        Tables, references, counts, views and the chain of the log are checked; deep, every value is read and its hash
+        computed again, and so is the id of every record. What this process has read before may come from its memory:
+        ``scidb fsck --deep`` in a process of its own reads the disk.
+
+        Parameters
+        ----------
+        deep
+            Read every value; a progress bar shows how far it is.
+        repair
+            Put right what follows from the rest, without guessing, after a copy of the file was made.
+        head
+            The `head` of an earlier report, kept elsewhere: only so does it show that the end of the log was cut off,
+            or all of it written anew.
+        progress
+            Show the bar; None: on a terminal and in a notebook.
+
+        Returns
+        -------
+        CheckReport
+            ok, problems, counts, head; with views for people, `to_pandas` and `to_dict`.
+
+        Raises
+        ------
+        StorageError
+            When a repair is asked for, and the database is read-only or cannot be copied.
+        UnsupportedOperationError
+            When the store cannot be checked.
+
+        Examples
+        --------
+        >>> import scidb
+        >>> class Force(scidb.BaseVariable):
+        ...     \"\"\"Force during one trial.\"\"\"
+        >>> with scidb.open("memory:", ["subject"]) as db:
+        ...     _ = Force.save([600.0, 900.0], subject=1, db=db)
+        ...     report = db.admin.check(deep=True)
+        >>> report.ok, report.counts["verified"]
+        (True, 1)
+
+        """
+        return check(self._store, deep=deep, repair=repair, head=head, progress=progress)
+
     def prune(
         self,
         *,
@@ -196,7 +245,7 @@ class Admin:
 
     def __repr__(self) -> str:
         return (
-            f"<administration of {self._store.describe().target}: add_schema_key(name, after), "
+            f"<administration of {self._store.describe().target}: check(deep=False), add_schema_key(name, after), "
             "rename_variable(old, new), prune(memo=True, older_than=)>"
         )
 

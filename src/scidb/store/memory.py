@@ -23,6 +23,7 @@ from scidb.exceptions import (
     did_you_mean,
 )
 from scidb.store.labels import check_group, check_tag, not_in_group
+from scidb.store.memory_checks import check_state
 from scidb.store.memory_memo import invalidate
 from scidb.store.memory_queries import answer, walk
 from scidb.store.memory_state import Payload, State, answer_once
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
 
     from scidb.store.model import (
         Batch,
+        Checked,
         Event,
         KeyValue,
         Query,
@@ -129,6 +131,7 @@ class MemoryStore:
             "memory:",
             tuple(state.keys),
             format_version=1,
+            abilities=("maintenance",),
             renamed=dict(state.renamed),
             has_flags=bool(state.flags),
         )
@@ -185,6 +188,10 @@ class MemoryStore:
     def trace(self, query: TraceQuery) -> Trace:
         """Walk the provenance up- or downstream."""
         return walk(self._current(), query)
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:  # noqa: ARG002 - no file, no chain
+        """Say what refers to nothing."""
+        return check_state(self._current())
 
     def close(self) -> None:
         """Refuse every further verb; what was stored is given up with the object."""

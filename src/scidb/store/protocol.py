@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scidb.store.model import Batch, Chunk, Query, Record, StoreInfo, Trace, TraceQuery, TypeInfo
+    from scidb.store.model import Batch, Checked, Chunk, Query, Record, StoreInfo, Trace, TraceQuery, TypeInfo
 
-__all__ = ["Claims", "Sql", "Store"]
+__all__ = ["Claims", "Maintenance", "Sql", "Store"]
 
 T = TypeVar("T")
 
@@ -116,6 +116,29 @@ class Sql(Protocol):
         LimitExceededError
             When the result has more rows than `max_rows`, or is not there after `max_seconds`; the statement is
             then stopped.
+
+        """
+        ...
+
+
+@runtime_checkable
+class Maintenance(Protocol):
+    """Optional ability ``maintenance``: the owner's work on a store as a whole."""
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Say what is not as it must be: tables, references, counts, the chain of the log; values are not read.
+
+        Parameters
+        ----------
+        repair
+            Put right what follows from the rest, after a copy of the store was made.
+        head
+            A link of the log's chain that was noted earlier, and must still be there.
+
+        Raises
+        ------
+        StorageError
+            When a repair is asked for, and the store is read-only or cannot be copied.
 
         """
         ...

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from scidb.exceptions import StorageError, UnsupportedOperationError
-from scidb.store.protocol import Claims, Sql
+from scidb.store.protocol import Claims, Maintenance, Sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
-    from scidb.store.model import Batch, Chunk, Query, Record, StoreInfo, Trace, TraceQuery, TypeInfo
+    from scidb.store.model import Batch, Checked, Chunk, Query, Record, StoreInfo, Trace, TraceQuery, TypeInfo
     from scidb.store.protocol import Store
 
 __all__ = ["ReadOnly", "Wrapper"]
@@ -86,6 +86,26 @@ class Wrapper:
             )
         return self._store.sql(query, parameters, max_rows=max_rows, max_seconds=max_seconds)
 
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Check the store inside, when it has the ability.
+
+        Raises
+        ------
+        UnsupportedOperationError
+            When it has not.
+
+        """
+        return self._maintenance().check(repair=repair, head=head)
+
+    def _maintenance(self) -> Maintenance:
+        if not isinstance(self._store, Maintenance):
+            raise UnsupportedOperationError(
+                f"The store {self._store.describe().target!r} cannot be checked or maintained from here. Open the file "
+                "itself, or ask whoever keeps it.",
+                ability="maintenance",
+            )
+        return self._store
+
     def claim(
         self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0, *, most: int | None = None
     ) -> list[str]:
@@ -132,6 +152,12 @@ class ReadOnly(Wrapper):
         """Refuse to write."""
         count = sum(len(chunk.records) for chunk in batch.chunks)
         raise self._refusal(f"a batch of {count} records was not written")
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Check the store inside; refuse to repair."""
+        if repair:
+            raise self._refusal("nothing was repaired")
+        return super().check(head=head)
 
     def _refusal(self, consequence: str) -> StorageError:
         return StorageError(

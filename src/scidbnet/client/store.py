@@ -20,7 +20,7 @@ from scidb.exceptions import (
     StorageError,
     UnsupportedOperationError,
 )
-from scidb.store.model import Entries, KeyTyped, Latest, Records, Stored, StoreInfo, Trace, TypeInfo
+from scidb.store.model import Checked, Entries, KeyTyped, Latest, Records, Stored, StoreInfo, Trace, TypeInfo
 from scidb.store.names import check_same_keys
 from scidbnet.client.requests import FOREIGN, RETRY_FOR, Requests
 from scidbnet.client.transport import Transport
@@ -30,6 +30,7 @@ from scidbnet.wire.claims import ClaimAsked, Claimed
 from scidbnet.wire.coding import dump, load
 from scidbnet.wire.errors import error_from_json
 from scidbnet.wire.framing import PARTS_TYPE, Parts
+from scidbnet.wire.maintenance import CheckAsked
 from scidbnet.wire.messages import FETCHED, QUERIES, TRACE_QUERY, answer_from_json, trace_from_json
 from scidbnet.wire.parameters import parameters_to_json
 from scidbnet.wire.plain import to_text
@@ -246,6 +247,13 @@ class HttpStore:
         body = [to_text(dump(asked))]
         answer, _ = self._requests.json("POST", f"{PREFIX}/ability/claims/{action}", _JSON, body)
         return list(load(answer, Claimed, "The answer").lineage_ids)
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Have the server say what of its database is not as it must be; see `scidb.store.Maintenance`."""
+        self._check_open()
+        body = [to_text(dump(CheckAsked(repair, head)))]
+        answer, _ = self._requests.json("POST", f"{PREFIX}/ability/maintenance/check", _JSON, body)
+        return load(answer, Checked, "The answer")
 
     def close(self) -> None:
         """Release this handle; closing twice does nothing."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from scidb.store import Store
-    from scidb.store.model import Batch, Chunk, Record, StoreInfo, TypeInfo
+    from scidb.store.model import Batch, Checked, Chunk, Record, StoreInfo, TypeInfo
     from scidbnet.auth import Caller
 
 __all__ = ["CALLER", "OnBehalf", "caller_of", "on_behalf", "path_of"]
@@ -84,6 +84,11 @@ class OnBehalf(Wrapper):
         """Claim computations in the store inside."""
         check_verb(self._caller, "claim")
         return super().claim(lineage_ids, owner, seconds, most=most)
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Check the store inside."""
+        check_verb(self._caller, "maintain")
+        return super().check(repair=repair, head=head)
 
 
 def _signed(batch: Batch, name: str) -> Batch:

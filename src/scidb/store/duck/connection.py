@@ -311,6 +311,8 @@ def _translated(path: Path, refused: type[SciDBError] = StorageError) -> Iterato
     except OSError as error:
         if isinstance(error, SciDBError):
             raise
+        if _DAMAGED in str(error):  # met while DuckDB handed out Arrow data
+            raise _damaged(path, error) from error
         raise StorageError(f"{path}: {error.strerror or error}.", path=str(path)) from error
     except RuntimeError as error:
         if str(error) != "Query interrupted":
@@ -321,8 +323,10 @@ def _translated(path: Path, refused: type[SciDBError] = StorageError) -> Iterato
         raise KeyboardInterrupt from error
 
 
-def _our_error(path: Path, error: duckdb.Error, refused: type[SciDBError]) -> SciDBError:
+def _our_error(path: Path, error: duckdb.Error, refused: type[SciDBError]) -> SciDBError:  # noqa: PLR0911 - one a kind
     said = _first_line(error)
+    if _DAMAGED in str(error):  # DuckDB 2.0 has no class for it
+        return _damaged(path, error)
     match error:
         case duckdb.FatalException() | duckdb.InternalException() | duckdb.SerializationException():
             return CorruptDatabaseError(
@@ -342,6 +346,19 @@ def _our_error(path: Path, error: duckdb.Error, refused: type[SciDBError]) -> Sc
             return UnsupportedOperationError(f"DuckDB cannot do that: {said}.")
     what = str(error) if refused is QueryError else said
     return refused(f"{type(error).__name__.removesuffix('Exception')}: {what}")
+
+
+_DAMAGED: Final = "Corrupt database file"
+
+
+def _damaged(path: Path, error: Exception) -> CorruptDatabaseError:
+    said = str(error)[str(error).index(_DAMAGED) :].split("\n", maxsplit=1)[0].rstrip(".")
+    return CorruptDatabaseError(
+        f"A part of {path} cannot be read: {said}. `scidb fsck --db {path} --deep` says which records lie in it; open "
+        "a backup, or get out what can be read with `scidb recover`.",
+        path=str(path),
+        said=said,
+    )
 
 
 def _not_a_database(path: Path) -> CorruptDatabaseError:

@@ -15,6 +15,7 @@ from scidb.store.duck import state as states
 from scidb.store.duck.ahead import known_chunks, look_up
 from scidb.store.duck.annotations import find_groups, find_tags
 from scidb.store.duck.changes import find_changes
+from scidb.store.duck.checking import check_connection
 from scidb.store.duck.computed import (
     find_acceptances,
     find_calls,
@@ -79,7 +80,7 @@ if TYPE_CHECKING:
 
     from scidb.store.duck.found import Found
     from scidb.store.duck.state import State
-    from scidb.store.model import Batch, Chunk, Query, Record, Result, SchemaKey, Trace, TraceQuery
+    from scidb.store.model import Batch, Checked, Chunk, Query, Record, Result, SchemaKey, Trace, TraceQuery
 
 __all__ = ["DuckStore"]
 
@@ -211,7 +212,7 @@ class DuckStore:
                 target=str(self._connection.path),
                 schema_keys=state.keys,
                 format_version=FORMAT_VERSION,
-                abilities=("sql",),
+                abilities=("sql", "maintenance"),
                 read_only=self._read_only,
                 renamed=state.renamed,
                 has_flags=state.has_flags,
@@ -397,6 +398,16 @@ class DuckStore:
     ) -> pa.Table:
         """Run one SELECT over the views and return its result."""
         return self._connection.select(query, parameters, max_rows, max_seconds)
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Say what of the file is not as it must be; with `repair`, put right what follows from the rest."""
+        if not repair:
+            self._connection.check_usable()
+            return check_connection(self._connection, head=head)
+        with self._connection.writer:
+            self._check_writable()
+            self._is_settled = False  # the state is read again from what was repaired
+            return check_connection(self._connection, repair=True, head=head)
 
     def close(self) -> None:
         """Release the file; closing twice does nothing."""

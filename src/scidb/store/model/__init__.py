@@ -42,6 +42,7 @@ from scidb.store.model.asked import (
     Trace,
     TraceQuery,
 )
+from scidb.store.model.checked import Checked, Problem
 from scidb.store.model.computed import (
     Acceptance,
     Acceptances,
@@ -108,6 +109,7 @@ __all__ = [
     "Calls",
     "Change",
     "Changes",
+    "Checked",
     "Chunk",
     "Computation",
     "Computations",
@@ -150,6 +152,7 @@ __all__ = [
     "Match",
     "MemoEntries",
     "MemoEntry",
+    "Problem",
     "Query",
     "Record",
     "Records",

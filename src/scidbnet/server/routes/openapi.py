@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from scidb.store.model import Call, Edge, StoreInfo, TypeInfo
+from scidb.store.model import Call, Checked, Edge, StoreInfo, TypeInfo
 from scidbnet.auth import TokenInfo
 from scidbnet.server.routes.abilities import ARROW_TYPE
 from scidbnet.server.routes.pages import docs_page
@@ -19,6 +19,7 @@ from scidbnet.wire.claims import ClaimAsked, Claimed
 from scidbnet.wire.coding import coder_of
 from scidbnet.wire.errors import STATUS
 from scidbnet.wire.framing import PARTS_TYPE
+from scidbnet.wire.maintenance import CheckAsked
 from scidbnet.wire.messages import EVENTS, FETCHED, QUERIES, ROWS, TRACE_QUERY
 from scidbnet.wire.plain import to_text
 from scidbnet.wire.versions import DESCRIPTION, IDEMPOTENCY_KEY, PREFIX
@@ -112,6 +113,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         f"POST /ability/claims/{action}": Operation({_JSON: _ref("Claimed")}, {_JSON: _ref("ClaimAsked")})
         for action in ("claim", "renew", "release")
     },
+    "POST /ability/maintenance/check": Operation({_JSON: _ref("Checked")}, {_JSON: _ref("CheckAsked")}),
     "POST /ability/sql": Operation({ARROW_TYPE: _binary("The rows, as an Arrow IPC stream.")}, {_JSON: _ref("Sql")}),
 }
 """What each route reads and answers, by method and path; a route that is not here declares that itself."""
@@ -127,6 +129,8 @@ def _schemas() -> Json:
         "Query": QUERIES.schema(),
         "Fetched": FETCHED.schema(),
         "TraceQuery": TRACE_QUERY.schema(),
+        "Checked": coder_of(Checked).schema(),
+        "CheckAsked": coder_of(CheckAsked).schema(),
         "ClaimAsked": coder_of(ClaimAsked).schema(),
         "Claimed": coder_of(Claimed).schema(),
         "Event": EVENTS.schema(),
