@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from scidb._version import __version__
 from scidb.cli import (
     accept,
+    backup,
     diff,
     explain,
     flag,
@@ -18,6 +19,7 @@ from scidb.cli import (
     ls,
     prune,
     reproduce,
+    restore,
     retry,
     run,
     runs,
@@ -71,6 +73,8 @@ app.command("retry")(retry.retry)
 app.command("run")(run.run)
 app.command("sql")(sql.sql)
 app.command("prune")(prune.prune)
+app.command("backup")(backup.backup)
+app.command("restore")(restore.restore)
 app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")
 

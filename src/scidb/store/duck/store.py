@@ -14,6 +14,7 @@ from scidb.exceptions import (
 from scidb.store.duck import state as states
 from scidb.store.duck.ahead import known_chunks, look_up
 from scidb.store.duck.annotations import find_groups, find_tags
+from scidb.store.duck.backups import find_backups
 from scidb.store.duck.changes import find_changes
 from scidb.store.duck.computed import (
     find_acceptances,
@@ -33,6 +34,7 @@ from scidb.store.duck.places import place_at, place_texts
 from scidb.store.duck.read import chunks, find_rows, is_one_place
 from scidb.store.duck.registered import add_type, find_types, update_type
 from scidb.store.duck.requests import find_answers
+from scidb.store.duck.snapshot import snapshot_of
 from scidb.store.duck.state import Row, Variable
 from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
@@ -40,6 +42,7 @@ from scidb.store.duck.write import Written, write_batch
 from scidb.store.model import (
     Acceptances,
     Answers,
+    Backups,
     Calls,
     Changes,
     Computations,
@@ -73,13 +76,13 @@ from scidb.store.names import check_new_name, check_not_renamed, check_same_keys
 from scidb.store.texts import check_batch_texts, check_type_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from scidb.store.duck.found import Found
     from scidb.store.duck.state import State
-    from scidb.store.model import Batch, Chunk, Query, Record, Result, SchemaKey, Trace, TraceQuery
+    from scidb.store.model import Batch, Chunk, Query, Record, Result, SchemaKey, Snapshot, Trace, TraceQuery
 
 __all__ = ["DuckStore"]
 
@@ -108,6 +111,7 @@ _FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]
     Invalidations: find_invalidations,
     MemoEntries: lambda connection, _, query: find_memo_entries(connection, query),
     Answers: lambda connection, _, query: find_answers(connection, query),
+    Backups: lambda connection, *_: find_backups(connection),
 }
 
 _TICK: Final = dt.timedelta(microseconds=1)
@@ -211,7 +215,7 @@ class DuckStore:
                 target=str(self._connection.path),
                 schema_keys=state.keys,
                 format_version=FORMAT_VERSION,
-                abilities=("sql",),
+                abilities=("sql", "snapshots"),
                 read_only=self._read_only,
                 renamed=state.renamed,
                 has_flags=state.has_flags,
@@ -397,6 +401,14 @@ class DuckStore:
     ) -> pa.Table:
         """Run one SELECT over the views and return its result."""
         return self._connection.select(query, parameters, max_rows, max_seconds)
+
+    def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
+        """Return the database as it is now in pieces, those that are known without their bytes."""
+        with self._connection.writer:
+            last = self._current().clockwork.timestamp
+            taken = max(self._read_clock().strftime(_STAMP), _after(last))
+            held = self._connection.hold(read_only=self._read_only)
+        return snapshot_of(held, self._connection.path, taken, known)
 
     def close(self) -> None:
         """Release the file; closing twice does nothing."""

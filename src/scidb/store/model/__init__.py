@@ -76,6 +76,7 @@ from scidb.store.model.memo import (
     Results,
     SetAside,
 )
+from scidb.store.model.snapshots import BackedUp, Backup, Backups, Piece, Snapshot
 from scidb.store.model.written import (
     Batch,
     EnvironmentSeen,
@@ -102,6 +103,9 @@ __all__ = [
     "Answer",
     "Answered",
     "Answers",
+    "BackedUp",
+    "Backup",
+    "Backups",
     "Batch",
     "Call",
     "CallInput",
@@ -150,6 +154,7 @@ __all__ = [
     "Match",
     "MemoEntries",
     "MemoEntry",
+    "Piece",
     "Query",
     "Record",
     "Records",
@@ -162,6 +167,7 @@ __all__ = [
     "Runs",
     "SchemaKey",
     "SetAside",
+    "Snapshot",
     "Source",
     "SourceSeen",
     "Sources",

@@ -21,6 +21,7 @@ from scidbnet.wire.errors import STATUS
 from scidbnet.wire.framing import PARTS_TYPE
 from scidbnet.wire.messages import EVENTS, FETCHED, QUERIES, ROWS, TRACE_QUERY
 from scidbnet.wire.plain import to_text
+from scidbnet.wire.snapshots import KNOWN_TYPE
 from scidbnet.wire.versions import DESCRIPTION, IDEMPOTENCY_KEY, PREFIX
 
 if TYPE_CHECKING:
@@ -112,6 +113,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         f"POST /ability/claims/{action}": Operation({_JSON: _ref("Claimed")}, {_JSON: _ref("ClaimAsked")})
         for action in ("claim", "renew", "release")
     },
+    "POST /ability/snapshot": Operation(
+        {PARTS_TYPE: _binary("What the snapshot is, then its blocks, as parts: `snapshot`, and `pieces`.")},
+        {KNOWN_TYPE: _binary("The SHA-256 digests of the blocks that the client has, 32 bytes each.")},
+    ),
     "POST /ability/sql": Operation({ARROW_TYPE: _binary("The rows, as an Arrow IPC stream.")}, {_JSON: _ref("Sql")}),
 }
 """What each route reads and answers, by method and path; a route that is not here declares that itself."""
