@@ -56,7 +56,7 @@ def store(address: str) -> Iterator[HttpStore]:
 
 def test_offered(address: str, store: HttpStore) -> None:
     """A server that allows SQL says so, and answers it."""
-    assert store.describe().abilities == ("sql", "maintenance", "claims")
+    assert store.describe().abilities == ("sql", "maintenance", "snapshots", "claims")
     assert isinstance(store, Sql)
     with scidb.open(address) as db:
         assert db.query("SELECT sum(value) AS total FROM Force").to_arrow().to_pylist() == [{"total": 3.0}]

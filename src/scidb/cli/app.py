@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from scidb._version import __version__
 from scidb.cli import (
     accept,
+    backup,
     diff,
     explain,
     flag,
@@ -19,6 +20,7 @@ from scidb.cli import (
     ls,
     prune,
     reproduce,
+    restore,
     retry,
     run,
     runs,
@@ -73,6 +75,8 @@ app.command("run")(run.run)
 app.command("sql")(sql.sql)
 app.command("fsck")(fsck.fsck)
 app.command("prune")(prune.prune)
+app.command("backup")(backup.backup)
+app.command("restore")(restore.restore)
 app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")
 

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 from scidb.addressing import schema_keys_from
 from scidb.database.pruning import prune_memo
 from scidb.exceptions import SchemaKeyError, SciDBError, did_you_mean
+from scidb.maintenance.backups import back_up
 from scidb.maintenance.checking import check
 from scidb.store.model import Batch, KeyAdded, Renamed
 from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
     import datetime as dt
+    import os
 
     from scidb.database.core import VariableLike
     from scidb.database.pruning import Pruning
+    from scidb.maintenance.backups import BackupReport
     from scidb.maintenance.report import CheckReport
     from scidb.memo import Hits
     from scidb.store.model import KeyType, TypeInfo
@@ -240,13 +243,58 @@ class Admin:
             user_id=self._user,
         )
 
+    def backup(self, path: str | os.PathLike[str], *, keep: int | None = None, verify: bool = True) -> BackupReport:
+        """Copy the database into a backup folder, as it is at one instant, while others read and write on.
+
+        Only what the folder has not yet is written, and over HTTP only that is sent. What is in the folder stays as
+        it is: each backup is a point in time of its own, and `scidb restore` makes a file of any of them.
+
+        Parameters
+        ----------
+        path
+            A folder on this machine for the backups of this database: one that has some, is empty, or is made.
+        keep
+            How many points in time to keep; older ones go. Left out: all.
+        verify
+            Make a database of the backup in the folder, open and count it, and throw it away. It needs as much room
+            as the database for that while; where there is none, a log record says so.
+
+        Returns
+        -------
+        BackupReport
+            path, taken (the instant), nbytes (of the database), written (into the folder), blocks, new_blocks,
+            is_verified, removed (older points in time), seconds.
+
+        Raises
+        ------
+        StorageError
+            When `path` is a file, has other things or another database in it, or the disk is full.
+        CorruptDatabaseError
+            When blocks that are in the folder were damaged.
+        DatabaseLockedError
+            When another backup into the folder is under way.
+        UnsupportedOperationError
+            When the database is no file, as in memory.
+
+        Examples
+        --------
+        >>> import pathlib, scidb, tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> with scidb.open(folder / "study.duckdb", ["subject"]) as db:
+        ...     db.admin.backup(folder / "backups").is_verified
+        True
+
+        """
+        self._hits.write()
+        return back_up(self._store, path, keep=keep, verify=verify, user_id=self._user)
+
     def _key_names(self) -> tuple[str, ...]:
         return tuple(key.name for key in self._store.describe().schema_keys)
 
     def __repr__(self) -> str:
         return (
-            f"<administration of {self._store.describe().target}: check(deep=False), add_schema_key(name, after), "
-            "rename_variable(old, new), prune(memo=True, older_than=)>"
+            f"<administration of {self._store.describe().target}: check(deep=False), backup(path), "
+            "add_schema_key(name, after), rename_variable(old, new), prune(memo=True, older_than=)>"
         )
 
 

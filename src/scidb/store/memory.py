@@ -31,6 +31,8 @@ from scidb.store.model import (
     Acceptance,
     Accepted,
     Answered,
+    BackedUp,
+    Backup,
     Chunk,
     EnvironmentSeen,
     Export,
@@ -357,6 +359,8 @@ def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901, PLR09
             invalidate(state, event, stamp)
         case Hit():
             state.hits.append((event, stamp))
+        case BackedUp(path, nbytes, written, user_id):
+            state.backups.append(Backup(path, stamp, nbytes, written, user_id))
         case Answered():
             answer_once(state, event, stamp)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
-    from scidb.store.model import Batch, Checked, Chunk, Query, Record, StoreInfo, Trace, TraceQuery, TypeInfo
+    from scidb.store.model import Batch, Checked, Chunk, Query, Record, Snapshot, StoreInfo, Trace, TraceQuery, TypeInfo
 
-__all__ = ["Claims", "Maintenance", "Sql", "Store"]
+__all__ = ["Claims", "Maintenance", "Snapshots", "Sql", "Store"]
 
 T = TypeVar("T")
 
@@ -173,4 +173,25 @@ class Claims(Protocol):
 
     def release(self, lineage_ids: Sequence[str], owner: str) -> None:
         """Give these claims up; those of others stay."""
+        ...
+
+
+@runtime_checkable
+class Snapshots(Protocol):
+    """Optional ability ``snapshots``: the whole database as it was at one instant, while others write."""
+
+    def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
+        """Return the database as it is now, in pieces; those whose digests are `known` come without their bytes.
+
+        The pieces are read as they are asked for. Until they are at their end, or are closed, the store keeps what
+        they need; readers and writers go on.
+
+        Raises
+        ------
+        ConflictError
+            While the pieces are read: when the database was closed or rewritten meanwhile.
+        StorageError
+            When the file cannot be read.
+
+        """
         ...

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from scidb.exceptions import StorageError, UnsupportedOperationError
-from scidb.store.protocol import Claims, Maintenance, Sql
+from scidb.store.protocol import Claims, Maintenance, Snapshots, Sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
-    from scidb.store.model import Batch, Checked, Chunk, Query, Record, StoreInfo, Trace, TraceQuery, TypeInfo
+    from scidb.store.model import Batch, Checked, Chunk, Query, Record, Snapshot, StoreInfo, Trace, TraceQuery, TypeInfo
     from scidb.store.protocol import Store
 
 __all__ = ["ReadOnly", "Wrapper"]
@@ -105,6 +105,16 @@ class Wrapper:
                 ability="maintenance",
             )
         return self._store
+
+    def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
+        """Return a snapshot of the store inside, when it has the ability."""
+        if not isinstance(self._store, Snapshots):
+            raise UnsupportedOperationError(
+                f"The store {self._store.describe().target!r} is no file, and cannot be backed up. Keep the data in a "
+                "DuckDB file.",
+                ability="snapshots",
+            )
+        return self._store.snapshot(known)
 
     def claim(
         self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0, *, most: int | None = None

@@ -34,15 +34,16 @@ from scidbnet.wire.maintenance import CheckAsked
 from scidbnet.wire.messages import FETCHED, QUERIES, TRACE_QUERY, answer_from_json, trace_from_json
 from scidbnet.wire.parameters import parameters_to_json
 from scidbnet.wire.plain import to_text
+from scidbnet.wire.snapshots import KNOWN_TYPE, digests_to, snapshot_from
 from scidbnet.wire.versions import API_VERSION, DESCRIPTION, IDEMPOTENCY_KEY, PREFIX, description_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from scidb.database.core import LineageMode
-    from scidb.store.model import Batch, Chunk, Query, Record, SchemaKey, TraceQuery
+    from scidb.store.model import Batch, Chunk, Query, Record, SchemaKey, Snapshot, TraceQuery
     from scidbnet.wire.framing import Bytes, Envelope
 
 __all__ = ["HttpStore"]
@@ -227,6 +228,17 @@ class HttpStore:
         return self._requests.tried(
             lambda: table_from(self._stream("POST", f"{PREFIX}/ability/sql", _JSON, body).read())
         )
+
+    def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
+        """Return the database as it is now in pieces; those that are known do not come over the network."""
+        self._check_open()
+        body = [digests_to(known)]
+
+        def begin() -> Snapshot:
+            answer = self._stream("POST", f"{PREFIX}/ability/snapshot", {"Content-Type": KNOWN_TYPE}, body)
+            return replace(snapshot_from(_checked(Parts(answer))), target=self._url)
+
+        return self._requests.tried(begin)
 
     def claim(
         self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0, *, most: int | None = None

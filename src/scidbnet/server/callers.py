@@ -10,14 +10,14 @@ from scidb.store.columns import column_of
 from scidbnet.auth import Role, check_batch, check_verb
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import pyarrow as pa
     from starlette.requests import Request
     from starlette.types import Scope
 
     from scidb.store import Store
-    from scidb.store.model import Batch, Checked, Chunk, Record, StoreInfo, TypeInfo
+    from scidb.store.model import Batch, Checked, Chunk, Record, Snapshot, StoreInfo, TypeInfo
     from scidbnet.auth import Caller
 
 __all__ = ["CALLER", "OnBehalf", "caller_of", "on_behalf", "path_of"]
@@ -77,6 +77,11 @@ class OnBehalf(Wrapper):
         """Ask the store inside."""
         check_verb(self._caller, "sql")
         return super().sql(query, parameters, max_rows=max_rows, max_seconds=max_seconds)
+
+    def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
+        """Return a snapshot of the store inside."""
+        check_verb(self._caller, "backup")
+        return super().snapshot(known)
 
     def claim(
         self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0, *, most: int | None = None

@@ -5,6 +5,7 @@ Every statement of the store passes through `Connection`; nothing here knows wha
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import weakref
@@ -22,6 +23,7 @@ from scidb.exceptions import (
     UnsupportedOperationError,
 )
 from scidb.store.duck.asking import answer, check_query, explained, plain_parameters
+from scidb.store.duck.held import Held
 from scidb.store.duck.limits import stopped_after
 from scidb.store.duck.lockfile import LockFile, retry_while_locked
 
@@ -76,6 +78,8 @@ class Connection:
         self._transaction: duckdb.DuckDBPyConnection | None = None
         self._writing_in: threading.Thread | None = None
         self._closed = False
+        self._held: weakref.WeakSet[Held] = weakref.WeakSet()
+        self._file: int | None = None
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool, lock_timeout: float) -> Connection:
@@ -236,16 +240,34 @@ class Connection:
         if cursor is not None:
             self._give_up(cursor)
 
+    # -------------------------------------------------------------- the file itself
+
+    def hold(self, *, read_only: bool) -> Held:
+        """Keep DuckDB from moving what is in the file, while everybody reads and writes on; the caller closes it."""
+        with self.writer, _translated(self.path):
+            self.check_usable()
+            if self._file is None:
+                # Stays open as long as DuckDB has the file: to close any descriptor of it ends the process's lock.
+                self._file = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            translated = functools.partial(_translated, self.path)
+            held = Held.begin(self._root.cursor(), self.path, self._file, translated, read_only=read_only)
+            self._held.add(held)
+        return held
+
     def close(self) -> None:
         """Let go of the file; closing twice does nothing."""
         with self.writer, self._cursors_lock:
             if self._closed or os.getpid() != self._pid:
                 return
             self._undo()
+            for held in list(self._held):
+                held.close()
             self._closed = True
             with _translated(self.path):
                 # Closes its cursors too, those of other threads among them.
                 self._root.close()
+            if self._file is not None:
+                os.close(self._file)
             if self._lock_file:
                 self._lock_file.remove()
 

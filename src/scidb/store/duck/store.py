@@ -14,6 +14,7 @@ from scidb.exceptions import (
 from scidb.store.duck import state as states
 from scidb.store.duck.ahead import known_chunks, look_up
 from scidb.store.duck.annotations import find_groups, find_tags
+from scidb.store.duck.backups import find_backups
 from scidb.store.duck.changes import find_changes
 from scidb.store.duck.checking import check_connection
 from scidb.store.duck.computed import (
@@ -34,6 +35,7 @@ from scidb.store.duck.places import place_at, place_texts
 from scidb.store.duck.read import chunks, find_rows, is_one_place
 from scidb.store.duck.registered import add_type, find_types, update_type
 from scidb.store.duck.requests import find_answers
+from scidb.store.duck.snapshot import snapshot_of
 from scidb.store.duck.state import Row, Variable
 from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
@@ -41,6 +43,7 @@ from scidb.store.duck.write import Written, write_batch
 from scidb.store.model import (
     Acceptances,
     Answers,
+    Backups,
     Calls,
     Changes,
     Computations,
@@ -74,13 +77,13 @@ from scidb.store.names import check_new_name, check_not_renamed, check_same_keys
 from scidb.store.texts import check_batch_texts, check_type_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from scidb.store.duck.found import Found
     from scidb.store.duck.state import State
-    from scidb.store.model import Batch, Checked, Chunk, Query, Record, Result, SchemaKey, Trace, TraceQuery
+    from scidb.store.model import Batch, Checked, Chunk, Query, Record, Result, SchemaKey, Snapshot, Trace, TraceQuery
 
 __all__ = ["DuckStore"]
 
@@ -109,6 +112,7 @@ _FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]
     Invalidations: find_invalidations,
     MemoEntries: lambda connection, _, query: find_memo_entries(connection, query),
     Answers: lambda connection, _, query: find_answers(connection, query),
+    Backups: lambda connection, *_: find_backups(connection),
 }
 
 _TICK: Final = dt.timedelta(microseconds=1)
@@ -212,7 +216,7 @@ class DuckStore:
                 target=str(self._connection.path),
                 schema_keys=state.keys,
                 format_version=FORMAT_VERSION,
-                abilities=("sql", "maintenance"),
+                abilities=("sql", "maintenance", "snapshots"),
                 read_only=self._read_only,
                 renamed=state.renamed,
                 has_flags=state.has_flags,
@@ -408,6 +412,14 @@ class DuckStore:
             self._check_writable()
             self._is_settled = False  # the state is read again from what was repaired
             return check_connection(self._connection, repair=True, head=head)
+
+    def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
+        """Return the database as it is now in pieces, those that are known without their bytes."""
+        with self._connection.writer:
+            last = self._current().clockwork.timestamp
+            taken = max(self._read_clock().strftime(_STAMP), _after(last))
+            held = self._connection.hold(read_only=self._read_only)
+        return snapshot_of(held, self._connection.path, taken, known)
 
     def close(self) -> None:
         """Release the file; closing twice does nothing."""

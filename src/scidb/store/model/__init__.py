@@ -77,6 +77,7 @@ from scidb.store.model.memo import (
     Results,
     SetAside,
 )
+from scidb.store.model.snapshots import BackedUp, Backup, Backups, Piece, Snapshot
 from scidb.store.model.written import (
     Batch,
     EnvironmentSeen,
@@ -103,6 +104,9 @@ __all__ = [
     "Answer",
     "Answered",
     "Answers",
+    "BackedUp",
+    "Backup",
+    "Backups",
     "Batch",
     "Call",
     "CallInput",
@@ -152,6 +156,7 @@ __all__ = [
     "Match",
     "MemoEntries",
     "MemoEntry",
+    "Piece",
     "Problem",
     "Query",
     "Record",
@@ -165,6 +170,7 @@ __all__ = [
     "Runs",
     "SchemaKey",
     "SetAside",
+    "Snapshot",
     "Source",
     "SourceSeen",
     "Sources",

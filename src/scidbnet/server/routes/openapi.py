@@ -22,6 +22,7 @@ from scidbnet.wire.framing import PARTS_TYPE
 from scidbnet.wire.maintenance import CheckAsked
 from scidbnet.wire.messages import EVENTS, FETCHED, QUERIES, ROWS, TRACE_QUERY
 from scidbnet.wire.plain import to_text
+from scidbnet.wire.snapshots import KNOWN_TYPE
 from scidbnet.wire.versions import DESCRIPTION, IDEMPOTENCY_KEY, PREFIX
 
 if TYPE_CHECKING:
@@ -114,6 +115,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         for action in ("claim", "renew", "release")
     },
     "POST /ability/maintenance/check": Operation({_JSON: _ref("Checked")}, {_JSON: _ref("CheckAsked")}),
+    "POST /ability/snapshot": Operation(
+        {PARTS_TYPE: _binary("What the snapshot is, then its blocks, as parts: `snapshot`, and `pieces`.")},
+        {KNOWN_TYPE: _binary("The SHA-256 digests of the blocks that the client has, 32 bytes each.")},
+    ),
     "POST /ability/sql": Operation({ARROW_TYPE: _binary("The rows, as an Arrow IPC stream.")}, {_JSON: _ref("Sql")}),
 }
 """What each route reads and answers, by method and path; a route that is not here declares that itself."""
