@@ -10,7 +10,9 @@ from typer.core import TyperGroup
 from scidb._version import __version__
 from scidb.cli import (
     accept,
+    compact,
     diff,
+    erase,
     explain,
     flag,
     lineage,
@@ -71,6 +73,8 @@ app.command("retry")(retry.retry)
 app.command("run")(run.run)
 app.command("sql")(sql.sql)
 app.command("prune")(prune.prune)
+app.command("compact")(compact.compact)
+app.command("erase")(erase.erase)
 app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
         Flagged,
         Hit,
         Invalidation,
+        PrunedLine,
         Record,
+        Removed,
         Run,
         SchemaKey,
         Source,
@@ -66,6 +68,8 @@ class State:
     flags: list[tuple[str, Flagged | Unflagged]] = field(default_factory=list)  # with the instant of each
     invalidations: list[Invalidation] = field(default_factory=list)
     hits: list[tuple[Hit, str]] = field(default_factory=list)  # each with its instant
+    pruned: list[PrunedLine] = field(default_factory=list)
+    removals: list[Removed] = field(default_factory=list)
     answers: dict[tuple[str | None, str], Answer] = field(default_factory=dict)  # by caller and key
 
     def copy(self) -> State:

@@ -9,9 +9,21 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scidb.store.model import Batch, Chunk, Query, Record, StoreInfo, Trace, TraceQuery, TypeInfo
+    from scidb.store.model import (
+        Batch,
+        Chunk,
+        Compaction,
+        Query,
+        Record,
+        Removal,
+        Removed,
+        StoreInfo,
+        Trace,
+        TraceQuery,
+        TypeInfo,
+    )
 
-__all__ = ["Claims", "Sql", "Store"]
+__all__ = ["Claims", "Maintenance", "Sql", "Store"]
 
 T = TypeVar("T")
 
@@ -116,6 +128,37 @@ class Sql(Protocol):
         LimitExceededError
             When the result has more rows than `max_rows`, or is not there after `max_seconds`; the statement is
             then stopped.
+
+        """
+        ...
+
+
+@runtime_checkable
+class Maintenance(Protocol):
+    """Optional ability ``maintenance``: what the owner of a store does to it as a whole."""
+
+    def remove(self, removal: Removal) -> Removed:
+        """Remove lines of the log, and what goes with them, in one transaction; return the proof.
+
+        What is erased is gone from the file, too, when this returns.
+
+        Raises
+        ------
+        StorageError
+            When the store is read-only or closed, or there is no room for the file that is written in its place.
+
+        """
+        ...
+
+    def compact(self) -> Compaction:
+        """Write the file anew, which gives back the space of what is gone.
+
+        Raises
+        ------
+        StorageError
+            When the store is read-only or closed, or there is no room.
+        UnsupportedOperationError
+            When there is no file.
 
         """
         ...

@@ -6,14 +6,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from scidb.exceptions import StorageError, UnsupportedOperationError
-from scidb.store.protocol import Claims, Sql
+from scidb.store.protocol import Claims, Maintenance, Sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
-    from scidb.store.model import Batch, Chunk, Query, Record, StoreInfo, Trace, TraceQuery, TypeInfo
+    from scidb.store.model import (
+        Batch,
+        Chunk,
+        Compaction,
+        Query,
+        Record,
+        Removal,
+        Removed,
+        StoreInfo,
+        Trace,
+        TraceQuery,
+        TypeInfo,
+    )
     from scidb.store.protocol import Store
 
 __all__ = ["ReadOnly", "Wrapper"]
@@ -108,6 +120,22 @@ class Wrapper:
             )
         return self._store
 
+    def remove(self, removal: Removal) -> Removed:
+        """Remove from the store inside, when it has the ability."""
+        return self._maintenance().remove(removal)
+
+    def compact(self) -> Compaction:
+        """Compact the store inside, likewise."""
+        return self._maintenance().compact()
+
+    def _maintenance(self) -> Maintenance:
+        if not isinstance(self._store, Maintenance):
+            raise UnsupportedOperationError(
+                f"The store {self._store.describe().target!r} cannot be maintained: it neither removes nor compacts.",
+                ability="maintenance",
+            )
+        return self._store
+
 
 class ReadOnly(Wrapper):
     """A store that can be read and not changed.
@@ -132,6 +160,14 @@ class ReadOnly(Wrapper):
         """Refuse to write."""
         count = sum(len(chunk.records) for chunk in batch.chunks)
         raise self._refusal(f"a batch of {count} records was not written")
+
+    def remove(self, removal: Removal) -> Removed:
+        """Refuse to remove."""
+        raise self._refusal(f"{len(removal.lines)} lines of the log were not removed")
+
+    def compact(self) -> Compaction:
+        """Refuse to compact."""
+        raise self._refusal("the file was not written anew")
 
     def _refusal(self, consequence: str) -> StorageError:
         return StorageError(

@@ -20,7 +20,18 @@ from scidb.exceptions import (
     StorageError,
     UnsupportedOperationError,
 )
-from scidb.store.model import Entries, KeyTyped, Latest, Records, Stored, StoreInfo, Trace, TypeInfo
+from scidb.store.model import (
+    Compaction,
+    Entries,
+    KeyTyped,
+    Latest,
+    Records,
+    Removed,
+    Stored,
+    StoreInfo,
+    Trace,
+    TypeInfo,
+)
 from scidb.store.names import check_same_keys
 from scidbnet.client.requests import FOREIGN, Requests
 from scidbnet.client.transport import Transport
@@ -41,7 +52,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from scidb.database.core import LineageMode
-    from scidb.store.model import Batch, Chunk, Query, Record, SchemaKey, TraceQuery
+    from scidb.store.model import Batch, Chunk, Query, Record, Removal, SchemaKey, TraceQuery
     from scidbnet.wire.framing import Bytes, Envelope
 
 __all__ = ["HttpStore"]
@@ -237,6 +248,20 @@ class HttpStore:
         body = [to_text(dump(asked))]
         answer, _ = self._requests.json("POST", f"{PREFIX}/ability/claims/{action}", _JSON, body)
         return list(load(answer, Claimed, "The answer").lineage_ids)
+
+    def remove(self, removal: Removal) -> Removed:
+        """Remove lines of the log, and what goes with them; sent again, nothing is removed twice."""
+        return load(self._maintain(removal.kind, dump(removal)), Removed, "The answer")
+
+    def compact(self) -> Compaction:
+        """Have the server write its file anew."""
+        return load(self._maintain("compact", {}), Compaction, "The answer")
+
+    def _maintain(self, action: str, data: Any) -> Any:
+        self._check_open()
+        answer, _ = self._requests.json("POST", f"{PREFIX}/ability/maintenance/{action}", _JSON, [to_text(data)])
+        self._described = None
+        return answer
 
     def close(self) -> None:
         """Release this handle; closing twice does nothing."""

@@ -22,7 +22,7 @@ from scidbnet.server.exchange.answers import error_answer
 from scidbnet.server.exchange.verify import Verified
 from scidbnet.server.guard.audit import Audit
 from scidbnet.server.guard.security import Guard
-from scidbnet.server.routes import abilities, aliases, claims, openapi, operations, verbs
+from scidbnet.server.routes import abilities, aliases, claims, maintenance, openapi, operations, verbs
 from scidbnet.server.routes import tokens as tokens_routes
 from scidbnet.server.settings import ServerSettings
 from scidbnet.wire.plain import to_text
@@ -91,6 +91,7 @@ def store_app(store: Store, settings: ServerSettings | None = None, tokens: Toke
     app.include_router(verbs.router, prefix=PREFIX)
     app.include_router(abilities.router, prefix=PREFIX)
     app.include_router(claims.router, prefix=PREFIX)
+    app.include_router(maintenance.router, prefix=PREFIX)
     app.include_router(aliases.router, prefix=PREFIX)
     app.include_router(tokens_routes.router, prefix=PREFIX)
     app.include_router(openapi.router)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from scidb.store.model import Call, Edge, StoreInfo, TypeInfo
+from scidb.store.model import Call, Compaction, Edge, Removal, Removed, StoreInfo, TypeInfo
 from scidbnet.auth import TokenInfo
 from scidbnet.server.routes.abilities import ARROW_TYPE
 from scidbnet.server.routes.pages import docs_page
@@ -112,6 +112,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         f"POST /ability/claims/{action}": Operation({_JSON: _ref("Claimed")}, {_JSON: _ref("ClaimAsked")})
         for action in ("claim", "renew", "release")
     },
+    **{
+        f"POST /ability/maintenance/{action}": Operation({_JSON: _ref("Removed")}, {_JSON: _ref("Removal")})
+        for action in ("prune", "erase")
+    },
+    "POST /ability/maintenance/compact": Operation({_JSON: _ref("Compaction")}, {_JSON: _object()}),
     "POST /ability/sql": Operation({ARROW_TYPE: _binary("The rows, as an Arrow IPC stream.")}, {_JSON: _ref("Sql")}),
 }
 """What each route reads and answers, by method and path; a route that is not here declares that itself."""
@@ -127,6 +132,7 @@ def _schemas() -> Json:
         "Query": QUERIES.schema(),
         "Fetched": FETCHED.schema(),
         "TraceQuery": TRACE_QUERY.schema(),
+        **{kind.__name__: coder_of(kind).schema() for kind in (Removal, Removed, Compaction)},
         "ClaimAsked": coder_of(ClaimAsked).schema(),
         "Claimed": coder_of(Claimed).schema(),
         "Event": EVENTS.schema(),
