@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+
+import typer
 
 from scidb.cli.context import DatabaseOption, JsonOption, open_for_writing, settings_of
 from scidb.cli.jsonlines import print_json_lines
 from scidb.cli.tables import bytes_text
-
-if TYPE_CHECKING:
-    import typer
 
 __all__ = ["compact"]
 
@@ -27,4 +25,4 @@ def compact(ctx: typer.Context, db: DatabaseOption = None, as_json: JsonOption =
     if settings.as_json:
         print_json_lines([dataclasses.asdict(done)])
         return
-    print(f"{target}: {bytes_text(done.before)} before, {bytes_text(done.after)} after")
+    typer.echo(f"{target}: {bytes_text(done.before)} before, {bytes_text(done.after)} after")
