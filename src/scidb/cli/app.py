@@ -11,7 +11,9 @@ from scidb._version import __version__
 from scidb.cli import (
     accept,
     backup,
+    compact,
     diff,
+    erase,
     explain,
     flag,
     fsck,
@@ -77,6 +79,8 @@ app.command("fsck")(fsck.fsck)
 app.command("prune")(prune.prune)
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)
+app.command("compact")(compact.compact)
+app.command("erase")(erase.erase)
 app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")
 

@@ -20,12 +20,14 @@ from scidb.exceptions import (
     SchemaKeyError,
     SerializationError,
     StorageError,
+    UnsupportedOperationError,
     did_you_mean,
 )
 from scidb.store.labels import check_group, check_tag, not_in_group
 from scidb.store.memory_checks import check_state
 from scidb.store.memory_memo import invalidate
 from scidb.store.memory_queries import answer, walk
+from scidb.store.memory_removing import remove
 from scidb.store.memory_state import Payload, State, answer_once
 from scidb.store.model import (
     Acceptance,
@@ -74,10 +76,13 @@ if TYPE_CHECKING:
     from scidb.store.model import (
         Batch,
         Checked,
+        Compaction,
         Event,
         KeyValue,
         Query,
         Record,
+        Removal,
+        Removed,
         Trace,
         TraceQuery,
         TypeInfo,
@@ -136,6 +141,7 @@ class MemoryStore:
             abilities=("maintenance",),
             renamed=dict(state.renamed),
             has_flags=bool(state.flags),
+            has_pruned=bool(state.pruned),
         )
 
     def register(self, info: TypeInfo) -> TypeInfo:
@@ -177,6 +183,29 @@ class MemoryStore:
             state.edges.extend(dict.fromkeys(replace(edge, timestamp=stamp) for edge in batch.edges))
             self._state = state
             return records
+
+    def remove(self, removal: Removal) -> Removed:
+        """Remove lines of the log, and what goes with them."""
+        with self._lock:
+            state = self._current().copy()
+            state.last = max(self._read_clock(), state.last + _TICK)
+            removed = remove(state, removal, _text(state.last))
+            self._state = state
+            return removed
+
+    def compact(self) -> Compaction:
+        """Refuse: there is no file.
+
+        Raises
+        ------
+        UnsupportedOperationError
+            Always.
+
+        """
+        raise UnsupportedOperationError(
+            "A database in memory has no file that could be written anew; what was removed is gone from it.",
+            ability="maintenance",
+        )
 
     def find(self, query: Query[T]) -> list[T]:
         """Return the rows that answer the query."""

@@ -9,7 +9,21 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scidb.store.model import Batch, Checked, Chunk, Query, Record, Snapshot, StoreInfo, Trace, TraceQuery, TypeInfo
+    from scidb.store.model import (
+        Batch,
+        Checked,
+        Chunk,
+        Compaction,
+        Query,
+        Record,
+        Removal,
+        Removed,
+        Snapshot,
+        StoreInfo,
+        Trace,
+        TraceQuery,
+        TypeInfo,
+    )
 
 __all__ = ["Claims", "Maintenance", "Snapshots", "Sql", "Store"]
 
@@ -139,6 +153,32 @@ class Maintenance(Protocol):
         ------
         StorageError
             When a repair is asked for, and the store is read-only or cannot be copied.
+
+        """
+        ...
+
+    def remove(self, removal: Removal) -> Removed:
+        """Remove lines of the log, and what goes with them, in one transaction; return the proof.
+
+        What is erased is gone from the file, too, when this returns.
+
+        Raises
+        ------
+        StorageError
+            When the store is read-only or closed, or there is no room for the file that is written in its place.
+
+        """
+        ...
+
+    def compact(self) -> Compaction:
+        """Write the file anew, which gives back the space of what is gone.
+
+        Raises
+        ------
+        StorageError
+            When the store is read-only or closed, or there is no room.
+        UnsupportedOperationError
+            When there is no file.
 
         """
         ...

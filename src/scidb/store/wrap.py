@@ -13,7 +13,21 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scidb.store.model import Batch, Checked, Chunk, Query, Record, Snapshot, StoreInfo, Trace, TraceQuery, TypeInfo
+    from scidb.store.model import (
+        Batch,
+        Checked,
+        Chunk,
+        Compaction,
+        Query,
+        Record,
+        Removal,
+        Removed,
+        Snapshot,
+        StoreInfo,
+        Trace,
+        TraceQuery,
+        TypeInfo,
+    )
     from scidb.store.protocol import Store
 
 __all__ = ["ReadOnly", "Wrapper"]
@@ -97,6 +111,14 @@ class Wrapper:
         """
         return self._maintenance().check(repair=repair, head=head)
 
+    def remove(self, removal: Removal) -> Removed:
+        """Remove from the store inside, likewise."""
+        return self._maintenance().remove(removal)
+
+    def compact(self) -> Compaction:
+        """Compact the store inside, likewise."""
+        return self._maintenance().compact()
+
     def _maintenance(self) -> Maintenance:
         if not isinstance(self._store, Maintenance):
             raise UnsupportedOperationError(
@@ -168,6 +190,14 @@ class ReadOnly(Wrapper):
         if repair:
             raise self._refusal("nothing was repaired")
         return super().check(head=head)
+
+    def remove(self, removal: Removal) -> Removed:
+        """Refuse to remove."""
+        raise self._refusal(f"{len(removal.lines)} lines of the log were not removed")
+
+    def compact(self) -> Compaction:
+        """Refuse to compact."""
+        raise self._refusal("the file was not written anew")
 
     def _refusal(self, consequence: str) -> StorageError:
         return StorageError(

@@ -20,7 +20,19 @@ from scidb.exceptions import (
     StorageError,
     UnsupportedOperationError,
 )
-from scidb.store.model import Checked, Entries, KeyTyped, Latest, Records, Stored, StoreInfo, Trace, TypeInfo
+from scidb.store.model import (
+    Checked,
+    Compaction,
+    Entries,
+    KeyTyped,
+    Latest,
+    Records,
+    Removed,
+    Stored,
+    StoreInfo,
+    Trace,
+    TypeInfo,
+)
 from scidb.store.names import check_same_keys
 from scidbnet.client.requests import FOREIGN, RETRY_FOR, Requests
 from scidbnet.client.transport import Transport
@@ -43,7 +55,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from scidb.database.core import LineageMode
-    from scidb.store.model import Batch, Chunk, Query, Record, SchemaKey, Snapshot, TraceQuery
+    from scidb.store.model import Batch, Chunk, Query, Record, Removal, SchemaKey, Snapshot, TraceQuery
     from scidbnet.wire.framing import Bytes, Envelope
 
 __all__ = ["HttpStore"]
@@ -262,10 +274,21 @@ class HttpStore:
 
     def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
         """Have the server say what of its database is not as it must be; see `scidb.store.Maintenance`."""
+        return load(self._maintain("check", dump(CheckAsked(repair, head))), Checked, "The answer")
+
+    def remove(self, removal: Removal) -> Removed:
+        """Remove lines of the log, and what goes with them; sent again, nothing is removed twice."""
+        return load(self._maintain(removal.kind, dump(removal)), Removed, "The answer")
+
+    def compact(self) -> Compaction:
+        """Have the server write its file anew."""
+        return load(self._maintain("compact", {}), Compaction, "The answer")
+
+    def _maintain(self, action: str, data: Any) -> Any:
         self._check_open()
-        body = [to_text(dump(CheckAsked(repair, head)))]
-        answer, _ = self._requests.json("POST", f"{PREFIX}/ability/maintenance/check", _JSON, body)
-        return load(answer, Checked, "The answer")
+        answer, _ = self._requests.json("POST", f"{PREFIX}/ability/maintenance/{action}", _JSON, [to_text(data)])
+        self._described = None
+        return answer
 
     def close(self) -> None:
         """Release this handle; closing twice does nothing."""

@@ -23,9 +23,10 @@ from scidb.exceptions import (
     UnsupportedOperationError,
 )
 from scidb.store.duck.asking import answer, check_query, explained, plain_parameters
+from scidb.store.duck.gate import Gate
 from scidb.store.duck.held import Held
 from scidb.store.duck.limits import stopped_after
-from scidb.store.duck.lockfile import LockFile, retry_while_locked
+from scidb.store.duck.lockfile import LockFile, flush_folder, held, retry_while_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from scidb.store.duck.asking import Parameters
 
-__all__ = ["Connection", "create_file"]
+__all__ = ["Connection", "create_file", "new_file", "translated"]
 
 T = TypeVar("T")
 
@@ -52,6 +53,8 @@ _SETTINGS: Final = {
 }
 # Of a stream; fewer cost calls, more cost memory.
 _BATCH_ROWS: Final = 122_880
+# Seconds that a file which is to take the place of another waits for statements, and for other processes.
+_PATIENCE: Final = 30.0
 _AFTER_CONNECTING: Final = {
     "python_enable_replacements": "false",
     "TimeZone": "'UTC'",
@@ -80,41 +83,30 @@ class Connection:
         self._closed = False
         self._held: weakref.WeakSet[Held] = weakref.WeakSet()
         self._file: int | None = None
+        self._gate = Gate()  # which a file passes alone when another one takes its place
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool, lock_timeout: float) -> Connection:
         """Open an existing file, waiting up to `lock_timeout` seconds for another process to let it go."""
-
-        def connect() -> duckdb.DuckDBPyConnection:
-            with _translated(path):
-                return duckdb.connect(path, read_only=read_only, config=dict(_SETTINGS))
-
-        root = retry_while_locked(connect, path, lock_timeout)
-        try:
-            with _translated(path):
-                for name, value in _AFTER_CONNECTING.items():
-                    root.execute(f"SET GLOBAL {name} = {value}").fetchall()
-        except BaseException:
-            root.close()
-            raise
+        root = _connect(path, read_only=read_only, lock_timeout=lock_timeout)
         return cls(root, path, None if read_only else LockFile.write(path))
 
     # -------------------------------------------------------------- statements
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run a statement and return its rows."""
-        with _translated(self.path):
+        with translated(self.path):
             return self._run(query, lambda cursor: cursor.execute(query, list(parameters)).fetchall())
 
     def execute(self, query: str, parameters: Sequence[object] = ()) -> None:
         """Run a statement that returns nothing of interest."""
-        with _translated(self.path):
+        with translated(self.path):
             # DuckDB 2 runs a statement to its end only when its result is fetched.
             self._run(query, lambda cursor: cursor.execute(query, list(parameters)).fetchall())
 
     def table(self, query: str, parameters: Sequence[object] = (), /, **tables: pa.Table) -> pa.Table:
         """Run a query, which may name the given Arrow tables, and return its rows as Arrow."""
-        with _translated(self.path), self._registered(tables) as cursor:
+        with translated(self.path), self._registered(tables) as cursor:
             return self._run(query, lambda _: _as_arrow(cursor, query, list(parameters)))
 
     def stream(self, query: str, take: Callable[[pa.RecordBatch], None], **tables: pa.Table) -> None:
@@ -124,17 +116,17 @@ class Connection:
             for batch in cursor.sql(query).to_arrow_reader(_BATCH_ROWS):
                 take(batch)
 
-        with _translated(self.path), self._registered(tables):
+        with translated(self.path), self._registered(tables):
             self._run(query, run)
 
     def insert(self, query: str, **tables: pa.Table) -> None:
         """Run an INSERT that reads the given Arrow tables."""
-        with _translated(self.path), self._registered(tables):
+        with translated(self.path), self._registered(tables):
             self._run(query, lambda cursor: cursor.execute(query).fetchall())
 
     def append(self, table: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Insert rows whose columns are those of the table in their order; to name them would take a view."""
-        with _translated(self.path):
+        with translated(self.path):
             self._run(f"INSERT INTO {table}", lambda cursor: cursor.from_arrow(rows).insert_into(table))
 
     def select(
@@ -142,7 +134,7 @@ class Connection:
     ) -> pa.Table:
         """Run one statement that a user wrote, unable to change or to leave the database, within limits."""
         values = plain_parameters(parameters)
-        with _translated(self.path, QueryError), explained(query):
+        with translated(self.path, QueryError), explained(query), self._gate.among_others():
             check_query(self._cursor(), query, values)
             try:
                 # What looks like a SELECT can hold an INSERT, so the transaction refuses to write.
@@ -154,21 +146,23 @@ class Connection:
 
     @contextmanager
     def _registered(self, tables: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConnection]:
-        cursor = self._cursor()
-        for name, table in tables.items():
-            cursor.register(name, table)
-        try:
-            yield cursor
-        except BaseException:
-            # Within a transaction that has failed not even a name can be taken away; the cursor goes with it.
-            self._drop_cursor()
-            raise
-        for name in tables:
-            cursor.unregister(name)
+        with self._gate.among_others():
+            cursor = self._cursor()
+            for name, table in tables.items():
+                cursor.register(name, table)
+            try:
+                yield cursor
+            except BaseException:
+                # Within a transaction that has failed not even a name can be taken away; the cursor goes with it.
+                self._drop_cursor()
+                raise
+            for name in tables:
+                cursor.unregister(name)
 
     def _run(self, query: str, call: Callable[[duckdb.DuckDBPyConnection], T]) -> T:  # noqa: ARG002
         """Make one statement; whoever wants to count or see statements wraps this method."""
-        return call(self._cursor())
+        with self._gate.among_others():
+            return call(self._cursor())
 
     # -------------------------------------------------------------- threads and transactions
 
@@ -229,7 +223,7 @@ class Connection:
 
     def _give_up(self, cursor: duckdb.DuckDBPyConnection) -> None:
         # Closed within a transaction, an interrupted statement keeps DuckDB 1.x from ever opening the file again.
-        with suppress(SciDBError), _translated(self.path):
+        with suppress(SciDBError), translated(self.path):
             cursor.execute("ROLLBACK").fetchall()
         cursor.close()
 
@@ -244,15 +238,64 @@ class Connection:
 
     def hold(self, *, read_only: bool) -> Held:
         """Keep DuckDB from moving what is in the file, while everybody reads and writes on; the caller closes it."""
-        with self.writer, _translated(self.path):
+        with self.writer, self._gate.among_others(), translated(self.path):
             self.check_usable()
             if self._file is None:
                 # Stays open as long as DuckDB has the file: to close any descriptor of it ends the process's lock.
                 self._file = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-            translated = functools.partial(_translated, self.path)
-            held = Held.begin(self._root.cursor(), self.path, self._file, translated, read_only=read_only)
-            self._held.add(held)
-        return held
+            ours = functools.partial(translated, self.path)
+            still = Held.begin(self._root.cursor(), self.path, self._file, ours, read_only=read_only)
+            self._held.add(still)
+        return still
+
+    def replace_file(self, other: Path) -> None:
+        """Put another file in place of this one, and go on with it; statements of other threads wait that long.
+
+        Called by the thread that has the `writer` lock, outside of any transaction.
+
+        Raises
+        ------
+        StorageError
+            When a statement of another thread takes too long, or something else has the file; it stays as it is.
+
+        """
+        target = self.path.resolve()
+        with self._gate.alone(_PATIENCE) as is_alone:
+            if not is_alone:
+                raise StorageError(
+                    f"{self.path} was not replaced: statements of other threads were still running after "
+                    f"{_PATIENCE:g} s. Try again when they are done.",
+                    path=str(self.path),
+                )
+            self.check_usable()
+            if any(not one.is_closed for one in self._held):
+                raise StorageError(
+                    f"{self.path} was not replaced: a backup of it is being made. Try again when that is done.",
+                    path=str(self.path),
+                )
+            with self._cursors_lock, translated(self.path):
+                self._undo()
+                self._root.execute("CHECKPOINT").fetchall()
+                self._root.close()
+                self._cursors.clear()
+                self._let_go()
+            try:
+                with held(target):
+                    _check_whole(target)
+                    other.replace(target)
+                    flush_folder(target.parent)
+                    self._root = _connect(self.path, read_only=False, lock_timeout=_PATIENCE)
+            except BaseException:
+                self._open_again()
+                raise
+
+    def _open_again(self) -> None:
+        """Go on with the file as it is; where that cannot be had, this is closed."""
+        try:
+            self._root = _connect(self.path, read_only=False, lock_timeout=_PATIENCE)
+        except BaseException:
+            self._closed = True
+            raise
 
     def close(self) -> None:
         """Let go of the file; closing twice does nothing."""
@@ -260,16 +303,49 @@ class Connection:
             if self._closed or os.getpid() != self._pid:
                 return
             self._undo()
-            for held in list(self._held):
-                held.close()
+            for still in list(self._held):
+                still.close()
             self._closed = True
-            with _translated(self.path):
+            with translated(self.path):
                 # Closes its cursors too, those of other threads among them.
                 self._root.close()
-            if self._file is not None:
-                os.close(self._file)
+            self._let_go()
             if self._lock_file:
                 self._lock_file.remove()
+
+    def _let_go(self) -> None:
+        """Close what was opened to read the bytes of the file, once DuckDB has closed it."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _connect(path: Path, *, read_only: bool, lock_timeout: float) -> duckdb.DuckDBPyConnection:
+    """Open a file with our settings, waiting up to `lock_timeout` seconds for another process to let it go."""
+
+    def connect() -> duckdb.DuckDBPyConnection:
+        with translated(path):
+            return duckdb.connect(path, read_only=read_only, config=dict(_SETTINGS))
+
+    root = retry_while_locked(connect, path, lock_timeout)
+    try:
+        with translated(path):
+            for name, value in _AFTER_CONNECTING.items():
+                root.execute(f"SET GLOBAL {name} = {value}").fetchall()
+    except BaseException:
+        root.close()
+        raise
+    return root
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse where changes stand beside a file that another one is to replace: they would be taken for its own."""
+    if path.with_name(f"{path.name}.wal").exists():
+        raise StorageError(
+            f"{path} was not replaced: changes beside it are not part of it yet. Close every handle on it, open it "
+            "again, and try once more.",
+            path=str(path),
+        )
 
 
 def _as_arrow(cursor: duckdb.DuckDBPyConnection, query: str, parameters: list[object]) -> pa.Table:
@@ -287,13 +363,8 @@ def _as_arrow(cursor: duckdb.DuckDBPyConnection, query: str, parameters: list[ob
 def create_file(path: Path, statements: Sequence[str]) -> None:
     """Make a database file from these statements, whole or not at all; one that is there is left alone."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
-    # DuckDB 1.x writes this version by itself and knows no newer one.
-    version = "(STORAGE_VERSION 'v1.5.0')" if int(duckdb.__version__.split(".")[0]) > 1 else ""
     try:
-        with _translated(path), closing(duckdb.connect(":memory:")) as connection:
-            quoted = str(draft).replace("'", "''")
-            connection.execute(f"ATTACH '{quoted}' AS draft {version}")
-            connection.execute("USE draft")
+        with translated(path), closing(new_file(draft)) as connection:
             connection.execute("BEGIN")
             for statement in statements:
                 connection.execute(statement)
@@ -304,6 +375,22 @@ def create_file(path: Path, statements: Sequence[str]) -> None:
     finally:
         draft.unlink(missing_ok=True)
         draft.with_name(f"{draft.name}.wal").unlink(missing_ok=True)
+
+
+def new_file(path: Path) -> duckdb.DuckDBPyConnection:
+    """Make an empty file of the storage version that every DuckDB reads, in use as ``draft`` of a connection."""
+    # DuckDB 1.x writes this version by itself and knows no newer one.
+    version = "(STORAGE_VERSION 'v1.5.0')" if int(duckdb.__version__.split(".")[0]) > 1 else ""
+    connection = duckdb.connect(":memory:")
+    quoted = str(path).replace("'", "''")
+    try:
+        connection.execute("SET preserve_insertion_order = true")
+        connection.execute(f"ATTACH '{quoted}' AS draft {version}")
+        connection.execute("USE draft")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _publish(draft: Path, path: Path) -> None:
@@ -321,7 +408,7 @@ def _publish(draft: Path, path: Path) -> None:
 
 
 @contextmanager
-def _translated(path: Path, refused: type[SciDBError] = StorageError) -> Iterator[None]:
+def translated(path: Path, refused: type[SciDBError] = StorageError) -> Iterator[None]:
     """Turn DuckDB's exceptions into ours; `refused` stands for statements that do not work."""
     try:
         yield

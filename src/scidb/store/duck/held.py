@@ -63,6 +63,11 @@ class Held:
             cursor.close()
             raise
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether DuckDB may put the file in order again."""
+        return self._closed
+
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Ask the database as it was when it was held."""
         with self._translated():

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
+import importlib
 import json
 import os
 import socket
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scidb.exceptions import DatabaseLockedError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["LockFile", "retry_while_locked"]
+__all__ = ["LockFile", "flush_folder", "held", "retry_while_locked"]
 
 T = TypeVar("T")
+
+_fcntl: Final[Any] = None if os.name == "nt" else importlib.import_module("fcntl")
 
 # What DuckDB says, on Unix and on Windows, when another process has the file.
 _REFUSALS: Final = ("Could not set lock", "used by another process")
@@ -91,6 +95,38 @@ def retry_while_locked(connect: Callable[[], T], path: Path, timeout: float) -> 
                 raise _locked(path, timeout) from error
         time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
         pause = min(2 * pause, 0.25)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep every other process from opening a file that nobody has open here, as DuckDB would.
+
+    Raises
+    ------
+    DatabaseLockedError
+        When another process has it already.
+
+    """
+    if _fcntl is None:  # Windows replaces no file that somebody has open
+        yield
+        return
+    with path.open("r+b") as file:
+        try:
+            _fcntl.lockf(file, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
+        except OSError as error:
+            raise _locked(path, 0.0) from error
+        yield
+
+
+def flush_folder(folder: Path) -> None:
+    """Have the disk itself keep which files there are in a folder, where that can be asked for."""
+    if _fcntl is None:
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _locked(path: Path, timeout: float) -> DatabaseLockedError:
