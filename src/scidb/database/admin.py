@@ -12,7 +12,7 @@ from scidb.maintenance.checking import check
 from scidb.maintenance.erasing import erase
 from scidb.maintenance.maintained import maintained
 from scidb.maintenance.pruning import Conditions, prune
-from scidb.store.model import Batch, KeyAdded, Removals, Renamed
+from scidb.store.model import Backups, Batch, KeyAdded, Removals, Renamed
 from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
@@ -369,7 +369,8 @@ class Admin:
                 )
         place = {name: convert_key(name, value, known[name]) for name, value in given.items()}
         self._hits.write()
-        return erase(self._store, place, dry_run=dry_run, reason=reason, user_id=self._user)
+        backups = dict.fromkeys(one.path for one in self._store.find(Backups()))
+        return erase(self._store, place, dry_run=dry_run, backups=tuple(backups), reason=reason, user_id=self._user)
 
     def compact(self) -> Compaction:
         """Write the file anew, which gives back the space of what was removed; others read meanwhile.
