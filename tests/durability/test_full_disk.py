@@ -168,7 +168,7 @@ def test_other_threads_go_on(disk: Path, full_at: str) -> None:
 def test_a_run_on_a_full_disk(disk: Path, full_at: str) -> None:
     """A for_each that finds the disk full says so; what it has saved is there, and the next run computes the rest."""
     ballast = disk / "ballast"
-    ballast.write_bytes(bytes(8 * 2**20))
+    ballast.write_bytes(bytes(10 * 2**20))
     with scidb.open(disk / "study.duckdb", ["subject"]) as db:
         FullNumber.save_many([(float(n), {"subject": n}) for n in range(40)], db=db)
 
