@@ -106,6 +106,7 @@ class Connection:
         self._is_lost = False  # whether DuckDB refuses everything until the file is opened again
         self._held: weakref.WeakSet[Held] = weakref.WeakSet()
         self._file: int | None = None
+        self._openings = 0
         self._root = self._connect()
 
     @classmethod
@@ -152,14 +153,18 @@ class Connection:
         """Run a query, which may name the given Arrow tables, and return its rows as Arrow."""
         return self._do(query, lambda cursor: _as_arrow(cursor, query, list(parameters)), tables)
 
-    def stream(self, query: str, take: Callable[[pa.RecordBatch], None], **tables: pa.Table) -> None:
-        """Run such a query and hand over its rows in batches; `take` runs no statement."""
+    def stream(self, query: str, begin: Callable[[], Callable[[pa.RecordBatch], None]], **tables: pa.Table) -> None:
+        """Run such a query and hand over its rows in batches to what `begin` gives, which runs no statement.
+
+        It begins again where the file had to be opened again meanwhile.
+        """
 
         def run(cursor: duckdb.DuckDBPyConnection) -> None:
+            take = begin()
             for batch in cursor.sql(query).to_arrow_reader(_BATCH_ROWS):
                 take(batch)
 
-        self._do(query, run, tables, again=False)
+        self._do(query, run, tables)
 
     def insert(self, query: str, **tables: pa.Table) -> None:
         """Run an INSERT that reads the given Arrow tables."""
@@ -193,8 +198,6 @@ class Connection:
         query: str,
         call: Callable[[duckdb.DuckDBPyConnection], T],
         tables: Mapping[str, pa.Table] | None = None,
-        *,
-        again: bool = True,
     ) -> T:
         def run(cursor: duckdb.DuckDBPyConnection) -> T:
             if not tables:
@@ -211,20 +214,30 @@ class Connection:
                 cursor.unregister(name)
             return done
 
-        return self._repeated(lambda: self._seated(run)) if again else self._seated(run)
+        return self._repeated(lambda: self._seated(run))
 
     def _run(self, query: str, call: Callable[[], T]) -> T:  # noqa: ARG002
         """Make one statement; whoever wants to count or see statements wraps this method."""
         return call()
 
     def _repeated(self, work: Callable[[], T]) -> T:
-        """Do something that only reads again, if DuckDB refused it for what somebody else has met."""
+        """Do something that only reads again, if it failed for what somebody else has met."""
+        openings = self._openings
         try:
             return work()
         except SciDBError as error:
-            if self._is_writing_here() or not self._is_lost or not is_invalidated(error):
+            if not self._was_struck(error, openings):
                 raise
         return work()
+
+    def _was_struck(self, error: SciDBError, openings: int) -> bool:
+        """Say whether an error is one of a statement that was under way when DuckDB gave up in another one."""
+        if self._is_writing_here():
+            return False
+        if isinstance(error.__cause__, (duckdb.IOException, duckdb.InterruptException, OSError)):
+            with self.writer:  # of whom it is known afterwards
+                return self._is_lost or self._openings != openings
+        return is_invalidated(error)
 
     def _seated(self, work: Callable[[duckdb.DuckDBPyConnection], T], refused: type[SciDBError] = StorageError) -> T:
         """Work with the cursor of this thread, which nobody closes meanwhile without saying so."""
@@ -430,6 +443,7 @@ class Connection:
                 root = self._connect()
                 with self._seats_lock:
                     self._root, self._is_lost = root, False
+                    self._openings += 1
 
     def _let_go(self) -> None:
         with self._seats_lock:
