@@ -18,6 +18,7 @@ from scidb.cli import (
     log,
     ls,
     prune,
+    recover,
     reproduce,
     retry,
     run,
@@ -72,6 +73,7 @@ app.command("retry")(retry.retry)
 app.command("run")(run.run)
 app.command("sql")(sql.sql)
 app.command("fsck")(fsck.fsck)
+app.command("recover")(recover.recover)
 app.command("prune")(prune.prune)
 app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")
