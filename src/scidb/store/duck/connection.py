@@ -246,6 +246,11 @@ class Connection:
         """Keep DuckDB from moving what is in the file, while everybody reads and writes on; the caller closes it."""
         with self.writer, _translated(self.path):
             self.check_usable()
+            if not hasattr(os, "pread"):
+                raise UnsupportedOperationError(
+                    f"On this system {self.path} cannot be read while DuckDB has it open. Close it, and copy the file.",
+                    ability="snapshots",
+                )
             if self._file is None:
                 # Stays open as long as DuckDB has the file: to close any descriptor of it ends the process's lock.
                 self._file = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
