@@ -23,7 +23,7 @@ from scidb.exceptions import (
     UnsupportedOperationError,
 )
 from scidb.store.duck.asking import answer, check_query, explained, plain_parameters
-from scidb.store.duck.held import Held
+from scidb.store.duck.held import Holding
 from scidb.store.duck.limits import stopped_after
 from scidb.store.duck.lockfile import LockFile, retry_while_locked
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from scidb.store.duck.asking import Parameters
+    from scidb.store.duck.held import Held
 
 __all__ = ["Connection", "create_file"]
 
@@ -78,8 +79,7 @@ class Connection:
         self._transaction: duckdb.DuckDBPyConnection | None = None
         self._writing_in: threading.Thread | None = None
         self._closed = False
-        self._held: weakref.WeakSet[Held] = weakref.WeakSet()
-        self._file: int | None = None
+        self.holding = Holding(path)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool, lock_timeout: float) -> Connection:
@@ -244,20 +244,9 @@ class Connection:
 
     def hold(self, *, read_only: bool) -> Held:
         """Keep DuckDB from moving what is in the file, while everybody reads and writes on; the caller closes it."""
-        with self.writer, _translated(self.path):
+        with self.writer:
             self.check_usable()
-            if not hasattr(os, "pread"):
-                raise UnsupportedOperationError(
-                    f"On this system {self.path} cannot be read while DuckDB has it open. Close it, and copy the file.",
-                    ability="snapshots",
-                )
-            if self._file is None:
-                # Stays open as long as DuckDB has the file: to close any descriptor of it ends the process's lock.
-                self._file = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-            translated = functools.partial(_translated, self.path)
-            held = Held.begin(self._root.cursor(), self.path, self._file, translated, read_only=read_only)
-            self._held.add(held)
-        return held
+            return self.holding.begin(self._root, functools.partial(_translated, self.path), read_only=read_only)
 
     def close(self) -> None:
         """Let go of the file; closing twice does nothing."""
@@ -265,14 +254,12 @@ class Connection:
             if self._closed or os.getpid() != self._pid:
                 return
             self._undo()
-            for held in list(self._held):
-                held.close()
+            self.holding.let_go()
             self._closed = True
             with _translated(self.path):
                 # Closes its cursors too, those of other threads among them.
                 self._root.close()
-            if self._file is not None:
-                os.close(self._file)
+            self.holding.close_files()
             if self._lock_file:
                 self._lock_file.remove()
 
