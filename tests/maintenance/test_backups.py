@@ -292,8 +292,8 @@ def die(*_):
 db = scidb.open(sys.argv[1])
 Force.save(np.random.default_rng(20).normal(size=5_000), subject=20, db=db)
 match sys.argv[3]:
-    case "block":
-        packs.PackWriter.add_stored = die
+    case "blocks":
+        packs.PackWriter.finish = lambda self: (self._file.flush(), die())
     case "pack":
         packs.publish = die
     case "trial":
@@ -307,7 +307,7 @@ db.admin.backup(sys.argv[2])
 
 
 @pytest.mark.parametrize(
-    "moment", ["pack", *(pytest.param(one, marks=pytest.mark.slow) for one in ("block", "trial", "snapshot", "note"))]
+    "moment", ["blocks", *(pytest.param(one, marks=pytest.mark.slow) for one in ("pack", "trial", "snapshot", "note"))]
 )
 def test_a_killed_backup(db: DatabaseManager, target: Path, tmp_path: Path, moment: str) -> None:
     """A backup that is killed, whenever, leaves the older ones whole and hinders no later one."""
@@ -323,6 +323,7 @@ def test_a_killed_backup(db: DatabaseManager, target: Path, tmp_path: Path, mome
         again.admin.backup(target)
     assert _holds(restore(target, tmp_path / "new.duckdb").path) == [0, 1, 2, 3, 20]
     assert not list(target.rglob(f"*{files.DRAFT}*"))
+    assert folder.BackupFolder.open(target).packs()[1] == []
 
 
 def test_a_full_disk(db: DatabaseManager, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
