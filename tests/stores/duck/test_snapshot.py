@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import os
 import subprocess
 import sys
 import threading
@@ -132,9 +133,11 @@ def test_nothing_is_held_for_whoever_went_away(store: DuckStore) -> None:
     snapshot = store.snapshot()
     with pytest.raises(ConflictError, match="CHECKPOINT"):
         store._connection.execute("CHECKPOINT")
+    [held] = store._connection.holding._held  # kept here, so that it is not thrown away by itself
     next(snapshot.pieces)
     snapshot.pieces.close()
     store._connection.execute("CHECKPOINT")
+    assert held._closed
     snapshot = store.snapshot()
     del snapshot
     gc.collect()
@@ -173,6 +176,20 @@ def test_the_file_stays_locked(store: DuckStore) -> None:
         [sys.executable, "-c", code, str(store._connection.path)], capture_output=True, text=True, check=False
     )
     assert "Could not set lock" in other.stderr
+
+
+def test_a_file_in_the_place_of_another(store: DuckStore, tmp_path: Path) -> None:
+    """When another file has taken the place of this one, as after it was written anew, that is the one that is read."""
+    holding = store._connection.holding
+    store.snapshot().pieces.close()
+    old = holding._file
+    path = store._connection.path
+    (tmp_path / "new").write_bytes(path.read_bytes())
+    (tmp_path / "new").replace(path)
+    store.snapshot().pieces.close()
+    assert old is not None
+    assert holding._file is not None
+    assert os.fstat(holding._file).st_ino == path.stat().st_ino
 
 
 def test_read_only(store: DuckStore, tmp_path: Path) -> None:

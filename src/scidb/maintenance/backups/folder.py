@@ -225,17 +225,19 @@ class BackupFolder:
         emptied: list[Path] = []
         wanted = set(used)  # a block that is there twice is kept once
         writer = PackWriter(self.packs_path)
-        for pack in Pack.all_in(self.packs_path)[0]:
-            live = wanted & pack.places.keys()
-            wanted -= live
-            stored = sum(place.stored for place in pack.places.values())
-            if 2 * sum(pack.places[digest].stored for digest in live) >= stored:
-                continue
-            for digest in sorted(live, key=lambda one: pack.places[one].offset):
-                if digest not in writer:
+        try:
+            for pack in Pack.all_in(self.packs_path)[0]:
+                live = wanted & pack.places.keys()
+                wanted -= live
+                stored = sum(place.stored for place in pack.places.values())
+                if 2 * sum(pack.places[digest].stored for digest in live) >= stored:
+                    continue
+                for digest in sorted(live, key=lambda one: pack.places[one].offset):
                     writer.add_stored(digest, pack.read_stored(digest), pack.places[digest].nbytes)
-            emptied.append(pack.path)
-        writer.finish()
+                emptied.append(pack.path)
+            writer.finish()
+        finally:
+            writer.drop()
         for path in emptied:
             path.unlink()
 

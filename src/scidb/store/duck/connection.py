@@ -20,7 +20,7 @@ from scidb.exceptions import QueryError, SciDBError, StorageError
 from scidb.store.duck import forks
 from scidb.store.duck.asking import answer, check_query, explained, plain_parameters
 from scidb.store.duck.failures import is_invalidated, is_lost, translated
-from scidb.store.duck.held import Held
+from scidb.store.duck.held import Held, Holding
 from scidb.store.duck.limits import stopped_after
 from scidb.store.duck.lockfile import LockFile, flush_folder, held, refuse_while_held, remove_stale, retry_while_locked
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from scidb.store.duck.asking import Parameters
+    from scidb.store.duck.held import Held
 
 __all__ = ["Connection", "create_file", "new_file"]
 
@@ -104,9 +105,8 @@ class Connection:
         self._is_closing = False
         self._closed = False
         self._is_lost = False  # whether DuckDB refuses everything until the file is opened again
-        self._held: weakref.WeakSet[Held] = weakref.WeakSet()
-        self._file: int | None = None
         self._openings = 0
+        self._holding = Holding(path)
         self._root = self._connect()
 
     @classmethod
@@ -369,14 +369,7 @@ class Connection:
             self.check_usable()
             if self._is_lost:
                 self._open_again()
-            with translated(self.path):
-                if self._file is None:
-                    # Stays open as long as DuckDB has the file: to close any descriptor of it ends the process's lock.
-                    self._file = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-                ours = functools.partial(translated, self.path)
-                still = Held.begin(self._root.cursor(), self.path, self._file, ours, read_only=read_only)
-            self._held.add(still)
-        return still
+            return self._holding.begin(self._root, functools.partial(translated, self.path), read_only=read_only)
 
     def replace_file(self, other: Path) -> None:
         """Put another file in place of this one, and go on with it; statements of other threads wait that long.
@@ -388,7 +381,7 @@ class Connection:
 
         """
         with self.writer, ExitStack() as stack:
-            if any(not one.is_closed for one in self._held):
+            if self._holding.is_under_way:
                 raise StorageError(
                     f"{self.path} was not replaced: a backup of it is being made. Try again when that is done.",
                     path=str(self.path),
@@ -452,12 +445,9 @@ class Connection:
         with translated(self.path):
             for seat in seats.values():
                 seat.leave()
-            for still in list(self._held):
-                still.close()
+            self._holding.let_go()
             self._root.close()
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
+            self._holding.close_files()
 
     def close(self) -> None:
         """Let go of the file; a write under way is awaited, what reads is interrupted. Closing twice does nothing."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
-from scidb.exceptions import ConflictError
+from scidb.exceptions import ConflictError, UnsupportedOperationError
 from scidb.store.duck.sql import literal, quote
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     Translated = Callable[[], AbstractContextManager[None]]
 
-__all__ = ["Held"]
+__all__ = ["Held", "Holding"]
 
 # An UPDATE says to DuckDB that there may be changes, also where no row is meant.
 _HOLD: Final = "UPDATE _format SET format_version = format_version WHERE FALSE"
@@ -31,6 +32,51 @@ _HEAD: Final = 3 * 4096
 """What stands in front of the blocks, and says which of them are in use."""
 
 _COUNTED: Final = 100
+
+
+class Holding:
+    """What of one file is held, and the descriptors through which it is read beside DuckDB.
+
+    A descriptor stays open as long as DuckDB has the file: to close any of them ends the lock of the whole process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._held: weakref.WeakSet[Held] = weakref.WeakSet()
+        self._file: int | None = None
+
+    def begin(self, root: duckdb.DuckDBPyConnection, translated: Translated, *, read_only: bool) -> Held:
+        """Begin to hold the file, while nobody writes; `translated` turns what goes wrong into errors of ours."""
+        if not hasattr(os, "pread"):
+            raise UnsupportedOperationError(
+                f"On this system {self._path} cannot be read while DuckDB has it open. Close it, and copy the file.",
+                ability="snapshots",
+            )
+        with translated():
+            held = Held.begin(root.cursor(), self._path, self._descriptor(), translated, read_only=read_only)
+        self._held.add(held)
+        return held
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something of the file is being read."""
+        return any(not held.is_closed for held in self._held)
+
+    def _descriptor(self) -> int:
+        if self._file is None:
+            self._file = os.open(self._path, os.O_RDONLY)
+        return self._file
+
+    def let_go(self) -> None:
+        """Hold nothing any more; before DuckDB closes the file."""
+        for held in list(self._held):
+            held.close()
+
+    def close_files(self) -> None:
+        """Read it no more; after DuckDB has closed the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 class Held:
@@ -131,6 +177,6 @@ class Held:
 
 def _open_log(path: Path) -> int | None:
     try:
-        return os.open(path.with_name(f"{path.name}.wal"), os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        return os.open(path.with_name(f"{path.name}.wal"), os.O_RDONLY)
     except FileNotFoundError:
         return None

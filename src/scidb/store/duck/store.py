@@ -185,6 +185,9 @@ class DuckStore:
     ) -> DuckStore:
         """Open a database file, or make one where there is none and the keys are given.
 
+        A file of an older format is brought up to date when it is opened for writing; a copy of what it was is kept
+        beside it.
+
         Parameters
         ----------
         path
@@ -205,7 +208,9 @@ class DuckStore:
         DatabaseLockedError
             When another process has the file open.
         FormatVersionError
-            When the file was written by a newer SciDB.
+            When the file was written by a newer SciDB, or by an older one and is opened read-only.
+        MigrationError
+            When a file of an older format could not be brought up to date; it is left as it was.
         SchemaKeyError
             When the keys are missing for a new file, or differ from those of an existing one.
         StorageError
@@ -219,7 +224,7 @@ class DuckStore:
             create(path, schema_keys)
         connection = Connection.open(path, read_only=read_only, lock_timeout=lock_timeout)
         try:
-            check_format(connection)
+            check_format(connection, read_only=read_only)
             store = cls(connection, read_only=read_only, clock=clock or _now)
             check_same_keys(path, store.describe().schema_keys, schema_keys)
             if not read_only:

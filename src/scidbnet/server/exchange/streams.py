@@ -94,7 +94,8 @@ def _gathered(parts: Callable[[], Iterator[list[Bytes]]], held_back: int) -> Gen
         if size >= held_back:
             yield held
             held, size = [], 0
-    yield held
+    if held:
+        yield held
 
 
 def _parts_of(chunks: Iterator[Chunk]) -> Iterator[list[Bytes]]:
