@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from scidb.store.duck.asking import Parameters
-    from scidb.store.duck.held import Held
 
 __all__ = ["Connection", "create_file", "new_file"]
 
@@ -106,7 +105,7 @@ class Connection:
         self._closed = False
         self._is_lost = False  # whether DuckDB refuses everything until the file is opened again
         self._openings = 0
-        self._holding = Holding(path)
+        self.holding = Holding(path)
         self._root = self._connect()
 
     @classmethod
@@ -369,7 +368,7 @@ class Connection:
             self.check_usable()
             if self._is_lost:
                 self._open_again()
-            return self._holding.begin(self._root, functools.partial(translated, self.path), read_only=read_only)
+            return self.holding.begin(self._root, functools.partial(translated, self.path), read_only=read_only)
 
     def replace_file(self, other: Path) -> None:
         """Put another file in place of this one, and go on with it; statements of other threads wait that long.
@@ -381,7 +380,7 @@ class Connection:
 
         """
         with self.writer, ExitStack() as stack:
-            if self._holding.is_under_way:
+            if self.holding.is_under_way:
                 raise StorageError(
                     f"{self.path} was not replaced: a backup of it is being made. Try again when that is done.",
                     path=str(self.path),
@@ -445,9 +444,9 @@ class Connection:
         with translated(self.path):
             for seat in seats.values():
                 seat.leave()
-            self._holding.let_go()
+            self.holding.let_go()
             self._root.close()
-            self._holding.close_files()
+            self.holding.close_files()
 
     def close(self) -> None:
         """Let go of the file; a write under way is awaited, what reads is interrupted. Closing twice does nothing."""
