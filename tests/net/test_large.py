@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +15,14 @@ from tests.net.serving import serve
 
 import scidb
 from scidb import BaseVariable
-from scidb.exceptions import CorruptDatabaseError, SerializationError
-from scidb.store import open_store
+from scidb.exceptions import CorruptDatabaseError, LimitExceededError, SerializationError
+from scidb.hashing.ids import content_hash, record_id
+from scidb.records import encode_stored
+from scidb.store import Wrapper, open_store
 from scidb.store.duck.large import LargeValue
-from scidb.store.model import Latest, Match, SchemaKey
+from scidb.store.model import Batch, Chunk, Entries, Latest, Match, Record, SchemaKey, Tagged, Tags, TypeInfo
 from scidb.store.unread import NotInPieces, Unread
+from scidbnet.server.exchange.verify import Verified
 from scidbnet.wire.chunks import chunk_parts, chunks_from
 from scidbnet.wire.framing import Parts, end, envelope_to, part
 
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from scidb.store.model import Chunk
+    from scidb.store import Store
 
 ROWS = 300_000
 """More than two batches of the file."""
@@ -200,3 +205,70 @@ def test_a_write_does_not_come_in_elements(chunk: Unread) -> None:
 
     with pytest.raises(SerializationError, match="format arrow"):
         list(chunks_from(Parts(stream)))
+
+
+# ------------------------------------------------------------------ writing
+
+
+def batch(value: Any, content: str | None = None) -> Batch:
+    """Return what stores an array, with its hash or another one."""
+    [encoded] = encode_stored([value], custom=False)
+    made = Record("", "LargeSignal", {"subject": 2}, "{}", content or content_hash(value), 1, encoded.encoding, 8)
+    made = replace(made, record_id=record_id("LargeSignal", 1, made.content_hash, made.schema, {}))
+    return Batch((Chunk((made,), encoded.table),))
+
+
+@pytest.fixture(params=["memory", "duck"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    keys = [SchemaKey("subject", "int")]
+    with closing(open_store("memory:" if request.param == "memory" else tmp_path / "study.duckdb", keys)) as store:
+        store.register(TypeInfo("LargeSignal"))
+        yield store
+
+
+def test_a_large_value_is_verified_while_it_is_stored(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store begins before the hash is known."""
+    has_begun = threading.Event()
+
+    class Beginning(Wrapper):
+        def write(self, batch: Batch) -> list[Record]:
+            has_begun.set()
+            return super().write(batch)
+
+    def check(*_: object) -> None:
+        assert has_begun.wait(20)
+
+    monkeypatch.setattr(Verified, "_check", check)
+    assert len(Verified(Beginning(store)).write(batch(np.arange(1e6)))) == 1
+
+
+def test_a_large_value_that_is_not_what_was_sent_is_not_stored(store: Store) -> None:
+    """What began to be stored is undone, and the next write finds nothing in its way."""
+    verified = Verified(store)
+    with pytest.raises(SerializationError, match="not the one that was sent"):
+        verified.write(batch(np.arange(1e6), "0" * 64))
+
+    assert store.find(Entries()) == []
+    assert len(verified.write(batch(np.arange(1e6)))) == 1
+    assert np.array_equal(values(next(store.fetch(Latest()))), np.arange(1e6))
+
+
+def test_what_is_wrong_with_a_value_is_said_first(store: Store) -> None:
+    """A value that is damaged and cannot be stored either is damaged."""
+    wrong = batch(np.arange(1e6), "0" * 64)
+    elsewhere = replace(wrong.chunks[0].records[0], schema={"nowhere": 1})
+    with pytest.raises(SerializationError, match="not the one that was sent"):
+        Verified(store).write(replace(wrong, chunks=(replace(wrong.chunks[0], records=(elsewhere,)),)))
+
+
+def test_a_store_asks_before_it_commits(store: Store) -> None:
+    """When the check of a batch raises, nothing of the batch is there."""
+
+    def refuse() -> None:
+        raise LimitExceededError("No.")
+
+    with pytest.raises(LimitExceededError):
+        store.write(replace(batch(np.arange(10.0)), events=(Tagged("no"),), check=refuse))
+
+    assert store.find(Entries()) == []
+    assert store.find(Tags()) == []

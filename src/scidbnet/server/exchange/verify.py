@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -14,7 +16,7 @@ from scidb.store import Wrapper
 from scidb.store.model import Chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from scidb.store import Store
     from scidb.store.model import Batch, Record
@@ -23,6 +25,8 @@ __all__ = ["Verified"]
 
 
 _AT_ONCE: Final = 32 * 2**20
+# Fewer bytes are verified sooner than a thread begins.
+_MEANWHILE: Final = 4 * 2**20
 # What reading values can come to that a codec did not write: an encoding that is no JSON, data that do not fit it.
 _UNREADABLE: Final = (
     ValueError,
@@ -53,11 +57,25 @@ class Verified(Wrapper):
             ``unknown_encoding``).
 
         """
-        for chunk in batch.chunks:
-            if chunk.table is not None and len(chunk.records):
-                for part in _parts(chunk):
-                    self._check(part)
-        return super().write(batch)
+        checked = [chunk for chunk in batch.chunks if chunk.table is not None and len(chunk.records)]
+        if sum(chunk.table.nbytes for chunk in checked if chunk.table is not None) < _MEANWHILE:
+            self._check_all(checked)
+            return super().write(batch)
+        for variable in {record.variable for chunk in checked for record in chunk.records}:
+            self._identity(variable)
+        # What is large is looked at while it is being stored, and is committed only when that has come to its end.
+        with ThreadPoolExecutor(1, "scidb-verifying") as threads:
+            checking = threads.submit(self._check_all, checked)
+            try:
+                return super().write(replace(batch, check=checking.result))
+            except SciDBError:
+                checking.result()  # which says better what is wrong
+                raise
+
+    def _check_all(self, chunks: Sequence[Chunk]) -> None:
+        for chunk in chunks:
+            for part in _parts(chunk):
+                self._check(part)
 
     def _check(self, chunk: Chunk) -> None:
         for record, value in zip(chunk.records, _values(chunk), strict=True):
