@@ -287,7 +287,10 @@ class DuckStore:
 
         def write(draft: State) -> Written:
             stamp = max(self._read_clock().strftime(_STAMP), _after(draft.clockwork.timestamp))
-            return write_batch(self._connection, draft, batch, stamp)
+            written = write_batch(self._connection, draft, batch, stamp)
+            if batch.check is not None:
+                batch.check()
+            return written
 
         return [row.record for row in self._change(write).rows]
 
