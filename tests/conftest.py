@@ -120,7 +120,7 @@ def files_are_copied(monkeypatch: pytest.MonkeyPatch, empty_files: Path) -> None
         empty = empty_files / f"{hashlib.sha256(repr(statements).encode()).hexdigest()}.duckdb"
         if not empty.exists():
             create_file(empty, statements)
-        shutil.copyfile(empty, path)
+        shutil.copy(empty, path)
 
     monkeypatch.setattr(opening, "create_file", copy)
 

@@ -24,6 +24,7 @@ from scidb.exceptions import (
 from scidb.store.duck.asking import answer, check_query, explained, plain_parameters
 from scidb.store.duck.limits import stopped_after
 from scidb.store.duck.lockfile import LockFile, retry_while_locked
+from scidb.store.duck.whereabouts import discard_empty_log, prepare_log, private_folder, restrict, spill_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -83,7 +84,8 @@ class Connection:
 
         def connect() -> duckdb.DuckDBPyConnection:
             with _translated(path):
-                return duckdb.connect(path, read_only=read_only, config=dict(_SETTINGS))
+                config = {**_SETTINGS, "temp_directory": str(spill_folder(path))}
+                return duckdb.connect(path, read_only=read_only, config=dict(config))
 
         root = retry_while_locked(connect, path, lock_timeout)
         try:
@@ -203,6 +205,7 @@ class Connection:
                 self._writing_in = threading.current_thread()
                 self.execute("BEGIN TRANSACTION")
                 done = work()
+                prepare_log(self.path)
                 self.execute("COMMIT")
             except BaseException:
                 self._writing_in = None  # comes first, since an interrupt can come with any call
@@ -244,6 +247,8 @@ class Connection:
             self._undo()
             self._closed = True
             with _translated(self.path):
+                if self._lock_file:
+                    discard_empty_log(self.path)
                 # Closes its cursors too, those of other threads among them.
                 self._root.close()
             if self._lock_file:
@@ -264,11 +269,11 @@ def _as_arrow(cursor: duckdb.DuckDBPyConnection, query: str, parameters: list[ob
 
 def create_file(path: Path, statements: Sequence[str]) -> None:
     """Make a database file from these statements, whole or not at all; one that is there is left alone."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
     # DuckDB 1.x writes this version by itself and knows no newer one.
     version = "(STORAGE_VERSION 'v1.5.0')" if int(duckdb.__version__.split(".")[0]) > 1 else ""
-    try:
-        with _translated(path), closing(duckdb.connect(":memory:")) as connection:
+    with _translated(path), private_folder(path) as folder:
+        draft = folder / path.name
+        with closing(duckdb.connect(":memory:")) as connection:
             quoted = str(draft).replace("'", "''")
             connection.execute(f"ATTACH '{quoted}' AS draft {version}")
             connection.execute("USE draft")
@@ -278,10 +283,8 @@ def create_file(path: Path, statements: Sequence[str]) -> None:
             connection.execute("COMMIT")
             connection.execute("USE memory")
             connection.execute("DETACH draft")
+        restrict(draft)
         _publish(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-        draft.with_name(f"{draft.name}.wal").unlink(missing_ok=True)
 
 
 def _publish(draft: Path, path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from scidb.exceptions import DatabaseLockedError, StorageError
+from scidb.store.duck.whereabouts import restrict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,7 @@ class LockFile:
             draft.unlink(missing_ok=True)
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 json.dump({key: value for key, value in asdict(note).items() if key != "path"}, file)
+            restrict(draft, like=database)
             draft.replace(note.path)
         except OSError:
             return None

@@ -36,6 +36,7 @@ from scidb.store.duck.requests import find_answers
 from scidb.store.duck.state import Row, Variable
 from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
+from scidb.store.duck.whereabouts import check_room, warn_if_shared
 from scidb.store.duck.write import Written, write_batch
 from scidb.store.model import (
     Acceptances,
@@ -183,7 +184,9 @@ class DuckStore:
 
         """
         path = Path(path).absolute()
-        if not is_file(path):
+        found = is_file(path)
+        warn_if_shared(path)
+        if not found:
             if read_only:
                 raise StorageError(f"There is no database {path} to read.", path=str(path))
             create(path, schema_keys)
@@ -248,6 +251,7 @@ class DuckStore:
     def write(self, batch: Batch) -> list[Record]:
         """Store a batch in one transaction and return its records, time-stamped, in order of `seq`."""
         check_batch_texts(batch)
+        check_room(self._connection.path, batch.chunks)
 
         def write(draft: State) -> Written:
             stamp = max(self._read_clock().strftime(_STAMP), _after(draft.clockwork.timestamp))
