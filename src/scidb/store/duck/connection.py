@@ -47,6 +47,8 @@ _SETTINGS: Final = {
     "checkpoint_threshold": "64MB",
     # More than 2 GiB of text in one column fit.
     "arrow_large_buffer_size": "true",
+    # So many keys are looked up through the index, where the default of 50 reads a table whole for more.
+    "dynamic_or_filter_threshold": "256",
 }
 # Of a stream; fewer cost calls, more cost memory.
 _BATCH_ROWS: Final = 122_880
