@@ -11,9 +11,12 @@ from scidb._version import __version__
 from scidb.cli import (
     accept,
     backup,
+    compact,
     diff,
+    erase,
     explain,
     flag,
+    fsck,
     lineage,
     log,
     ls,
@@ -72,9 +75,12 @@ app.command("runs")(runs.runs)
 app.command("retry")(retry.retry)
 app.command("run")(run.run)
 app.command("sql")(sql.sql)
+app.command("fsck")(fsck.fsck)
 app.command("prune")(prune.prune)
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)
+app.command("compact")(compact.compact)
+app.command("erase")(erase.erase)
 app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")
 

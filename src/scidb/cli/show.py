@@ -145,7 +145,8 @@ def _inputs(inputs: list[dict[str, Any]], most: int = 20) -> list[str]:
             lines.append(f"{given['name']} = result of {given['source_function']}(), not saved")
             continue
         what = f"{given['type']} {conditions_text(given['metadata'])}".rstrip()
-        lines.append(f"{given['name']} = {what}  ({short_id(given['record_id'] or 'not saved')})")
+        removed = f", removed on {given['removed']['timestamp'][:10]}" if "removed" in given else ""
+        lines.append(f"{given['name']} = {what}  ({short_id(given['record_id'] or 'not saved')}{removed})")
     if len(inputs) > most:
         lines.append(f"... and {len(inputs) - most} more; `scidb lineage --depth 1` lists all")
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scidb.database.diff import Diff, row_of
@@ -66,6 +67,8 @@ class Comparing(Labelling):
         names = None if variable is None else self._names(variable)
         match = self._match_all(names, metadata, params, until)
         changes = self._store.find(Changes(since, match))
+        for instant in (since, until):
+            self._say_what_was_pruned(replace(match, as_of=instant))
         records = [record for change in changes if (record := change.after or change.before)]
         hidden = telling_configuration(
             [record.version_keys for record in records],

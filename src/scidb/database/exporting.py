@@ -85,6 +85,7 @@ class Exporting(Widening):
             values += values_of(chunk, cls)
         if not records:
             raise self._not_found(name, metadata, params, match=match, where=where, as_of=as_of)
+        self._say_what_was_pruned(match)
         return name, records, values
 
     def export_value_to_csv(self, instance: BaseVariable, /, path: str | os.PathLike[str]) -> None:

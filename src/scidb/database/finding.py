@@ -12,13 +12,14 @@ from scidb.database.marking import Marking
 from scidb.exceptions import NotFoundError, SciDBError, SciDBWarning, did_you_mean
 from scidb.hashing.inputs import preview
 from scidb.records import ambiguous, ambiguous_prefix, place, version_keys_of
-from scidb.store.model import Entries, Latest, Match, Record, Records, TraceQuery
+from scidb.store.model import Entries, Latest, Match, Pruned, Record, Records, TraceQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scidb.database.core import VariableLike
     from scidb.filters import Filter
+    from scidb.store.model import PrunedLine
     from scidb.variable import BaseVariable
 
 __all__ = ["Finding", "RecordLike"]
@@ -81,6 +82,7 @@ class Finding(Marking):
         """
         found = self._store.find(Records(Match(record_prefix=record_id, as_of=self._instant(as_of))))
         if not found:
+            self._check_not_pruned(Match(record_prefix=record_id))
             then = "" if as_of is None else f" as of {as_of}"
             raise NotFoundError(f"No record has an id that begins with {record_id!r}{then}.", record_id=record_id)
         if len(found) > 1:
@@ -221,6 +223,10 @@ class Finding(Marking):
             return error
         if match is not None and where is not None and (without := self._without_filter(match, version)):
             return _left_nothing(name, where, without)
+        if version != "latest":
+            self._check_not_pruned(self._match(name, metadata, params, record_prefix=version))
+        elif match is not None:
+            self._check_not_pruned(match, standing=True)
         wanted = place({**metadata, **(params or {})})
         which = "" if version == "latest" else f" with a record id that begins with {version!r}"
         if as_of is not None:
@@ -238,6 +244,38 @@ class Finding(Marking):
         hint = f" The database has {name} at {known}{', ...' if len(near) == 5 else ''}." if near else ""
         unknown = self._unknown_keys(name, metadata, params) or self._look_alikes(name, metadata, params)
         return NotFoundError(f"No {name} at {wanted}{which}.{unknown}{hint}", variable=name)
+
+    def _pruned(self, match: Match, *, standing: bool = False) -> list[PrunedLine]:
+        return self._store.find(Pruned(match, standing)) if self._info.has_pruned else []
+
+    def _check_not_pruned(self, match: Match, *, standing: bool = False) -> None:
+        """Refuse what was there and has been pruned."""
+        if standing and match.as_of is None:  # what is the latest now never is
+            return
+        for line in self._pruned(match, standing=standing):
+            one = line.record
+            why = f" ({line.reason})" if line.reason else ""
+            raise NotFoundError(
+                f"Record {one.record_id[:12]} of {one.variable} at {place({**one.schema, **version_keys_of(one)})} was "
+                f"removed by prune on {line.removed[:10]} by {line.user_id}{why}. If it can be computed, run that "
+                "again; a backup of before has it, too.",
+                record_id=one.record_id,
+                removed=line.removed,
+            )
+
+    def _say_what_was_pruned(self, match: Match) -> None:
+        """Warn when a look at the past leaves out what was pruned since."""
+        lines = self._pruned(match, standing=True) if match.as_of is not None else []
+        if lines:
+            first = lines[0]
+            what = f"{first.record.variable} at {place(first.record.schema)}"
+            others = f" and {len(lines) - 1:,} more" if len(lines) > 1 else ""
+            warnings.warn(
+                f"As of {match.as_of} there were values that have been removed by prune since, and count as not there: "
+                f"{what} (on {first.removed[:10]} by {first.user_id}){others}.",
+                SciDBWarning,
+                stacklevel=4,
+            )
 
     def _say_if_misspelt(self, name: str, metadata: Mapping[str, Any], params: Mapping[str, Any] | None) -> None:
         """Warn when nothing matched because a key is none of this variable at all, or its value only looks alike."""

@@ -83,6 +83,7 @@ class Judging(Reproducing):
         """
         names = None if variable is None else self._judged(variable)
         match = self._match_all(names, metadata, params, as_of)
+        self._say_what_was_pruned(match)
         return status_of(self._store, match, None if root_folder is None else Path(root_folder))
 
     def explain(

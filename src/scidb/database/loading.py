@@ -122,6 +122,7 @@ class Loading(Querying):
         match = self._match(name, metadata, params, as_of, where=self._resolved(where, as_of))
         match = replace(match, exclude=self.excluded(exclude))
         query = Latest(match) if version_id == "latest" else Records(match)
+        self._say_what_was_pruned(match)
         if not as_df:
             chunks = self._chosen_chunks(self._store.fetch(query), where)
             return self._each(chunks, cls, match.as_of, lambda: self._say_if_misspelt(name, metadata, params))
@@ -204,6 +205,7 @@ class Loading(Querying):
         found = [instance for chunk in chunks for instance in self._instances(chunk, cls, match.as_of)]
         if not found:
             raise self._not_found(name, metadata, params, match=match, where=where, as_of=as_of)
+        self._say_what_was_pruned(match)
         return found
 
     def _each(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scidb.store.model import MemoEntry
     from scidb.store.protocol import Store
 
-__all__ = ["PrunedFunction", "Pruning", "duration", "prune_memo"]
+__all__ = ["PrunedFunction", "Pruning", "duration", "moment", "prune_memo"]
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w|y)")
 _SECONDS: Final = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800, "y": 31_557_600}
@@ -89,7 +89,7 @@ def prune_memo(
     """
     if older_than is None and larger_than is None and unused_since is None:
         raise SciDBError("Say which results: older_than='90d', larger_than='100MB' or unused_since='2026-01-31'.")
-    until, unused = _moment("older_than", older_than), _moment("unused_since", unused_since)
+    until, unused = moment("older_than", older_than), moment("unused_since", unused_since)
     size = None if larger_than is None else _size(larger_than)
     chosen = [
         entry
@@ -146,7 +146,7 @@ def duration(text: str) -> dt.timedelta | None:
     return dt.timedelta(seconds=float(found[1]) * _SECONDS[found[2]]) if found else None
 
 
-def _moment(name: str, value: str | dt.timedelta | dt.datetime | None) -> str | None:
+def moment(name: str, value: str | dt.timedelta | dt.datetime | None) -> str | None:
     """Return the instant that a duration before now, or a moment, stands for."""
     try:
         value = (duration(value) or value) if isinstance(value, str) else value

@@ -88,7 +88,9 @@ class Tracing(Iterating):
 
         Each dict is that of `get_provenance`. They come in natural order; a key that is not given matches anything.
         """
-        entries = self._store.find(Latest(self._match_all(None, metadata, params, as_of)))
+        match = self._match_all(None, metadata, params, as_of)
+        self._say_what_was_pruned(match)
+        entries = self._store.find(Latest(match))
         return [made for made in provenance_of(self._store, entries) if made is not None]
 
     def get_source(

@@ -19,6 +19,7 @@ from scidb.store.model import (
     Latest,
     Marks,
     Match,
+    Pruned,
     Records,
     Runs,
     Sources,
@@ -60,6 +61,7 @@ class Facts:
     entries: Sequence[Record]
     calls: Mapping[str, Call]
     earlier: Mapping[str, Record]  # records that were used, and are no longer the latest
+    removed: Mapping[str, str]  # those of them that were pruned, and when
     varying: frozenset[str]
     failures: Mapping[tuple[str, frozenset[tuple[str, KeyValue]]], Failure]  # the newest per version keys and location
     runs: Mapping[str, Run]
@@ -163,9 +165,14 @@ def gather(
     latest = {entry.record_id for entry in entries}
     used = {one.record_id for call in calls.values() for one in call.inputs if one.record_id} - latest
     earlier = store.find(Records(Match(record_ids=tuple(sorted(used))))) if used else []
+    info = store.describe()
+    lost = used - {one.record_id for one in earlier} if info.has_pruned else set()
+    pruned = store.find(Pruned(Match(record_ids=tuple(sorted(lost))))) if lost else []
+    gone = {one.record.record_id: one for one in reversed(pruned)}
+    earlier += [one.record for one in gone.values()]
     known = {record.record_id: record for record in (*entries, *earlier)} if written else {}
     failures = [one for one in store.find(Failures()) if as_of is None or one.timestamp <= as_of]
-    types, info = store.types(), store.describe()
+    types = store.types()
     marks = store.find(Marks(as_of=as_of)) if info.has_flags else []
     changed = {one.name: one.last_change or "" for one in types}
     return Facts(
@@ -173,6 +180,7 @@ def gather(
         entries=entries,
         calls=calls,
         earlier={record.record_id: record for record in earlier},
+        removed={record_id: one.removed for record_id, one in gone.items()},
         varying=frozenset(one.lineage_id for one in store.find(Varying(as_of))),
         failures={(one.version_keys, frozenset(one.schema.items())): one for one in failures},
         runs={run.run_id: run for run in store.find(Runs())} if failures else {},

@@ -267,6 +267,8 @@ class Judge:
             message = f"{one.name} = {one.type_name}, which is not in the database any more"
             verdict.add("input changed", "input", message, one.name)
             return
+        removed = self._facts.removed.get(used.record_id)
+        note = f", which was removed on {removed[:10]}," if removed else ""
         if latest is None:
             message = f"{one.name} = {words_of(used)} is not there any more"
             verdict.add("input changed", "input", message, one.name)
@@ -274,7 +276,7 @@ class Judge:
             when = latest.timestamp[:16].replace("T", " ")
             by = self._call_of(latest)
             how = f"by {_called(by)}" if by else "by hand"
-            message = f"{one.name} = {words_of(used)} has another value since {when} UTC, saved {how}"
+            message = f"{one.name} = {words_of(used)}{note} has another value since {when} UTC, saved {how}"
             cause = self._inherited(latest)
             verdict.add("input changed", "input", message, one.name, cause=cause[1] if cause else None)
         else:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from scidb.hashing.code.listing import SourceCode, read_code
 from scidb.hashing.code.manifest import Manifest
+from scidb.hashing.ids import is_lineage_alone
 from scidb.provenance.graph import LineageGraph, Link, Node
 from scidb.records import place, version_keys_of
-from scidb.store.model import Entries, Environments, Marks, Match, Sources, TraceQuery
+from scidb.store.model import Entries, Environments, Marks, Match, Pruned, Sources, TraceQuery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from scidb.store.model import Call, CallInput, Record
+    from scidb.store.model import Call, CallInput, PrunedLine, Record, Trace
     from scidb.store.protocol import Store
 
 __all__ = ["derived_from", "lineage_graph", "provenance_of", "source_of"]
@@ -32,10 +33,13 @@ def provenance_of(store: Store, entries: Sequence[Record]) -> list[dict[str, Any
     trace = store.trace(TraceQuery(call_ids=wanted, depth=1))
     calls = {call.call_id: call for call in trace.calls}
     known = {found.record_id: found for found in trace.records}
+    pruned = pruned_inputs(store, trace)
     warnings = _warnings(store, trace.calls)
     environments = _environments(store, trace.calls)
     return [
-        _provenance(entry, call, known, warnings, environments) if (call := calls.get(entry.call_id or "")) else None
+        _provenance(entry, call, (known, pruned), warnings, environments)
+        if (call := calls.get(entry.call_id or ""))
+        else None
         for entry in entries
     ]
 
@@ -54,7 +58,7 @@ def _environments(store: Store, calls: Sequence[Call]) -> dict[str, dict[str, An
 def _provenance(
     entry: Record,
     call: Call,
-    known: Mapping[str, Record],
+    known: tuple[Mapping[str, Record], Mapping[str, PrunedLine]],
     warnings: Mapping[str, list[str]],
     environments: Mapping[str, dict[str, Any]],
 ) -> dict[str, Any]:
@@ -69,7 +73,7 @@ def _provenance(
         "function_hash": computation.function_hash,
         "lineage_id": computation.lineage_id,
         "output_num": entry.output_num,
-        "inputs": [_input(origin, known) for origin in call.inputs if origin.kind in ("record", "computation")],
+        "inputs": [_input(origin, *known) for origin in call.inputs if origin.kind in ("record", "computation")],
         "constants": [
             {"name": origin.name, "value_repr": origin.value_repr, "value_hash": origin.content_hash}
             for origin in call.inputs
@@ -92,7 +96,7 @@ def _provenance(
     }
 
 
-def _input(origin: CallInput, known: Mapping[str, Record]) -> dict[str, Any]:
+def _input(origin: CallInput, known: Mapping[str, Record], pruned: Mapping[str, PrunedLine]) -> dict[str, Any]:
     if origin.kind == "computation":
         return {
             "name": origin.name,
@@ -101,7 +105,9 @@ def _input(origin: CallInput, known: Mapping[str, Record]) -> dict[str, Any]:
             "output_num": origin.output_num,
             "content_hash": origin.content_hash,
         }
-    record = known.get(origin.record_id or "")
+    line = pruned.get(origin.record_id or "")
+    record = known.get(origin.record_id or "") or (line.record if line else None)
+    removed = {"timestamp": line.removed, "user_id": line.user_id, "reason": line.reason} if line else None
     return {
         "name": origin.name,
         "type": origin.type_name,
@@ -109,7 +115,17 @@ def _input(origin: CallInput, known: Mapping[str, Record]) -> dict[str, Any]:
         "vhash": origin.record_id,
         "value_hash": origin.content_hash,
         "metadata": {**record.schema, **version_keys_of(record)} if record else {},
+        **({"removed": removed} if removed else {}),
     }
+
+
+def pruned_inputs(store: Store, trace: Trace) -> dict[str, PrunedLine]:
+    """Return, by record id, the inputs of calls that have been pruned since."""
+    known = {one.record_id for one in trace.records}
+    used = {one.record_id: None for call in trace.calls for one in call.inputs if one.record_id}
+    wanted = tuple(one for one in used if one not in known and not is_lineage_alone(one))
+    lines = store.find(Pruned(Match(record_ids=wanted))) if wanted and store.describe().has_pruned else []
+    return {line.record.record_id: line for line in reversed(lines)}
 
 
 def source_of(store: Store, entry: Record) -> SourceCode | None:
@@ -170,6 +186,7 @@ def lineage_graph(
     for call in trace.calls:
         drawing.add_call(call)
     drawing.add_records(shown, direction)
+    drawing.add_pruned(pruned_inputs(store, trace).values())
     return LineageGraph(
         roots=tuple(record.record_id for record in records),
         nodes=tuple(drawing.nodes.values()),
@@ -211,6 +228,19 @@ class _Drawing:
         for record in records:
             cut = direction == "up" and record.call_id is not None and record.record_id not in reached
             self.nodes[record.record_id] = _record_node(record, self.flags.get(record.record_id, ()), cut=cut)
+
+    def add_pruned(self, lines: Iterable[PrunedLine]) -> None:
+        """Say of inputs that they were removed; what made them is still known."""
+        for line in lines:
+            self.nodes[line.record.record_id] = _pruned_node(line)
+
+
+def _pruned_node(line: PrunedLine) -> Node:
+    record = line.record
+    where = place({**record.schema, **version_keys_of(record)})
+    details = {"record_id": record.record_id, "timestamp": record.timestamp, "variable": record.variable}
+    label = f"{record.variable} ({where}), removed on {line.removed[:10]}"
+    return Node(record.record_id, "record", label, {**details, "removed": line.removed})
 
 
 def _input_node(call: Call, number: int, origin: CallInput) -> Node:

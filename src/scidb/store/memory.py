@@ -20,11 +20,14 @@ from scidb.exceptions import (
     SchemaKeyError,
     SerializationError,
     StorageError,
+    UnsupportedOperationError,
     did_you_mean,
 )
 from scidb.store.labels import check_group, check_tag, not_in_group
+from scidb.store.memory_checks import check_state
 from scidb.store.memory_memo import invalidate
 from scidb.store.memory_queries import answer, walk
+from scidb.store.memory_removing import remove
 from scidb.store.memory_state import Payload, State, answer_once
 from scidb.store.model import (
     Acceptance,
@@ -72,10 +75,14 @@ if TYPE_CHECKING:
 
     from scidb.store.model import (
         Batch,
+        Checked,
+        Compaction,
         Event,
         KeyValue,
         Query,
         Record,
+        Removal,
+        Removed,
         Trace,
         TraceQuery,
         TypeInfo,
@@ -131,8 +138,10 @@ class MemoryStore:
             "memory:",
             tuple(state.keys),
             format_version=1,
+            abilities=("maintenance",),
             renamed=dict(state.renamed),
             has_flags=bool(state.flags),
+            has_pruned=bool(state.pruned),
         )
 
     def register(self, info: TypeInfo) -> TypeInfo:
@@ -175,6 +184,29 @@ class MemoryStore:
             self._state = state
             return records
 
+    def remove(self, removal: Removal) -> Removed:
+        """Remove lines of the log, and what goes with them."""
+        with self._lock:
+            state = self._current().copy()
+            state.last = max(self._read_clock(), state.last + _TICK)
+            removed = remove(state, removal, _text(state.last))
+            self._state = state
+            return removed
+
+    def compact(self) -> Compaction:
+        """Refuse: there is no file.
+
+        Raises
+        ------
+        UnsupportedOperationError
+            Always.
+
+        """
+        raise UnsupportedOperationError(
+            "A database in memory has no file that could be written anew; what was removed is gone from it.",
+            ability="maintenance",
+        )
+
     def find(self, query: Query[T]) -> list[T]:
         """Return the rows that answer the query."""
         return cast("list[T]", answer(self._current(), query))
@@ -187,6 +219,10 @@ class MemoryStore:
     def trace(self, query: TraceQuery) -> Trace:
         """Walk the provenance up- or downstream."""
         return walk(self._current(), query)
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:  # noqa: ARG002 - no file, no chain
+        """Say what refers to nothing."""
+        return check_state(self._current())
 
     def close(self) -> None:
         """Refuse every further verb; what was stored is given up with the object."""

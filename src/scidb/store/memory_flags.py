@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from heapq import merge
 from typing import TYPE_CHECKING
 
 from scidb.store.model import Flag, Flagged, Flags, Mark, Marks
@@ -33,7 +34,8 @@ def find_flags(state: State, query: Flags) -> list[Flag]:
 
 def find_marks(state: State, query: Marks) -> list[Mark]:
     """Return on which flags records rest."""
-    newest = {one.record_id: one for one in state.log if query.as_of is None or one.timestamp <= query.as_of}
+    lines = merge(state.log, (one.record for one in state.pruned), key=lambda one: (one.timestamp, one.seq))
+    newest = {one.record_id: one for one in lines if query.as_of is None or one.timestamp <= query.as_of}
     made: dict[str, list[str]] = defaultdict(list)  # by a call, as the newest entry of the record says
     for record_id, entry in newest.items():
         made[entry.call_id or ""].append(record_id)

@@ -20,6 +20,7 @@ from scidb.store.model import (
     Answers,
     Backups,
     Calls,
+    CallsGiven,
     Change,
     Changes,
     Computation,
@@ -44,7 +45,9 @@ from scidb.store.model import (
     Marks,
     Match,
     MemoEntries,
+    Pruned,
     Records,
+    Removals,
     Results,
     Runs,
     Sources,
@@ -61,7 +64,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from scidb.store.memory_state import State
-    from scidb.store.model import Call, CallInput, Edge, KeyValue, Query, Record, TraceQuery
+    from scidb.store.model import Call, CallInput, Edge, KeyValue, PrunedLine, Query, Record, TraceQuery
 
 __all__ = ["answer", "walk"]
 
@@ -70,7 +73,7 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
     """Return the rows that answer the query, in its order."""
     match query:
         case Latest(match=match, limit=limit):
-            found = _matching(state, match, _latest(_until(state, match)))
+            found = _matching(state, match, _standing(state, match))
             return sorted(found, key=_natural_order(state))[:limit]
         case Records(match=match):
             newest = {entry.record_id: entry for entry in _matching(state, match, _until(state, match))}
@@ -131,6 +134,17 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
             return find_invalidations(state, query)
         case MemoEntries():
             return find_memo_entries(state, query)
+        case Removals():
+            return list(state.removals)
+        case CallsGiven(constants=constants):
+            calls = state.calls.values() if constants else ()
+            return [
+                call
+                for call in calls
+                if constants.items() <= {(one.name, one.value_repr) for one in call.inputs if one.kind == "constant"}
+            ]
+        case Pruned():
+            return _pruned(state, query)
         case Answers(key=key, user_id=user_id):
             return [state.answers[user_id, key]] if (user_id, key) in state.answers else []
     raise UnsupportedOperationError(f"The memory store cannot answer a {type(query).__name__}.")
@@ -188,7 +202,37 @@ def _matching(state: State, match: Match, entries: Iterable[Record]) -> list[Rec
     found = [entry for entry in entries if entry.record_id not in excluded and _matches(entry, match)]
     if match.where is None:
         return found
-    return where_it_holds(state, match.where, found, list(_latest(_until(state, match))))
+    return where_it_holds(state, match.where, found, list(_standing(state, match)))
+
+
+def _standing(state: State, match: Match) -> Iterator[Record]:
+    """Yield the newest entries, where nothing newer was pruned: none of these was the latest then."""
+    pruned: dict[object, tuple[str, int]] = {}
+    for one in (line.record for line in state.pruned) if match.as_of is not None else ():
+        if match.as_of is not None and one.timestamp <= match.as_of:
+            pruned[one.variable, one.version_keys, _place(one.schema)] = (one.timestamp, one.seq)
+    for entry in _latest(_until(state, match)):
+        newest = pruned.get((entry.variable, entry.version_keys, _place(entry.schema)))
+        if newest is None or newest < (entry.timestamp, entry.seq):
+            yield entry
+
+
+def _pruned(state: State, query: Pruned) -> list[PrunedLine]:
+    match = replace(query.match, where=None, exclude=False)
+    lines = {(one.record.timestamp, one.record.seq): one for one in state.pruned}
+    found = [one for one in lines.values() if match.as_of is None or one.record.timestamp <= match.as_of]
+    if query.standing:
+        newest = {(one.variable, one.version_keys, _place(one.schema)): one for one in _until(state, match)}
+        place_of = {id(one): (one.record.variable, one.record.version_keys, _place(one.record.schema)) for one in found}
+        last = {place_of[id(one)]: one for one in found}
+        found = [
+            one
+            for place, one in last.items()
+            if place not in newest
+            or (newest[place].timestamp, newest[place].seq) < (one.record.timestamp, one.record.seq)
+        ]
+    matching = [one for one in found if _matches(one.record, match)]
+    return sorted(matching, key=lambda one: (one.record.timestamp, one.record.seq), reverse=True)
 
 
 def _latest(log: Iterable[Record]) -> Iterator[Record]:
@@ -346,7 +390,8 @@ def _makers(state: State, call: Call) -> list[Call]:
 
 def _users(state: State, call: Call) -> list[Call]:
     """Return the calls that took what this one made, saved (by record) or handed on unsaved (by call)."""
-    made = {entry.record_id for entry in state.log if entry.call_id == call.call_id}
+    lines = (*state.log, *(one.record for one in state.pruned))
+    made = {entry.record_id for entry in lines if entry.call_id == call.call_id}
     return [
         user
         for user in state.calls.values()

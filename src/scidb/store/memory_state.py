@@ -24,7 +24,9 @@ if TYPE_CHECKING:
         Flagged,
         Hit,
         Invalidation,
+        PrunedLine,
         Record,
+        Removed,
         Run,
         SchemaKey,
         Source,
@@ -68,6 +70,8 @@ class State:
     invalidations: list[Invalidation] = field(default_factory=list)
     hits: list[tuple[Hit, str]] = field(default_factory=list)  # each with its instant
     backups: list[Backup] = field(default_factory=list)
+    pruned: list[PrunedLine] = field(default_factory=list)
+    removals: list[Removed] = field(default_factory=list)
     answers: dict[tuple[str | None, str], Answer] = field(default_factory=dict)  # by caller and key
 
     def copy(self) -> State:

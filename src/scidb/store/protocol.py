@@ -9,9 +9,23 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from scidb.store.model import Batch, Chunk, Query, Record, Snapshot, StoreInfo, Trace, TraceQuery, TypeInfo
+    from scidb.store.model import (
+        Batch,
+        Checked,
+        Chunk,
+        Compaction,
+        Query,
+        Record,
+        Removal,
+        Removed,
+        Snapshot,
+        StoreInfo,
+        Trace,
+        TraceQuery,
+        TypeInfo,
+    )
 
-__all__ = ["Claims", "Snapshots", "Sql", "Store"]
+__all__ = ["Claims", "Maintenance", "Snapshots", "Sql", "Store"]
 
 T = TypeVar("T")
 
@@ -116,6 +130,55 @@ class Sql(Protocol):
         LimitExceededError
             When the result has more rows than `max_rows`, or is not there after `max_seconds`; the statement is
             then stopped.
+
+        """
+        ...
+
+
+@runtime_checkable
+class Maintenance(Protocol):
+    """Optional ability ``maintenance``: the owner's work on a store as a whole."""
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Say what is not as it must be: tables, references, counts, the chain of the log; values are not read.
+
+        Parameters
+        ----------
+        repair
+            Put right what follows from the rest, after a copy of the store was made.
+        head
+            A link of the log's chain that was noted earlier, and must still be there.
+
+        Raises
+        ------
+        StorageError
+            When a repair is asked for, and the store is read-only or cannot be copied.
+
+        """
+        ...
+
+    def remove(self, removal: Removal) -> Removed:
+        """Remove lines of the log, and what goes with them, in one transaction; return the proof.
+
+        What is erased is gone from the file, too, when this returns.
+
+        Raises
+        ------
+        StorageError
+            When the store is read-only or closed, or there is no room for the file that is written in its place.
+
+        """
+        ...
+
+    def compact(self) -> Compaction:
+        """Write the file anew, which gives back the space of what is gone.
+
+        Raises
+        ------
+        StorageError
+            When the store is read-only or closed, or there is no room.
+        UnsupportedOperationError
+            When there is no file.
 
         """
         ...

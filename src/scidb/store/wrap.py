@@ -6,14 +6,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from scidb.exceptions import StorageError, UnsupportedOperationError
-from scidb.store.protocol import Claims, Snapshots, Sql
+from scidb.store.protocol import Claims, Maintenance, Snapshots, Sql
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
-    from scidb.store.model import Batch, Chunk, Query, Record, Snapshot, StoreInfo, Trace, TraceQuery, TypeInfo
+    from scidb.store.model import (
+        Batch,
+        Checked,
+        Chunk,
+        Compaction,
+        Query,
+        Record,
+        Removal,
+        Removed,
+        Snapshot,
+        StoreInfo,
+        Trace,
+        TraceQuery,
+        TypeInfo,
+    )
     from scidb.store.protocol import Store
 
 __all__ = ["ReadOnly", "Wrapper"]
@@ -86,6 +100,34 @@ class Wrapper:
             )
         return self._store.sql(query, parameters, max_rows=max_rows, max_seconds=max_seconds)
 
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Check the store inside, when it has the ability.
+
+        Raises
+        ------
+        UnsupportedOperationError
+            When it has not.
+
+        """
+        return self._maintenance().check(repair=repair, head=head)
+
+    def remove(self, removal: Removal) -> Removed:
+        """Remove from the store inside, likewise."""
+        return self._maintenance().remove(removal)
+
+    def compact(self) -> Compaction:
+        """Compact the store inside, likewise."""
+        return self._maintenance().compact()
+
+    def _maintenance(self) -> Maintenance:
+        if not isinstance(self._store, Maintenance):
+            raise UnsupportedOperationError(
+                f"The store {self._store.describe().target!r} cannot be checked or maintained from here. Open the file "
+                "itself, or ask whoever keeps it.",
+                ability="maintenance",
+            )
+        return self._store
+
     def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
         """Return a snapshot of the store inside, when it has the ability."""
         if not isinstance(self._store, Snapshots):
@@ -142,6 +184,20 @@ class ReadOnly(Wrapper):
         """Refuse to write."""
         count = sum(len(chunk.records) for chunk in batch.chunks)
         raise self._refusal(f"a batch of {count} records was not written")
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Check the store inside; refuse to repair."""
+        if repair:
+            raise self._refusal("nothing was repaired")
+        return super().check(head=head)
+
+    def remove(self, removal: Removal) -> Removed:
+        """Refuse to remove."""
+        raise self._refusal(f"{len(removal.lines)} lines of the log were not removed")
+
+    def compact(self) -> Compaction:
+        """Refuse to compact."""
+        raise self._refusal("the file was not written anew")
 
     def _refusal(self, consequence: str) -> StorageError:
         return StorageError(

@@ -20,9 +20,21 @@ from scidb.exceptions import (
     StorageError,
     UnsupportedOperationError,
 )
-from scidb.store.model import Entries, KeyTyped, Latest, Records, Stored, StoreInfo, Trace, TypeInfo
+from scidb.store.model import (
+    Checked,
+    Compaction,
+    Entries,
+    KeyTyped,
+    Latest,
+    Records,
+    Removed,
+    Stored,
+    StoreInfo,
+    Trace,
+    TypeInfo,
+)
 from scidb.store.names import check_same_keys
-from scidbnet.client.requests import FOREIGN, Requests
+from scidbnet.client.requests import FOREIGN, RETRY_FOR, Requests
 from scidbnet.client.transport import Transport
 from scidbnet.wire.batches import batch_bytes, records_of_answer
 from scidbnet.wire.chunks import chunks_from, table_from
@@ -30,6 +42,7 @@ from scidbnet.wire.claims import ClaimAsked, Claimed
 from scidbnet.wire.coding import dump, load
 from scidbnet.wire.errors import error_from_json
 from scidbnet.wire.framing import PARTS_TYPE, Parts
+from scidbnet.wire.maintenance import CheckAsked
 from scidbnet.wire.messages import FETCHED, QUERIES, TRACE_QUERY, answer_from_json, trace_from_json
 from scidbnet.wire.parameters import parameters_to_json
 from scidbnet.wire.plain import to_text
@@ -42,7 +55,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from scidb.database.core import LineageMode
-    from scidb.store.model import Batch, Chunk, Query, Record, SchemaKey, Snapshot, TraceQuery
+    from scidb.store.model import Batch, Chunk, Query, Record, Removal, SchemaKey, Snapshot, TraceQuery
     from scidbnet.wire.framing import Bytes, Envelope
 
 __all__ = ["HttpStore"]
@@ -68,14 +81,22 @@ class HttpStore:
         Seconds to wait for the server, at most, for each next piece of an answer.
     retry_for
         Seconds for which a request is tried again when the connection breaks or the server is not there.
+    compress
+        Whether what is sent and answered is compressed; None compresses for a server on another machine.
 
     """
 
     def __init__(
-        self, base_url: str, token: str | None = None, timeout: float = 30.0, *, retry_for: float = 60.0
+        self,
+        base_url: str,
+        token: str | None = None,
+        timeout: float = 30.0,
+        *,
+        retry_for: float = RETRY_FOR,
+        compress: bool | None = None,
     ) -> None:
         self._url = base_url.rstrip("/")
-        self._transport = Transport(self._url, token or os.environ.get("SCIDB_TOKEN"), timeout)
+        self._transport = Transport(self._url, token or os.environ.get("SCIDB_TOKEN"), timeout, compress=compress)
         self._requests = Requests(self._transport, retry_for)
         self._described: tuple[StoreInfo, str, float] | None = None
         self._closed = False
@@ -90,7 +111,8 @@ class HttpStore:
         *,
         token: str | None = None,
         timeout: float = 30.0,
-        retry_for: float = 60.0,
+        retry_for: float = RETRY_FOR,
+        compress: bool | None = None,
     ) -> HttpStore:
         """Connect to a server, when it speaks as this client does and has these keys.
 
@@ -104,7 +126,7 @@ class HttpStore:
             When its database has other keys.
 
         """
-        store = cls(target, token, timeout, retry_for=retry_for)
+        store = cls(target, token, timeout, retry_for=retry_for, compress=compress)
         try:
             store._check_version()
             check_same_keys(target, store.describe().schema_keys, schema_keys)
@@ -249,6 +271,24 @@ class HttpStore:
         body = [to_text(dump(asked))]
         answer, _ = self._requests.json("POST", f"{PREFIX}/ability/claims/{action}", _JSON, body)
         return list(load(answer, Claimed, "The answer").lineage_ids)
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Have the server say what of its database is not as it must be; see `scidb.store.Maintenance`."""
+        return load(self._maintain("check", dump(CheckAsked(repair, head))), Checked, "The answer")
+
+    def remove(self, removal: Removal) -> Removed:
+        """Remove lines of the log, and what goes with them; sent again, nothing is removed twice."""
+        return load(self._maintain(removal.kind, dump(removal)), Removed, "The answer")
+
+    def compact(self) -> Compaction:
+        """Have the server write its file anew."""
+        return load(self._maintain("compact", {}), Compaction, "The answer")
+
+    def _maintain(self, action: str, data: Any) -> Any:
+        self._check_open()
+        answer, _ = self._requests.json("POST", f"{PREFIX}/ability/maintenance/{action}", _JSON, [to_text(data)])
+        self._described = None
+        return answer
 
     def close(self) -> None:
         """Release this handle; closing twice does nothing."""

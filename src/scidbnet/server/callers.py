@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from scidb.store import Store
-    from scidb.store.model import Batch, Chunk, Record, Snapshot, StoreInfo, TypeInfo
+    from scidb.store.model import (
+        Batch,
+        Checked,
+        Chunk,
+        Compaction,
+        Record,
+        Removal,
+        Removed,
+        Snapshot,
+        StoreInfo,
+        TypeInfo,
+    )
     from scidbnet.auth import Caller
 
 __all__ = ["CALLER", "OnBehalf", "caller_of", "on_behalf", "path_of"]
@@ -89,6 +100,21 @@ class OnBehalf(Wrapper):
         """Claim computations in the store inside."""
         check_verb(self._caller, "claim")
         return super().claim(lineage_ids, owner, seconds, most=most)
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Check the store inside."""
+        check_verb(self._caller, "maintain")
+        return super().check(repair=repair, head=head)
+
+    def remove(self, removal: Removal) -> Removed:
+        """Remove from the store inside, in the caller's name."""
+        check_verb(self._caller, "maintain")
+        return super().remove(replace(removal, user_id=self._caller.name))
+
+    def compact(self) -> Compaction:
+        """Compact the store inside."""
+        check_verb(self._caller, "maintain")
+        return super().compact()
 
 
 def _signed(batch: Batch, name: str) -> Batch:

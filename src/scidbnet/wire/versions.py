@@ -26,7 +26,7 @@ USER: Final = "SciDB-User"
 
 
 def description_tag(info: StoreInfo) -> str:
-    """Return a text that is another one when keys, names of variables, or whether there are flags have changed.
+    """Return a text that is another one when keys or names of variables change, or first flags and prunings come.
 
     Examples
     --------
@@ -37,5 +37,5 @@ def description_tag(info: StoreInfo) -> str:
 
     """
     names = [key.name for key in info.schema_keys]
-    state = plain_to_json([names, dict(info.renamed), info.has_flags])
+    state = plain_to_json([names, dict(info.renamed), info.has_flags, info.has_pruned])
     return hashlib.sha256(to_text(state)).hexdigest()[:16]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from scidb.store.duck.flags import leave_out
 from scidb.store.duck.found import COLUMNS
 from scidb.store.duck.rows import natural_order, row_of, versions_that_fit
-from scidb.store.duck.sql import Condition, entry_conditions, latest, place_conditions
+from scidb.store.duck.sql import Condition, entry_conditions, latest, not_superseded, place_conditions
 from scidb.store.model import Change
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def _latest_at(
     if instant is not None:
         until.add("m.timestamp <= ?", instant)
         place.add("m.timestamp <= ?", instant)
+        if state.has_pruned:
+            not_superseded(place, instant)
     source, kept = latest(state.keys, place, until, pieces=state.has_pieces(query.match.variables))
     entry = entry_conditions(query.match)
     leave_out(entry, state, query.match, instant)

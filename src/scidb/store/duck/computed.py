@@ -16,9 +16,17 @@ if TYPE_CHECKING:
 
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import State
-    from scidb.store.model import Calls, Computations, GeneratedFiles, Timings, Varying
+    from scidb.store.model import Calls, CallsGiven, Computations, GeneratedFiles, Timings, Varying
 
-__all__ = ["find_acceptances", "find_calls", "find_computations", "find_generated", "find_timings", "find_varying"]
+__all__ = [
+    "find_acceptances",
+    "find_calls",
+    "find_calls_given",
+    "find_computations",
+    "find_generated",
+    "find_timings",
+    "find_varying",
+]
 
 _COMPUTATION: Final = "p.lineage_id, p.function_name, p.function_hash, p.inputs_hash, p.outputs, p.kind"
 _THESE: Final = "SELECT unnest(?) AS call_id"
@@ -41,6 +49,21 @@ def find_calls(connection: Connection, query: Calls) -> list[Call]:
     if not query.call_ids:
         return []
     return _with_upstream(connection, _THESE, [list(dict.fromkeys(query.call_ids))])
+
+
+def find_calls_given(connection: Connection, query: CallsGiven) -> list[Call]:
+    """Return the calls that got these constants, in the order of storing."""
+    if not query.constants:
+        return []
+    named = " OR ".join(["(name = ? AND value_repr = ?)"] * len(query.constants))
+    rows = connection.rows(
+        f"SELECT call_id FROM _call_inputs WHERE kind = 'constant' AND ({named}) GROUP BY call_id "
+        f"HAVING count(DISTINCT name) = {len(query.constants)}",
+        [part for pair in query.constants.items() for part in pair],
+    )
+    wanted = {call_id for (call_id,) in rows}
+    found = _with_upstream(connection, _THESE, [list(wanted)]) if wanted else []
+    return [call for call in found if call.call_id in wanted]
 
 
 def find_generated(connection: Connection, query: GeneratedFiles) -> list[Call]:

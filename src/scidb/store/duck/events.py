@@ -52,7 +52,15 @@ if TYPE_CHECKING:
     from scidb.store.duck.state import State
     from scidb.store.model import Environments, Event, Exports, Failures, KeyValue, Runs, Sources
 
-__all__ = ["apply_events", "find_environments", "find_exports", "find_failures", "find_runs", "find_sources"]
+__all__ = [
+    "apply_events",
+    "find_environments",
+    "find_exports",
+    "find_failures",
+    "find_runs",
+    "find_sources",
+    "place_json",
+]
 
 
 def apply_events(connection: Connection, draft: State, events: Sequence[Event], stamp: str) -> None:
@@ -122,7 +130,7 @@ def _rename(connection: Connection, draft: State, event: Renamed, stamp: str) ->
     draft.renamed = renamed_now(draft.renamed, old, new)
     draft.memory = Memory()
     _register_again(connection, event, stamp)
-    for table in ("_variables", "_variable_groups", "_records", "_record_metadata"):
+    for table in ("_variables", "_variable_groups", "_records", "_record_metadata", "_pruned"):
         connection.execute(f"UPDATE {table} SET variable_name = ? WHERE variable_name = ?", [new, old])
     connection.execute("UPDATE _call_inputs SET type_name = ? WHERE type_name = ? AND kind = 'record'", [new, old])
     for end in ("source", "target"):
@@ -205,7 +213,7 @@ def _add_failures(connection: Connection, events: Sequence[Event], stamp: str) -
 
 
 def _failure_row(one: Failed, stamp: str, number: int) -> tuple[Any, ...]:
-    place = _place_json(one.schema)
+    place = place_json(one.schema)
     details = (one.error, one.message, one.traceback, one.seconds, one.lineage_id)
     return (one.run_id, place, one.version_keys, *details, stamp, number, _inputs_json(one.inputs))
 
@@ -234,7 +242,8 @@ def _inputs(text: str) -> tuple[CallInput, ...]:
     return tuple(CallInput(**one) for one in json.loads(text))
 
 
-def _place_json(schema: Mapping[str, KeyValue]) -> str:
+def place_json(schema: Mapping[str, KeyValue]) -> str:
+    """Return a location as the file has it of a failure."""
     return json.dumps(
         {
             # A datetime is a date too, and their texts differ.

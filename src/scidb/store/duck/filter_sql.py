@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from scidb.filters import CompoundFilter, KeyFilter, KeyInFilter, NotFilter, RawFilter
 from scidb.store.duck.compare import is_given, test
 from scidb.store.duck.key_compare import test_key
-from scidb.store.duck.sql import NEWEST_FIRST, Condition, latest, quote
+from scidb.store.duck.sql import NEWEST_FIRST, Condition, latest, not_superseded, quote
 from scidb.store.filter_checks import column_kind, column_of, reduce_of, wanted_kind
 
 if TYPE_CHECKING:
@@ -275,6 +275,8 @@ def _entries(state: State, match: Match, variable: str, version_texts: Sequence[
     entries.add("m.schema_id IN (SELECT place FROM covering)")
     if version_texts is not None:
         entries.one_of("m.version_keys", version_texts)
+    if match.as_of is not None and state.has_pruned:
+        not_superseded(entries, match.as_of)
     if state.has_pieces([variable]):
         source, kept = latest(state.keys, entries, until, pieces=True)
         query = f"SELECT m.schema_id, m.record_no FROM {source} WHERE {kept}"

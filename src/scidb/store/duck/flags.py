@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from scidb.store.duck.insert import insert_rows
-from scidb.store.duck.sql import Condition
+from scidb.store.duck.sql import Condition, logged
 from scidb.store.duck.state import Marked
 from scidb.store.duck.tables import TABLES
 from scidb.store.model import Flag, Flagged, Mark, Unflagged
@@ -62,7 +62,9 @@ def find_marks(connection: Connection, state: State, query: Marks) -> list[Mark]
     if not state.has_flags:
         return []
     is_past = query.as_of is not None and query.as_of < state.clockwork.timestamp
-    by_record = (_read(connection, query.as_of) if is_past else marked(connection, state)).by_record
+    by_record = (
+        _read(connection, query.as_of, pruned=state.has_pruned) if is_past else marked(connection, state)
+    ).by_record
     wanted = by_record if query.record_ids is None else dict.fromkeys(query.record_ids)
     return sorted(
         mark
@@ -75,12 +77,12 @@ def find_marks(connection: Connection, state: State, query: Marks) -> list[Mark]
 def marked(connection: Connection, state: State) -> Marked:
     """Return what rests on flags now."""
     if state.marked is None:
-        state.marked = _read(connection, None) if state.has_flags else Marked({}, frozenset())
+        state.marked = _read(connection, None, pruned=state.has_pruned) if state.has_flags else Marked({}, frozenset())
     return state.marked
 
 
-def _read(connection: Connection, as_of: str | None) -> Marked:
-    text, parameters = _resting(None, as_of)
+def _read(connection: Connection, as_of: str | None, *, pruned: bool) -> Marked:
+    text, parameters = _resting(None, as_of, pruned=pruned)
     rows = connection.rows(
         f"{text} SELECT record_id, flagged, reason, FALSE FROM rests UNION ALL SELECT call_id, flagged, reason, TRUE "
         "FROM reached",
@@ -115,7 +117,7 @@ def touches(batch: Batch, known: Marked) -> bool:
     )
 
 
-def _resting(reasons: Sequence[str] | None, as_of: str | None) -> tuple[str, list[object]]:
+def _resting(reasons: Sequence[str] | None, as_of: str | None, *, pruned: bool) -> tuple[str, list[object]]:
     """Return tables for a query, with their parameters: what ``rests`` on flags, and the calls that are ``reached``.
 
     Which call a record comes from is what its newest entry says, so that what was made anew from better data is
@@ -125,14 +127,15 @@ def _resting(reasons: Sequence[str] | None, as_of: str | None) -> tuple[str, lis
     named = Condition()
     if reasons is not None:
         named.one_of("reason", list(reasons))
+    record = "m.record_id" if pruned else "m.record_no"  # a number is quicker, and that of pruned lines is gone
     text = (
         "WITH RECURSIVE standing AS (SELECT record_id AS flagged, reason FROM (SELECT * FROM _flags "
         f"WHERE kind = 'flag' AND {flags.text()} QUALIFY row_number() OVER "
         f"(PARTITION BY record_id, reason ORDER BY timestamp DESC, seq DESC) = 1) "
         f"WHERE NOT lifted AND {named.text()}), "
         "origin AS MATERIALIZED (SELECT record_id, call_id FROM (SELECT m.record_id, m.call_id "
-        f"FROM _record_metadata m WHERE {entries.text()} QUALIFY row_number() OVER "
-        "(PARTITION BY m.record_no ORDER BY m.timestamp DESC, m.seq DESC) = 1) WHERE call_id IS NOT NULL), "
+        f"FROM {logged(pruned=pruned)} m WHERE {entries.text()} QUALIFY row_number() OVER "
+        f"(PARTITION BY {record} ORDER BY m.timestamp DESC, m.seq DESC) = 1) WHERE call_id IS NOT NULL), "
         "arrow AS MATERIALIZED (SELECT o.call_id AS maker, i.call_id AS taker FROM origin o "
         "JOIN _call_inputs i ON i.record_id = o.record_id UNION "
         "SELECT input_call_id, call_id FROM _call_inputs WHERE record_id IS NULL AND input_call_id IS NOT NULL), "
@@ -151,7 +154,7 @@ def leave_out(entry: Condition, state: State, match: Match, as_of: str | None) -
         return
     reasons = None if match.exclude is True else match.exclude
     if state.marked is None or (as_of is not None and as_of < state.clockwork.timestamp):
-        text, parameters = _resting(reasons, as_of)
+        text, parameters = _resting(reasons, as_of, pruned=state.has_pruned)
         entry.add(f"m.record_id NOT IN ({text} SELECT record_id FROM rests)", *parameters)
         return
     excluded = [

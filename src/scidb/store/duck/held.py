@@ -66,6 +66,11 @@ class Holding:
             self._file = os.open(self._path, os.O_RDONLY)
         return self._file
 
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody reads the file now."""
+        return any(not held.is_closed for held in self._held)
+
     def let_go(self) -> None:
         """Hold nothing any more; before DuckDB closes the file."""
         for held in list(self._held):
@@ -88,7 +93,7 @@ class Held:
         self._closing = threading.Lock()
         self._path, self._file, self._log = path, file, log
         self._translated = translated
-        self._closed = False
+        self.is_closed = False
         self.database_bytes = os.fstat(file).st_size
         self.log_bytes = 0 if log is None else os.fstat(log).st_size
         self._head = os.pread(file, _HEAD, 0)
@@ -133,7 +138,7 @@ class Held:
 
     def _read(self, file: int, start: int, nbytes: int) -> bytes:
         with self._closing, self._translated():
-            found = b"" if self._closed else os.pread(file, nbytes, start)
+            found = b"" if self.is_closed else os.pread(file, nbytes, start)
         if len(found) != nbytes:
             raise self._moved()
         return found
@@ -159,9 +164,9 @@ class Held:
     def close(self) -> None:
         """Let DuckDB put the file in order again; closing twice does nothing."""
         with self._closing:
-            if self._closed:
+            if self.is_closed:
                 return
-            self._closed = True
+            self.is_closed = True
             with suppress(duckdb.Error):
                 self._cursor.execute("ROLLBACK").fetchall()
             self._cursor.close()

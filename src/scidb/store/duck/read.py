@@ -19,6 +19,7 @@ from scidb.store.duck.sql import (
     entry_conditions,
     latest,
     located,
+    not_superseded,
     place_conditions,
     quote,
     sibling_conditions,
@@ -61,7 +62,7 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
         pinned = instant if match.as_of is None else min(match.as_of, instant)
         query = replace(query, match=replace(match, as_of=pinned))
         holding = where_it_holds(connection, state, match, _locations(connection, state, query), pinned)
-    place, until = _place(connection, state, query.match)
+    place, until = _place(connection, state, query)
     if match.where is not None and holding is not None:
         place.one_of("m.schema_id", holding)
     if isinstance(query, Latest) and (picked := _picked(connection, state, query, place)) is not None:
@@ -76,7 +77,7 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
 
 def _locations(connection: Connection, state: State, query: Latest | Records | Entries) -> Question:
     """Return a question with the same locations, and at each the same newest records, that picks them if it must."""
-    place, until = _place(connection, state, query.match)
+    place, until = _place(connection, state, query)
     if isinstance(query, Latest) and not state.has_pieces(query.match.variables) and not _asks_entry(query.match):
         return Question("_record_metadata m JOIN _schema s USING (schema_id)", place.text(), place.parameters, "")
     return _question(state, query, place, until)
@@ -87,8 +88,9 @@ def _asks_entry(match: Match) -> bool:
     return match.exclude is not False or any(part is not None for part in asked)
 
 
-def _place(connection: Connection, state: State, match: Match) -> tuple[Condition, Condition]:
+def _place(connection: Connection, state: State, query: Latest | Records | Entries) -> tuple[Condition, Condition]:
     """Return what is asked of variable, location, version keys and time, and the part on the time."""
+    match = query.match
     place = place_conditions(state.keys, match, versions_that_fit(connection, match))
     schema_id = _one_place(state, match)
     if schema_id is not None:
@@ -97,6 +99,8 @@ def _place(connection: Connection, state: State, match: Match) -> tuple[Conditio
     if match.as_of is not None:
         until.add("m.timestamp <= ?", match.as_of)
         place.add("m.timestamp <= ?", match.as_of)
+        if isinstance(query, Latest) and state.has_pruned:
+            not_superseded(place, match.as_of)
     return place, until
 
 

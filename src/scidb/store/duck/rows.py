@@ -54,14 +54,12 @@ def _sortable(number: int, key: SchemaKey) -> list[str]:
     return [length, f"CASE WHEN {is_below} THEN NULL ELSE {text} END", f"{text} DESC"]
 
 
-def versions_that_fit(connection: Connection, match: Match) -> list[str] | None:
+def versions_that_fit(connection: Connection, match: Match, log: str = "_record_metadata") -> list[str] | None:
     """Return the texts of version keys that fit; JSON is compared here since SQL would rewrite its numbers."""
     if not match.version:
         return None
     condition = Condition()
     if match.variables is not None:
         condition.one_of("variable_name", match.variables)
-    texts = connection.rows(
-        f"SELECT DISTINCT version_keys FROM _record_metadata WHERE {condition.text()}", condition.parameters
-    )
+    texts = connection.rows(f"SELECT DISTINCT version_keys FROM {log} WHERE {condition.text()}", condition.parameters)
     return [text for (text,) in texts if version_fits(text, match.version)]

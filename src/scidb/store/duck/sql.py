@@ -24,6 +24,8 @@ __all__ = [
     "latest",
     "literal",
     "located",
+    "logged",
+    "not_superseded",
     "place_conditions",
     "quote",
     "same_result",
@@ -192,6 +194,28 @@ def sibling_conditions(keys: Sequence[SchemaKey], match: Match, until: Condition
             _add_key(own, key, (*match.schema[key.name], None))
             condition.add(f"(s.schema_level = {literal(key.name)} OR {own.text()})", *own.parameters)
     return condition
+
+
+def not_superseded(condition: Condition, as_of: str | None, log: str = "_pruned") -> None:
+    """Add that an entry ``m`` has no newer line in this log, at its place and until that instant.
+
+    What was pruned was superseded, so that it stands in the way of looks at the past alone.
+    """
+    until = "" if as_of is None else " AND n.timestamp <= ?"
+    condition.add(
+        f"NOT EXISTS (SELECT 1 FROM {log} n WHERE n.variable_name = m.variable_name AND n.schema_id = m.schema_id "
+        "AND n.version_keys = m.version_keys AND (n.timestamp > m.timestamp OR (n.timestamp = m.timestamp AND "
+        f"n.seq > m.seq)){until})",
+        *([] if as_of is None else [as_of]),
+    )
+
+
+def logged(*, pruned: bool) -> str:
+    """Return the log as a source: which call made which record; what was pruned was made, too."""
+    if not pruned:
+        return "_record_metadata"
+    columns = "record_id, call_id, timestamp, seq"
+    return f"(SELECT {columns} FROM _record_metadata UNION ALL SELECT {columns} FROM _pruned)"
 
 
 def kept_pieces(keys: Sequence[SchemaKey], until: str) -> str:

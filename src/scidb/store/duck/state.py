@@ -140,6 +140,7 @@ class State:
     has_flags: bool  # whether any record was ever flagged
     has_set_aside: bool = False  # whether any result was ever invalidated
     has_accepted: bool = False  # whether any change of code was ever accepted
+    has_pruned: bool = False  # whether any line of the log was ever pruned
     renamed: Mapping[str, str] = field(default_factory=dict)  # former names -> what the variable is called now
     wide: Mapping[str, str] = field(default_factory=dict)  # keys with integers beyond BIGINT: how views show them
     levels: frozenset[frozenset[str]] = frozenset()  # which keys locations have together
@@ -211,11 +212,12 @@ def load(connection: Connection) -> State:
         place = frozenset[str]()  # the whole dataset, of which every file knows
         return State(keys, {}, Clockwork("", "", -1, 0), frozenset(), has_flags=False, levels=frozenset([place]))
     chain = connection.rows(_LAST_LINK)
-    [(record_no, schema_id, pieces, flags, aside, accepted)] = connection.rows(
+    [(record_no, schema_id, pieces, flags, aside, accepted, pruned)] = connection.rows(
         "SELECT (SELECT max(record_no) FROM (SELECT max(record_no) AS record_no FROM _records UNION ALL "
         "SELECT max(record_no) FROM _record_metadata UNION ALL SELECT max(last_record_no) FROM _removals)), "
         "(SELECT max(schema_id) FROM _schema), (SELECT count(piece) FROM _record_metadata), "
-        "(SELECT count(*) FROM _flags), (SELECT count(*) FROM _invalidations), (SELECT count(*) FROM _accepted)"
+        "(SELECT count(*) FROM _flags), (SELECT count(*) FROM _invalidations), (SELECT count(*) FROM _accepted), "
+        "(SELECT count(*) FROM _pruned)"
     )
     split = (
         connection.rows("SELECT DISTINCT variable_name FROM _record_metadata WHERE piece IS NOT NULL") if pieces else ()
@@ -230,6 +232,7 @@ def load(connection: Connection) -> State:
         bool(flags),
         bool(aside),
         bool(accepted),
+        bool(pruned),
         renamed=renamed,
         wide=wide,
         levels=levels,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from scidb.exceptions import (
+    SciDBError,
     StorageError,
     UnsupportedOperationError,
 )
@@ -16,9 +18,12 @@ from scidb.store.duck.ahead import known_chunks, look_up
 from scidb.store.duck.annotations import find_groups, find_tags
 from scidb.store.duck.backups import find_backups
 from scidb.store.duck.changes import find_changes
+from scidb.store.duck.checking import check_connection
+from scidb.store.duck.compacting import check_room, compact
 from scidb.store.duck.computed import (
     find_acceptances,
     find_calls,
+    find_calls_given,
     find_computations,
     find_generated,
     find_timings,
@@ -33,6 +38,7 @@ from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_at, place_texts
 from scidb.store.duck.read import chunks, find_rows, is_one_place
 from scidb.store.duck.registered import add_type, find_types, update_type
+from scidb.store.duck.removing import find_pruned, find_removals, remove_lines
 from scidb.store.duck.requests import find_answers
 from scidb.store.duck.snapshot import snapshot_of
 from scidb.store.duck.state import Row, Variable
@@ -44,6 +50,7 @@ from scidb.store.model import (
     Answers,
     Backups,
     Calls,
+    CallsGiven,
     Changes,
     Computations,
     Entries,
@@ -61,7 +68,9 @@ from scidb.store.model import (
     Marks,
     Match,
     MemoEntries,
+    Pruned,
     Records,
+    Removals,
     Results,
     Runs,
     Sources,
@@ -82,7 +91,21 @@ if TYPE_CHECKING:
 
     from scidb.store.duck.found import Found
     from scidb.store.duck.state import State
-    from scidb.store.model import Batch, Chunk, Query, Record, Result, SchemaKey, Snapshot, Trace, TraceQuery
+    from scidb.store.model import (
+        Batch,
+        Checked,
+        Chunk,
+        Compaction,
+        Query,
+        Record,
+        Removal,
+        Removed,
+        Result,
+        SchemaKey,
+        Snapshot,
+        Trace,
+        TraceQuery,
+    )
 
 __all__ = ["DuckStore"]
 
@@ -103,6 +126,7 @@ _FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]
     Environments: lambda connection, _, query: find_environments(connection, query),
     Sources: lambda connection, _, query: find_sources(connection, query),
     Calls: lambda connection, _, query: find_calls(connection, query),
+    CallsGiven: lambda connection, _, query: find_calls_given(connection, query),
     Computations: lambda connection, _, query: find_computations(connection, query),
     Timings: lambda connection, _, query: find_timings(connection, query),
     GeneratedFiles: lambda connection, _, query: find_generated(connection, query),
@@ -110,6 +134,8 @@ _FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]
     Acceptances: lambda connection, state, _: find_acceptances(connection, state),
     Invalidations: find_invalidations,
     MemoEntries: lambda connection, _, query: find_memo_entries(connection, query),
+    Removals: lambda connection, *_: find_removals(connection),
+    Pruned: find_pruned,
     Answers: lambda connection, _, query: find_answers(connection, query),
     Backups: lambda connection, *_: find_backups(connection),
 }
@@ -220,10 +246,11 @@ class DuckStore:
                 target=str(self._connection.path),
                 schema_keys=state.keys,
                 format_version=FORMAT_VERSION,
-                abilities=("sql", "snapshots"),
+                abilities=("sql", "maintenance", "snapshots"),
                 read_only=self._read_only,
                 renamed=state.renamed,
                 has_flags=state.has_flags,
+                has_pruned=state.has_pruned,
             )
             self._described = (state, info)
         return info
@@ -250,7 +277,7 @@ class DuckStore:
 
     def types(self) -> list[TypeInfo]:
         """Return every registered type by name, with counts and last change."""
-        return find_types(self._connection) if self._state.variables else []
+        return find_types(self._connection) if self._current().variables else []
 
     # -------------------------------------------------------------- writing
 
@@ -264,8 +291,45 @@ class DuckStore:
 
         return [row.record for row in self._change(write).rows]
 
+    def remove(self, removal: Removal) -> Removed:
+        """Remove lines of the log, and what goes with them; what is erased, from the file as well."""
+
+        def work(draft: State) -> None:
+            stamp = max(self._read_clock().strftime(_STAMP), _after(draft.clockwork.timestamp))
+            done.append(remove_lines(self._connection, draft, removal, stamp))
+
+        done: list[Removed] = []
+        with self._connection.writer:
+            self._check_writable()
+            if removal.kind == "erase":
+                check_room(self._connection)
+            draft = self._current().draft()
+            self._is_settled = False  # and so it stays, until the file is asked anew what is in it
+            self._connection.transaction(lambda: work(draft))
+            if removal.kind == "prune":
+                return done[0]
+            try:
+                self.compact()
+            except SciDBError as error:
+                raise StorageError(
+                    f"The records are gone from {self._connection.path}, and their bytes are still in the file: "
+                    f"{error} Then run `scidb compact`, or db.admin.compact().",
+                    path=str(self._connection.path),
+                ) from error
+        return replace(done[0], is_rewritten=True)
+
+    def compact(self) -> Compaction:
+        """Write the file anew, which gives back the space of what is gone; other threads read meanwhile."""
+        with self._connection.writer:
+            self._check_writable()
+            try:
+                return compact(self._connection)
+            finally:
+                self._is_settled = False  # numbers of rows are others now
+
     def _change(self, work: Callable[[State], Written]) -> Written:
         """Change the file and then the state, or neither."""
+        self._connection.check_usable()  # before the lock, which in a fork nobody may ever give back
         with self._connection.writer:
             self._check_writable()
             draft = self._current().draft()
@@ -280,6 +344,7 @@ class DuckStore:
 
     def _current(self) -> State:
         """Return the state, from the file if a change failed or was interrupted, in whatever moment."""
+        self._connection.check_usable()
         if not self._is_settled and not self._connection.is_writing:
             with self._connection.writer:
                 if not self._is_settled:
@@ -406,6 +471,16 @@ class DuckStore:
     ) -> pa.Table:
         """Run one SELECT over the views and return its result."""
         return self._connection.select(query, parameters, max_rows, max_seconds)
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Say what of the file is not as it must be; with `repair`, put right what follows from the rest."""
+        if not repair:
+            self._connection.check_usable()
+            return check_connection(self._connection, head=head)
+        with self._connection.writer:
+            self._check_writable()
+            self._is_settled = False  # the state is read again from what was repaired
+            return check_connection(self._connection, repair=True, head=head)
 
     def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
         """Return the database as it is now in pieces, those that are known without their bytes."""

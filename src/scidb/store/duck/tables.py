@@ -153,8 +153,16 @@ TABLES: Final = {
         _table(
             "_removals",
             "removal_id VARCHAR, kind VARCHAR, reason VARCHAR, entries BIGINT, records BIGINT, nbytes BIGINT, "
-            "last_record_no BIGINT, timestamp VARCHAR, user_id VARCHAR",
+            "last_record_no BIGINT, timestamp VARCHAR, user_id VARCHAR, rewritten BOOLEAN",
             "removal_id",
+        ),
+        # Lines of the log that were pruned: all that they said, so that nothing older is taken for them.
+        _table(
+            "_pruned",
+            "record_id VARCHAR, timestamp VARCHAR, variable_name VARCHAR, schema_id BIGINT, version_keys VARCHAR, "
+            "content_hash VARCHAR, lineage_id VARCHAR, schema_version INTEGER, user_id VARCHAR, seq INTEGER, "
+            "record_no BIGINT, call_id VARCHAR, output_num INTEGER, piece INTEGER, pieces INTEGER, "
+            "encoding VARCHAR, nbytes BIGINT, removal_id VARCHAR",
         ),
         _table(
             "_backups",

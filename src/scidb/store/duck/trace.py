@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scidb.store.duck.read import newest_entries
-from scidb.store.duck.sql import Condition
+from scidb.store.duck.sql import Condition, logged
 from scidb.store.model import Call, CallInput, Computation, Edge, Trace
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def walk(connection: Connection, state: State, query: TraceQuery) -> Trace:
         if up:
             frontier = [one.input_call_id for call in fresh for one in call.inputs if one.input_call_id]
         else:
-            frontier = _users(connection, fresh)
+            frontier = _users(connection, state, fresh)
         distance += 1
     named = [*query.record_ids, *_records_of(connection, list(calls.values()))]
     return Trace(
@@ -59,7 +59,7 @@ def _first(connection: Connection, state: State, record_ids: Sequence[str], *, u
     ]
 
 
-def _users(connection: Connection, calls: Sequence[Call]) -> list[str]:
+def _users(connection: Connection, state: State, calls: Sequence[Call]) -> list[str]:
     """Return the calls that took what each of these made, saved (by record) or handed on unsaved (by call)."""
     ids = [call.call_id for call in calls]
     if not ids:
@@ -69,7 +69,7 @@ def _users(connection: Connection, calls: Sequence[Call]) -> list[str]:
     unsaved.one_of("i.input_call_id", ids)
     rows = connection.rows(
         "SELECT DISTINCT maker, user_id, timestamp, seq FROM ("
-        "SELECT m.call_id AS maker, c.call_id AS user_id, c.timestamp, c.seq FROM _record_metadata m "
+        f"SELECT m.call_id AS maker, c.call_id AS user_id, c.timestamp, c.seq FROM {logged(pruned=state.has_pruned)} m "
         "JOIN _call_inputs i ON i.record_id = m.record_id JOIN _calls c ON c.call_id = i.call_id "
         f"WHERE {saved.text()} UNION ALL "
         "SELECT i.input_call_id, c.call_id, c.timestamp, c.seq FROM _call_inputs i "

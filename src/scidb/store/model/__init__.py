@@ -42,6 +42,7 @@ from scidb.store.model.asked import (
     Trace,
     TraceQuery,
 )
+from scidb.store.model.checked import Checked, Problem
 from scidb.store.model.computed import (
     Acceptance,
     Acceptances,
@@ -76,6 +77,19 @@ from scidb.store.model.memo import (
     Results,
     SetAside,
 )
+from scidb.store.model.removed import (
+    REMOVED_CALL,
+    CallsGiven,
+    Compaction,
+    FailedAt,
+    Line,
+    Pruned,
+    PrunedLine,
+    Removal,
+    RemovalKind,
+    Removals,
+    Removed,
+)
 from scidb.store.model.snapshots import BackedUp, Backup, Backups, Piece, Snapshot
 from scidb.store.model.written import (
     Batch,
@@ -97,6 +111,7 @@ from scidb.store.model.written import (
 )
 
 __all__ = [
+    "REMOVED_CALL",
     "Acceptance",
     "Acceptances",
     "Accepted",
@@ -110,9 +125,12 @@ __all__ = [
     "Call",
     "CallInput",
     "Calls",
+    "CallsGiven",
     "Change",
     "Changes",
+    "Checked",
     "Chunk",
+    "Compaction",
     "Computation",
     "Computations",
     "Edge",
@@ -125,6 +143,7 @@ __all__ = [
     "Exported",
     "Exports",
     "Failed",
+    "FailedAt",
     "Failure",
     "Failures",
     "Flag",
@@ -147,6 +166,7 @@ __all__ = [
     "Latest",
     "Level",
     "Levels",
+    "Line",
     "Location",
     "Locations",
     "Mark",
@@ -155,9 +175,16 @@ __all__ = [
     "MemoEntries",
     "MemoEntry",
     "Piece",
+    "Problem",
+    "Pruned",
+    "PrunedLine",
     "Query",
     "Record",
     "Records",
+    "Removal",
+    "RemovalKind",
+    "Removals",
+    "Removed",
     "Renamed",
     "Result",
     "Results",

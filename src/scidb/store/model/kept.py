@@ -57,6 +57,7 @@ class StoreInfo:
     user_id: str | None = None  # who the store knows the caller to be; None: the caller says
     renamed: Mapping[str, str] = field(default_factory=dict)  # former names of variables -> what they are called now
     has_flags: bool = False  # whether any record was ever flagged; if not, nobody needs to ask
+    has_pruned: bool = False  # whether any line of the log was ever pruned; likewise
 
 
 @dataclass(frozen=True, slots=True)
