@@ -77,3 +77,15 @@ def test_over_http(tmp_path: Path) -> None:
         assert db.admin.check(repair=True).ok
     with api.open(address, token=writer) as db, pytest.raises(PermissionDeniedError, match="admin"):
         db.admin.check()
+
+
+def test_recover(scidb: Scidb, study: Path, here: Path) -> None:
+    """What can be read is in the new file; what is lost is a table or JSON; nothing is written over."""
+    copy = shutil.copyfile(study, here / "copy.duckdb")
+    change(copy, 'DELETE FROM "Reaction_data" WHERE record_no = 0')
+
+    said = scidb("recover", "copy.duckdb", "new.duckdb")
+    assert "value  Reaction  subject=1 day=0" in said.stdout
+    assert "records recovered, every value verified" in said.stderr
+    scidb("fsck", "--db", "new.duckdb", "--deep")
+    assert "is there already" in scidb("recover", "copy.duckdb", "new.duckdb", expect=1).stderr

@@ -1,12 +1,13 @@
-"""``scidb prune --memo``: a plan first, and the deed with ``--yes``."""
+"""``scidb prune``, ``erase`` and ``compact``: a plan first, and the deed with ``--yes``."""
 
 from __future__ import annotations
 
 import shutil
 from typing import TYPE_CHECKING
 
-from tests.cli.conftest import lines
+from tests.cli.conftest import Reaction, Slope, fit, lines
 
+from scidb import for_each
 from scidb.session import open_database
 
 if TYPE_CHECKING:
@@ -35,8 +36,62 @@ def test_the_plan_comes_first(scidb: Scidb, study: Path, here: Path) -> None:
     assert "No result is meant" in scidb(*words, "--yes").stderr
 
 
+def test_old_versions_are_removed(scidb: Scidb, study: Path, here: Path) -> None:
+    """The plan says how much of which variable goes, and what stays and was made from it; --yes removes it."""
+    copy = here / "copy.duckdb"
+    shutil.copyfile(study, copy)
+    with open_database(copy) as db:
+        db.save(Reaction, 300.0, subject=1, day=2)
+        for_each(fit, {"reaction": Reaction, "k": 1.0}, [Slope], subject=[], db=db, progress=False)
+        entries = len(db.log()) - 1
+    words = ("prune", "--db", str(copy), "--superseded", "--variable", "Slope")
+    planned = scidb(*words)
+    assert planned.stdout.split()[:4] == ["variable", "records", "entries", "size"]
+    assert planned.stdout.splitlines()[1].split()[:3] == ["Slope", "1", "1"]
+    assert "1 records of GroupSlope stay" in planned.stderr
+    assert "Nothing is changed yet. With --yes, 1 records (8 bytes) are removed for good." in planned.stderr
+    [done] = lines(scidb(*words, "--yes", "--json"))
+    assert (done["records"], done["done"], done["losing"][0]["variable"]) == (1, True, "GroupSlope")
+    with open_database(copy) as db:
+        assert len(db.log()) == entries
+    assert "removed on" in scidb("show", "GroupSlope", "--db", str(copy)).stdout
+    assert "removed on" in scidb("lineage", "GroupSlope", "--db", str(copy)).stdout
+    assert "Nothing is to be removed" in scidb(*words, "--yes").stderr
+
+
+def test_a_participant_is_erased(scidb: Scidb, study: Path, here: Path) -> None:
+    """The plan shows what is theirs and what was made from it; --yes removes it, and the file stays readable."""
+    copy = here / "copy.duckdb"
+    shutil.copyfile(study, copy)
+    planned = scidb("erase", "subject=2", "--db", str(copy))
+    rows = [line.split() for line in planned.stdout.splitlines()[1:]]
+    assert {(row[0], row[1], row[3]) for row in rows} == {
+        ("Reaction", "its", "3"), ("Slope", "its", "1"), ("GroupSlope", "made", "it")
+    }  # fmt: skip
+    assert "With --yes, 5 records of subject=2 are removed for good" in planned.stderr
+    [done] = lines(scidb("erase", "subject=2", "--db", str(copy), "--yes", "--json", "--reason", "withdrew"))
+    assert (done["records"], done["done"]) == (5, True)
+    with open_database(copy) as db:
+        assert db.distinct_schema_values("subject") == [1]
+        assert [one.reason for one in db.admin.removals()] == ["withdrew"]
+
+
+def test_the_file_is_written_anew(scidb: Scidb, study: Path, here: Path) -> None:
+    """The size before and after is said."""
+    copy = here / "copy.duckdb"
+    shutil.copyfile(study, copy)
+    [sizes] = lines(scidb("compact", "--db", str(copy), "--json"))
+    assert sizes["after"] == copy.stat().st_size
+    assert "before, " in scidb("compact", "--db", str(copy)).stdout
+
+
 def test_what_is_missing_is_said(scidb: Scidb) -> None:
     """Neither what to prune nor which results goes without saying."""
-    assert "--memo" in scidb("prune", "--older-than", "1d", expect=2).stderr
+    assert "--superseded" in scidb("prune", expect=2).stderr
+    assert "--memo" in scidb("prune", "--larger-than", "1MB", expect=2).stderr
+    assert "alone" in scidb("prune", "--memo", "--superseded", expect=2).stderr
+    assert "subject=12" in scidb("erase", "12", expect=2).stderr
+    assert "given twice" in scidb("erase", "subject=1", "subject=2", expect=2).stderr
+    assert "Nothing tells of subject=77" in scidb("erase", "subject=77", expect=1).stderr
     assert "--older-than 90d" in scidb("prune", "--memo", expect=2).stderr
     assert "neither a duration" in scidb("prune", "--memo", "--older-than", "soon", expect=1).stderr

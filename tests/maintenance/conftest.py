@@ -6,7 +6,7 @@ import random
 import shutil
 import struct
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
@@ -116,12 +116,6 @@ def flipped(value: float, bit: int) -> float:
     return float(turned)
 
 
-class Values(Protocol):
-    """Where the values of records lie in a file."""
-
-    def __call__(self, path: Path) -> list[tuple[int, int, frozenset[str]]]: ...
-
-
 def value_bytes(path: Path, table: str = "Emg_data", column: str = "value") -> list[tuple[int, int, set[str]]]:
     """Return where the numbers of a table lie: first byte, last byte, and the records in that block."""
     segments = ask(
@@ -135,13 +129,11 @@ def value_bytes(path: Path, table: str = "Emg_data", column: str = "value") -> l
     for block, offset, start, count in segments:
         first = BLOCKS + block * BLOCK + 8 + offset
         records = {names[one] for one in owners[start : start + count]}
-        found.append((first, first + count * 8 - 1, records))
+        # They are compressed, to a little less.
+        found.append((first, first + min(count * 6, BLOCK - 8 - offset) - 1, records))
     return found
 
 
 def some(seed: int) -> random.Random:
     """Return a generator whose choices are the same in every run."""
     return random.Random(seed)
-
-
-Harm = "Callable[[Path], None]"

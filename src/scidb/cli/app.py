@@ -21,6 +21,7 @@ from scidb.cli import (
     log,
     ls,
     prune,
+    recover,
     reproduce,
     restore,
     retry,
@@ -76,6 +77,7 @@ app.command("retry")(retry.retry)
 app.command("run")(run.run)
 app.command("sql")(sql.sql)
 app.command("fsck")(fsck.fsck)
+app.command("recover")(recover.recover)
 app.command("prune")(prune.prune)
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)

@@ -11,11 +11,11 @@ from scidb.records import place
 from scidb.store.model import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from scidb.store.model import Checked
 
-__all__ = ["CheckReport"]
+__all__ = ["CheckReport", "problem_cells", "problem_dicts"]
 
 
 class CheckReport(Listing[Problem]):
@@ -91,23 +91,12 @@ class CheckReport(Listing[Problem]):
         return f"{self._target}: {said} ({', '.join([*looked, how])})"
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
-        head = ["kind", "variable", "where", "record", "what", "repair"]
-        rows = [
-            [
-                one.kind,
-                one.variable or "",
-                place({**one.schema, **_own(one.version_keys)}) if one.schema or one.record_id else "",
-                (one.record_id or "")[:12],
-                one.what,
-                "repaired" if one.repaired else one.repair or "",
-            ]
-            for one in self
-        ]
-        return head, rows
+        head, rows = problem_cells(self)
+        return [*head, "repair"], [[*row, _repair(one)] for row, one in zip(rows, self, strict=True)]
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return one dict of plain data per problem."""
-        return [{**asdict(one), "schema": dict(one.schema), "version_keys": _own(one.version_keys)} for one in self]
+        return problem_dicts(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain data."""
@@ -121,6 +110,30 @@ class CheckReport(Listing[Problem]):
             "copy": self.copy,
             "problems": self.to_dicts(),
         }
+
+
+def problem_cells(problems: Iterable[Problem]) -> tuple[list[str], list[list[str]]]:
+    """Return headings and texts of problems, for people."""
+    rows = [
+        [
+            one.kind,
+            one.variable or "",
+            place({**one.schema, **_own(one.version_keys)}) if one.schema or one.record_id else "",
+            (one.record_id or "")[:12],
+            one.what,
+        ]
+        for one in problems
+    ]
+    return ["kind", "variable", "where", "record", "what"], rows
+
+
+def problem_dicts(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """Return problems as plain data."""
+    return [{**asdict(one), "schema": dict(one.schema), "version_keys": _own(one.version_keys)} for one in problems]
+
+
+def _repair(one: Problem) -> str:
+    return "repaired" if one.repaired else one.repair or ""
 
 
 def _order(one: Problem) -> tuple[bool, str, str, str]:

@@ -133,7 +133,7 @@ def test_nothing_is_held_for_whoever_went_away(store: DuckStore) -> None:
     snapshot = store.snapshot()
     with pytest.raises(ConflictError, match="CHECKPOINT"):
         store._connection.execute("CHECKPOINT")
-    [held] = store._connection._holding._held  # kept here, so that it is not thrown away by itself
+    [held] = store._connection.holding._held  # kept here, so that it is not thrown away by itself
     next(snapshot.pieces)
     snapshot.pieces.close()
     store._connection.execute("CHECKPOINT")
@@ -180,7 +180,7 @@ def test_the_file_stays_locked(store: DuckStore) -> None:
 
 def test_a_file_in_the_place_of_another(store: DuckStore, tmp_path: Path) -> None:
     """When another file has taken the place of this one, as after it was written anew, that is the one that is read."""
-    holding = store._connection._holding
+    holding = store._connection.holding
     store.snapshot().pieces.close()
     old = holding._file
     path = store._connection.path

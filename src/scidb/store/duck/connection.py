@@ -20,7 +20,7 @@ from scidb.exceptions import QueryError, SciDBError, StorageError
 from scidb.store.duck import forks
 from scidb.store.duck.asking import answer, check_query, explained, plain_parameters
 from scidb.store.duck.failures import is_invalidated, is_lost, translated
-from scidb.store.duck.held import Holding
+from scidb.store.duck.held import Held, Holding
 from scidb.store.duck.limits import stopped_after
 from scidb.store.duck.lockfile import LockFile, flush_folder, held, refuse_while_held, remove_stale, retry_while_locked
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from scidb.store.duck.asking import Parameters
-    from scidb.store.duck.held import Held
 
 __all__ = ["Connection", "create_file", "new_file"]
 
@@ -105,7 +104,8 @@ class Connection:
         self._is_closing = False
         self._closed = False
         self._is_lost = False  # whether DuckDB refuses everything until the file is opened again
-        self._holding = Holding(path)
+        self._openings = 0
+        self.holding = Holding(path)
         self._root = self._connect()
 
     @classmethod
@@ -152,14 +152,18 @@ class Connection:
         """Run a query, which may name the given Arrow tables, and return its rows as Arrow."""
         return self._do(query, lambda cursor: _as_arrow(cursor, query, list(parameters)), tables)
 
-    def stream(self, query: str, take: Callable[[pa.RecordBatch], None], **tables: pa.Table) -> None:
-        """Run such a query and hand over its rows in batches; `take` runs no statement."""
+    def stream(self, query: str, begin: Callable[[], Callable[[pa.RecordBatch], None]], **tables: pa.Table) -> None:
+        """Run such a query and hand over its rows in batches to what `begin` gives, which runs no statement.
+
+        It begins again where the file had to be opened again meanwhile.
+        """
 
         def run(cursor: duckdb.DuckDBPyConnection) -> None:
+            take = begin()
             for batch in cursor.sql(query).to_arrow_reader(_BATCH_ROWS):
                 take(batch)
 
-        self._do(query, run, tables, again=False)
+        self._do(query, run, tables)
 
     def insert(self, query: str, **tables: pa.Table) -> None:
         """Run an INSERT that reads the given Arrow tables."""
@@ -193,8 +197,6 @@ class Connection:
         query: str,
         call: Callable[[duckdb.DuckDBPyConnection], T],
         tables: Mapping[str, pa.Table] | None = None,
-        *,
-        again: bool = True,
     ) -> T:
         def run(cursor: duckdb.DuckDBPyConnection) -> T:
             if not tables:
@@ -211,20 +213,30 @@ class Connection:
                 cursor.unregister(name)
             return done
 
-        return self._repeated(lambda: self._seated(run)) if again else self._seated(run)
+        return self._repeated(lambda: self._seated(run))
 
     def _run(self, query: str, call: Callable[[], T]) -> T:  # noqa: ARG002
         """Make one statement; whoever wants to count or see statements wraps this method."""
         return call()
 
     def _repeated(self, work: Callable[[], T]) -> T:
-        """Do something that only reads again, if DuckDB refused it for what somebody else has met."""
+        """Do something that only reads again, if it failed for what somebody else has met."""
+        openings = self._openings
         try:
             return work()
         except SciDBError as error:
-            if self._is_writing_here() or not self._is_lost or not is_invalidated(error):
+            if not self._was_struck(error, openings):
                 raise
         return work()
+
+    def _was_struck(self, error: SciDBError, openings: int) -> bool:
+        """Say whether an error is one of a statement that was under way when DuckDB gave up in another one."""
+        if self._is_writing_here():
+            return False
+        if isinstance(error.__cause__, (duckdb.IOException, duckdb.InterruptException, OSError)):
+            with self.writer:  # of whom it is known afterwards
+                return self._is_lost or self._openings != openings
+        return is_invalidated(error)
 
     def _seated(self, work: Callable[[duckdb.DuckDBPyConnection], T], refused: type[SciDBError] = StorageError) -> T:
         """Work with the cursor of this thread, which nobody closes meanwhile without saying so."""
@@ -356,7 +368,7 @@ class Connection:
             self.check_usable()
             if self._is_lost:
                 self._open_again()
-            return self._holding.begin(self._root, functools.partial(translated, self.path), read_only=read_only)
+            return self.holding.begin(self._root, functools.partial(translated, self.path), read_only=read_only)
 
     def replace_file(self, other: Path) -> None:
         """Put another file in place of this one, and go on with it; statements of other threads wait that long.
@@ -368,7 +380,7 @@ class Connection:
 
         """
         with self.writer, ExitStack() as stack:
-            if self._holding.is_held:
+            if self.holding.is_under_way:
                 raise StorageError(
                     f"{self.path} was not replaced: a backup of it is being made. Try again when that is done.",
                     path=str(self.path),
@@ -423,6 +435,7 @@ class Connection:
                 root = self._connect()
                 with self._seats_lock:
                     self._root, self._is_lost = root, False
+                    self._openings += 1
 
     def _let_go(self) -> None:
         with self._seats_lock:
@@ -431,9 +444,9 @@ class Connection:
         with translated(self.path):
             for seat in seats.values():
                 seat.leave()
-            self._holding.let_go()
+            self.holding.let_go()
             self._root.close()
-            self._holding.close_files()
+            self.holding.close_files()
 
     def close(self) -> None:
         """Let go of the file; a write under way is awaited, what reads is interrupted. Closing twice does nothing."""

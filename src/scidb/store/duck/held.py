@@ -57,19 +57,15 @@ class Holding:
         self._held.add(held)
         return held
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something of the file is being read."""
+        return any(not held.is_closed for held in self._held)
+
     def _descriptor(self) -> int:
-        # A file that was put in the place of this one is another; nobody has the old one any more.
-        if self._file is not None and not os.path.samestat(os.fstat(self._file), self._path.stat()):
-            self.let_go()
-            self.close_files()
         if self._file is None:
             self._file = os.open(self._path, os.O_RDONLY)
         return self._file
-
-    @property
-    def is_held(self) -> bool:
-        """Whether somebody reads the file now."""
-        return any(not held.is_closed for held in self._held)
 
     def let_go(self) -> None:
         """Hold nothing any more; before DuckDB closes the file."""
@@ -93,7 +89,7 @@ class Held:
         self._closing = threading.Lock()
         self._path, self._file, self._log = path, file, log
         self._translated = translated
-        self.is_closed = False
+        self._closed = False
         self.database_bytes = os.fstat(file).st_size
         self.log_bytes = 0 if log is None else os.fstat(log).st_size
         self._head = os.pread(file, _HEAD, 0)
@@ -112,6 +108,11 @@ class Held:
                 cursor.execute("ROLLBACK").fetchall()
             cursor.close()
             raise
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether DuckDB may put the file in order again."""
+        return self._closed
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Ask the database as it was when it was held."""
@@ -138,7 +139,7 @@ class Held:
 
     def _read(self, file: int, start: int, nbytes: int) -> bytes:
         with self._closing, self._translated():
-            found = b"" if self.is_closed else os.pread(file, nbytes, start)
+            found = b"" if self._closed else os.pread(file, nbytes, start)
         if len(found) != nbytes:
             raise self._moved()
         return found
@@ -164,9 +165,9 @@ class Held:
     def close(self) -> None:
         """Let DuckDB put the file in order again; closing twice does nothing."""
         with self._closing:
-            if self.is_closed:
+            if self._closed:
                 return
-            self.is_closed = True
+            self._closed = True
             with suppress(duckdb.Error):
                 self._cursor.execute("ROLLBACK").fetchall()
             self._cursor.close()

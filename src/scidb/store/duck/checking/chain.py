@@ -66,7 +66,7 @@ def _lines(found: Findings) -> str:
         f"{given} FROM _record_metadata m LEFT JOIN _schema s USING (schema_id) "
         "LEFT JOIN _registered_types t ON t.type_name = m.variable_name UNION ALL "
         "SELECT timestamp, seq, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, chain, line"
-        f"{nothing} FROM _erased ORDER BY timestamp, seq"
+        f"{nothing} FROM _erased ORDER BY timestamp, seq, record_id NULLS FIRST"
     )
 
 
@@ -89,7 +89,7 @@ class _Walk:
         self.has_noted = self.has_noted or line["chain"] == self._noted
         is_removed = line["record_id"] is None
         if is_removed:
-            self.removed += 1
+            self.removed += line["line"] is not None
             digest = line["line"]
         else:
             self.entries += 1

@@ -119,7 +119,7 @@ def check_keys(found: Findings) -> None:
         _check_unique(found, "_schema", [key.name for key in found.keys if key.name in found.columns["_schema"]])
     if found.has("_erased", "_record_metadata"):
         query = "SELECT NULL, 'An erased line of the log stands there again, at ' || e.timestamp || '.' FROM _erased e"
-        rows = found.ask("_erased", f"{query} JOIN _record_metadata m USING (timestamp, seq)")
+        rows = found.ask("_erased", f"{query} JOIN _record_metadata m USING (timestamp, seq) WHERE e.line IS NOT NULL")
         found.add_each("key", rows, "_erased")
 
 
