@@ -23,6 +23,7 @@ from scidb.store.duck.failures import is_invalidated, is_lost, translated
 from scidb.store.duck.held import Held, Holding
 from scidb.store.duck.limits import stopped_after
 from scidb.store.duck.lockfile import LockFile, flush_folder, held, refuse_while_held, remove_stale, retry_while_locked
+from scidb.store.duck.whereabouts import discard_empty_log, prepare_log, private_folder, restrict, spill_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -121,7 +122,8 @@ class Connection:
             if self._lock_file is None:
                 refuse_while_held(self.path)
             with translated(self.path):
-                root = duckdb.connect(self.path, read_only=self._read_only, config=dict(_SETTINGS))
+                config: dict[str, Any] = {**_SETTINGS, "temp_directory": str(spill_folder(self.path))}
+                root = duckdb.connect(self.path, read_only=self._read_only, config=config)
             try:
                 with translated(self.path):
                     for name, value in _AFTER_CONNECTING.items():
@@ -299,6 +301,7 @@ class Connection:
             try:
                 self._begin()
                 done = work()
+                prepare_log(self.path)
                 self.execute("COMMIT")
             except BaseException:
                 self._writing_in = None  # comes first, since an interrupt can come with any call
@@ -420,6 +423,7 @@ class Connection:
                     "open it again, and try once more.",
                     path=str(target),
                 )
+            restrict(other, like=target)
             other.replace(target)
             flush_folder(target.parent)
 
@@ -445,6 +449,8 @@ class Connection:
             for seat in seats.values():
                 seat.leave()
             self.holding.let_go()
+            if not self._read_only:
+                discard_empty_log(self.path)
             self._root.close()
             self.holding.close_files()
 
@@ -479,19 +485,17 @@ def _as_arrow(cursor: duckdb.DuckDBPyConnection, query: str, parameters: list[ob
 
 def create_file(path: Path, statements: Sequence[str]) -> None:
     """Make a database file from these statements, whole or not at all; one that is there is left alone."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
-    try:
-        with translated(path), closing(new_file(draft)) as connection:
+    with translated(path), private_folder(path) as folder:
+        draft = folder / path.name
+        with closing(new_file(draft)) as connection:
             connection.execute("BEGIN")
             for statement in statements:
                 connection.execute(statement)
             connection.execute("COMMIT")
             connection.execute("USE memory")
             connection.execute("DETACH draft")
+        restrict(draft)
         _publish(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-        draft.with_name(f"{draft.name}.wal").unlink(missing_ok=True)
 
 
 def new_file(path: Path) -> duckdb.DuckDBPyConnection:

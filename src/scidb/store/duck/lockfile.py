@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from scidb.exceptions import DatabaseLockedError, SettingsError, StorageError
 from scidb.store.duck.processes import is_alive, owner_of, started
+from scidb.store.duck.whereabouts import restrict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,6 +74,7 @@ class LockFile:
                 guard = None
             else:
                 _lock(guard)
+            restrict(draft, like=database)
             draft.replace(path)
         except OSError:
             if guard is not None:

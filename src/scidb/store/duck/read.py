@@ -10,6 +10,7 @@ from scidb.store.columns import column_of
 from scidb.store.duck.filtering import where_it_holds
 from scidb.store.duck.flags import leave_out, marked
 from scidb.store.duck.found import COLUMNS, LOGGED, Found, newest_of
+from scidb.store.duck.large import unread
 from scidb.store.duck.payloads import Payloads
 from scidb.store.duck.rows import natural_order, row_of, rows_of, versions_that_fit
 from scidb.store.duck.sql import (
@@ -257,6 +258,9 @@ def is_one_place(state: State, query: object) -> bool:
 def chunks(connection: Connection, state: State, found: Found) -> Iterator[Chunk]:
     """Stream entries with their payloads; those that follow each other with one encoding come together."""
     for window in _windows(found):
+        if (large := unread(connection, state, window)) is not None:
+            yield large
+            continue
         payloads = Payloads(connection, state, window)
         columns = [*(column_of(window.records, name) for name in ("encoding", "variable")), window.layouts]
         starts = [0, *_changes(columns), len(window)]
