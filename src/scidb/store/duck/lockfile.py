@@ -114,7 +114,10 @@ def held(path: Path) -> Iterator[None]:
         try:
             _fcntl.lockf(file, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
         except OSError as error:
-            raise _locked(path, 0.0) from error
+            raise DatabaseLockedError(
+                f"{path} was not replaced: another process opened it just then, and has it as it was. Try again.",
+                path=str(path),
+            ) from error
         yield
 
 
