@@ -1,7 +1,7 @@
 """One run in a process of its own: ``python -m benchmarks.parallel_child WHAT SIZE FILE``.
 
 Prints the seconds that one combination of so many takes with ``for_each``, or ``by-hand``: the same rows read and
-written by hand-written statements; or those of ``select-1``.
+written by hand-written statements; or ``identified``: that, with the digests that name them; or those of ``select-1``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ import pyarrow as pa
 
 import scidb
 from scidb import BaseVariable, for_each
+from scidb.hashing import ids
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from scidb.database import DatabaseManager
     from scidb.foreach import ForEachReport
 
@@ -75,11 +78,11 @@ def _add_ones(db: DatabaseManager, subjects: range) -> ForEachReport:
 # ------------------------------------------------------------------ by hand
 
 
-def by_hand(size: int, file: Path) -> float:
+def by_hand(size: int, file: Path, name: Callable[[Sequence[float]], object] = len) -> float:
     """Return the seconds of one combination that is read, computed and written by hand, in the same layout.
 
     The rows are finished Python lists, written in chunks of as many as for_each has in a transaction. Nothing is
-    hashed, planned, checked or looked up.
+    planned, checked or looked up, and nothing hashed unless `name` does it to the results of a chunk.
     """
     _prepared(size, file).close()
     before = file.with_suffix(".before")
@@ -91,10 +94,42 @@ def by_hand(size: int, file: Path) -> float:
         started = time.perf_counter()
         inputs = _load(connection)
         for first in range(0, size, _CHUNK):
-            assert [add_one(x) for x in inputs[first : first + _CHUNK]]
+            name([add_one(x) for x in inputs[first : first + _CHUNK]])
             _write(connection, rows, first)
         passed = time.perf_counter() - started
     return passed / size
+
+
+def identified(size: int, file: Path) -> float:
+    """Return the same with the digests of each result: content, record, computation, inputs, line and link."""
+    return by_hand(size, file, _names)
+
+
+def _names(values: Sequence[float]) -> str:
+    records = ids.RecordIds("BenchDone", 1, {"__fn": "add_one"})
+    chain = ""
+    for value in values:
+        content = ids.content_hash(value)
+        record = records.of(content, {"subject": value})
+        computation, inputs = ids.computation_ids("0" * 64, {"x": ids.value_form(content)}, 1)
+        line = [
+            record,
+            "",
+            "BenchDone",
+            {"subject": value},
+            "{}",
+            content,
+            computation,
+            1,
+            "",
+            0,
+            inputs,
+            0,
+            None,
+            None,
+        ]
+        chain = ids.chain_link(chain, ids.line_digest(line))
+    return chain
 
 
 def _rows_since(before: Path, after: Path) -> dict[str, tuple[pa.Schema, list[list[Any]]]]:
@@ -150,7 +185,7 @@ def select_1(_: int, __: Path) -> float:
     return statistics.median(seconds)
 
 
-_WORK: Final = {"for_each": with_for_each, "by-hand": by_hand, "select-1": select_1}
+_WORK: Final = {"for_each": with_for_each, "by-hand": by_hand, "identified": identified, "select-1": select_1}
 
 if __name__ == "__main__":
     sys.stdout.write(f"{_WORK[sys.argv[1]](int(sys.argv[2]), Path(sys.argv[3]))}\n")

@@ -56,7 +56,7 @@ def store(address: str) -> Iterator[HttpStore]:
 
 def test_offered(address: str, store: HttpStore) -> None:
     """A server that allows SQL says so, and answers it."""
-    assert store.describe().abilities == ("sql", "claims")
+    assert store.describe().abilities == ("sql", "maintenance", "snapshots", "claims")
     assert isinstance(store, Sql)
     with scidb.open(address) as db:
         assert db.query("SELECT sum(value) AS total FROM Force").to_arrow().to_pylist() == [{"total": 3.0}]
@@ -67,7 +67,7 @@ def test_off_by_default() -> None:
     """Nobody asks SQL, not even in a filter, unless the owner of the server said so; who tries learns whom to ask."""
     with scidb.open(serve(KEYS)) as db:
         Force.save(1.0, subject=1, db=db)
-        assert db._store.describe().abilities == ("claims",)
+        assert db._store.describe().abilities == ("maintenance", "claims")
         with pytest.raises(PermissionDeniedError, match=r"scidb serve --allow-sql") as refused:
             db.query("SELECT 1")
         assert refused.value.details["ability"] == "sql"

@@ -38,5 +38,22 @@ class TestHttpStore(_OverHttp, StoreTests):
     """All of it."""
 
 
+@pytest.mark.slow
+class TestHttpStoreCompressed(StoreTests):
+    """All of it, by a client that compresses whatever it sends, and asks for the same."""
+
+    @pytest.fixture(autouse=True)
+    def _from_the_first_byte(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("scidbnet.client.transport.COMPRESSED_FROM", 1)
+
+    def make_store(self, schema_keys: Sequence[SchemaKey], tmp_path: Path) -> Store:
+        return HttpStore(serve(schema_keys, verified=False, allow_sql=True), compress=True)
+
+    def reopen(self, store: Store) -> Store:
+        target = store.describe().target
+        store.close()
+        return HttpStore(target, compress=True)
+
+
 class TestHttpStoreBriefly(_OverHttp, DescribingCases, SavingCases, PayloadCases, KeyCases):
     """What the other verbs rest on."""

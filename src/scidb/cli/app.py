@@ -10,16 +10,20 @@ from typer.core import TyperGroup
 from scidb._version import __version__
 from scidb.cli import (
     accept,
+    backup,
     compact,
     diff,
     erase,
     explain,
     flag,
+    fsck,
     lineage,
     log,
     ls,
     prune,
+    recover,
     reproduce,
+    restore,
     retry,
     run,
     runs,
@@ -72,7 +76,11 @@ app.command("runs")(runs.runs)
 app.command("retry")(retry.retry)
 app.command("run")(run.run)
 app.command("sql")(sql.sql)
+app.command("fsck")(fsck.fsck)
+app.command("recover")(recover.recover)
 app.command("prune")(prune.prune)
+app.command("backup")(backup.backup)
+app.command("restore")(restore.restore)
 app.command("compact")(compact.compact)
 app.command("erase")(erase.erase)
 app.command("serve")(serve.serve)

@@ -11,7 +11,7 @@ from scidb.cli.jsonlines import print_json_lines
 from scidb.cli.tables import Column, bytes_text, note, print_table
 
 if TYPE_CHECKING:
-    from scidb.maintenance import Erasing
+    from scidb.maintenance.plans import Erasing
 
 __all__ = ["erase"]
 

@@ -12,7 +12,7 @@ from scidb.cli.jsonlines import print_json_lines
 from scidb.cli.tables import Column, bytes_text, note, print_table, short_id, time_text
 
 if TYPE_CHECKING:
-    from scidb.maintenance import Removing
+    from scidb.maintenance.plans import Removing
 
 __all__ = ["prune"]
 

@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from scidb.addressing import convert_key, schema_keys_from
 from scidb.database.pruning import moment, prune_memo
 from scidb.exceptions import NotRegisteredError, SchemaKeyError, SciDBError, did_you_mean
-from scidb.maintenance import Conditions, erase, maintained, prune
-from scidb.store.model import Batch, KeyAdded, Removals, Renamed
+from scidb.maintenance.backups import back_up
+from scidb.maintenance.checking import check
+from scidb.maintenance.erasing import erase
+from scidb.maintenance.maintained import maintained
+from scidb.maintenance.pruning import Conditions, prune
+from scidb.store.model import Backups, Batch, KeyAdded, Removals, Renamed
 from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
     import datetime as dt
+    import os
     from collections.abc import Iterable, Mapping
 
     from scidb.database.core import VariableLike
     from scidb.database.pruning import Pruning
-    from scidb.maintenance import Erasing, Removing
+    from scidb.maintenance.backups import BackupReport
+    from scidb.maintenance.plans import Erasing, Removing
+    from scidb.maintenance.report import CheckReport
     from scidb.memo import Hits
     from scidb.store.model import Compaction, KeyType, Removed, TypeInfo
     from scidb.store.protocol import Store
@@ -138,6 +145,53 @@ class Admin:
         place = previous[before] if after is None else after
         self._store.write(Batch(events=(KeyAdded(key, place),)))
         return self._key_names()
+
+    def check(
+        self, deep: bool = False, *, repair: bool = False, head: str | None = None, progress: bool | None = None
+    ) -> CheckReport:
+        """Say what in the database is not as it must be, by record where it is one.
+
+        Tables, references, counts, views and the chain of the log are checked; deep, every value is read and its hash
+        computed again, and so is the id of every record. What this process has read before may come from its memory:
+        ``scidb fsck --deep`` in a process of its own reads the disk.
+
+        Parameters
+        ----------
+        deep
+            Read every value; a progress bar shows how far it is.
+        repair
+            Put right what follows from the rest, without guessing, after a copy of the file was made.
+        head
+            The `head` of an earlier report, kept elsewhere: only so does it show that the end of the log was cut off,
+            or all of it written anew.
+        progress
+            Show the bar; None: on a terminal and in a notebook.
+
+        Returns
+        -------
+        CheckReport
+            ok, problems, counts, head; with views for people, `to_pandas` and `to_dict`.
+
+        Raises
+        ------
+        StorageError
+            When a repair is asked for, and the database is read-only or cannot be copied.
+        UnsupportedOperationError
+            When the store cannot be checked.
+
+        Examples
+        --------
+        >>> import scidb
+        >>> class Force(scidb.BaseVariable):
+        ...     \"\"\"Force during one trial.\"\"\"
+        >>> with scidb.open("memory:", ["subject"]) as db:
+        ...     _ = Force.save([600.0, 900.0], subject=1, db=db)
+        ...     report = db.admin.check(deep=True)
+        >>> report.ok, report.counts["verified"]
+        (True, 1)
+
+        """
+        return check(self._store, deep=deep, repair=repair, head=head, progress=progress)
 
     @overload
     def prune(
@@ -315,7 +369,8 @@ class Admin:
                 )
         place = {name: convert_key(name, value, known[name]) for name, value in given.items()}
         self._hits.write()
-        return erase(self._store, place, dry_run=dry_run, reason=reason, user_id=self._user)
+        backups = dict.fromkeys(one.path for one in self._store.find(Backups()))
+        return erase(self._store, place, dry_run=dry_run, backups=tuple(backups), reason=reason, user_id=self._user)
 
     def compact(self) -> Compaction:
         """Write the file anew, which gives back the space of what was removed; others read meanwhile.
@@ -357,13 +412,58 @@ class Admin:
                 )
         return names
 
+    def backup(self, path: str | os.PathLike[str], *, keep: int | None = None, verify: bool = True) -> BackupReport:
+        """Copy the database into a backup folder, as it is at one instant, while others read and write on.
+
+        Only what the folder has not yet is written, and over HTTP only that is sent. What is in the folder stays as
+        it is: each backup is a point in time of its own, and `scidb restore` makes a file of any of them.
+
+        Parameters
+        ----------
+        path
+            A folder on this machine for the backups of this database: one that has some, is empty, or is made.
+        keep
+            How many points in time to keep; older ones go. Left out: all.
+        verify
+            Make a database of the backup in the folder, open and count it, and throw it away. It needs as much room
+            as the database for that while; where there is none, a log record says so.
+
+        Returns
+        -------
+        BackupReport
+            path, taken (the instant), nbytes (of the database), written (into the folder), blocks, new_blocks,
+            is_verified, removed (older points in time), seconds.
+
+        Raises
+        ------
+        StorageError
+            When `path` is a file, has other things or another database in it, or the disk is full.
+        CorruptDatabaseError
+            When blocks that are in the folder were damaged.
+        DatabaseLockedError
+            When another backup into the folder is under way.
+        UnsupportedOperationError
+            When the database is no file, as in memory.
+
+        Examples
+        --------
+        >>> import pathlib, scidb, tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> with scidb.open(folder / "study.duckdb", ["subject"]) as db:
+        ...     db.admin.backup(folder / "backups").is_verified
+        True
+
+        """
+        self._hits.write()
+        return back_up(self._store, path, keep=keep, verify=verify, user_id=self._user)
+
     def _key_names(self) -> tuple[str, ...]:
         return tuple(key.name for key in self._store.describe().schema_keys)
 
     def __repr__(self) -> str:
         return (
-            f"<administration of {self._store.describe().target}: add_schema_key(name, after), "
-            "rename_variable(old, new), prune(older_than=), erase(subject=), compact()>"
+            f"<administration of {self._store.describe().target}: check(deep=False), backup(path), "
+            "add_schema_key(name, after), rename_variable(old, new), prune(older_than=), erase(subject=), compact()>"
         )
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from scidb.database.marking import mark_text
 from scidb.database.tracing import Tracing
 from scidb.exceptions import NotFoundError, SciDBError
+from scidb.listing import Listing
 from scidb.provenance.impact import impact_of
-from scidb.provenance.listing import Listing
 from scidb.records import place, version_keys_of
 from scidb.store.model import Batch, Flag, Flagged, Flags, Match, Records, Unflagged
 

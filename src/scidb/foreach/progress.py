@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from scidb.foreach.estimate import duration_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sized
     from types import TracebackType
 
     from scidb.foreach.estimate import Estimate
     from scidb.foreach.report import ForEachReport
 
-__all__ = ["Progress", "show_plan"]
+__all__ = ["Progress", "Watched", "show_plan"]
 
 _AFTER: Final = 1.0  # seconds of work; what is done sooner needs no bar
 _BETWEEN: Final = 0.1  # seconds from one drawing to the next
@@ -28,6 +28,20 @@ class _Bar(Protocol):
     def draw(self, done: int) -> None: ...
 
     def close(self) -> None: ...
+
+
+class Watched(Protocol):
+    """The work that is watched: what it is called, and what has failed so far."""
+
+    @property
+    def function_name(self) -> str:
+        """What is said beside the bar."""
+        ...
+
+    @property
+    def failures(self) -> Sized:
+        """What has failed."""
+        ...
 
 
 class Progress:
@@ -44,7 +58,7 @@ class Progress:
 
     """
 
-    def __init__(self, report: ForEachReport, *, shown: bool | None, estimate: Callable[[], Estimate]) -> None:
+    def __init__(self, report: Watched, *, shown: bool | None, estimate: Callable[[], Estimate]) -> None:
         self._report, self._ask = report, estimate
         self._shown = _is_seen() if shown is None else shown
         self._total = self._done = 0
@@ -73,9 +87,9 @@ class Progress:
             self._timer.start()
         return self
 
-    def advance(self) -> None:
-        """Note that one more combination is done."""
-        self._done += 1
+    def advance(self, count: int = 1) -> None:
+        """Note that one more combination is done, or so many."""
+        self._done += count
         if self._bar is not None and time.monotonic() - self._drawn >= _BETWEEN:
             self._draw()
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from scidb.hashing.ids import generated_id
-from scidb.provenance.listing import Listing
+from scidb.listing import Listing
 from scidb.records import place, version_keys_of
 from scidb.store.model import Entries, Exports, Latest, Marks, Match, TraceQuery
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from scidb.exceptions import StorageError, UnsupportedOperationError, did_you_mean
 from scidb.extras import require
 from scidb.store.names import check_same_keys
-from scidb.store.protocol import Claims, Maintenance, Sql, Store
+from scidb.store.protocol import Claims, Maintenance, Snapshots, Sql, Store
 from scidb.store.wrap import ReadOnly, Wrapper
 
 if TYPE_CHECKING:
@@ -25,7 +25,18 @@ if TYPE_CHECKING:
 
     from scidb.store.model import SchemaKey
 
-__all__ = ["Claims", "Maintenance", "ReadOnly", "Sql", "Store", "Wrapper", "is_remote", "open_store"]
+__all__ = [
+    "Claims",
+    "Maintenance",
+    "ReadOnly",
+    "Snapshots",
+    "Sql",
+    "Store",
+    "Wrapper",
+    "is_open_here",
+    "is_remote",
+    "open_store",
+]
 
 
 # Module and attribute that open the targets of a scheme, imported when they are needed.
@@ -109,6 +120,11 @@ def is_remote(target: str | os.PathLike[str]) -> bool:
     """
     found = _SCHEME.match(os.fspath(target))
     return found is not None and found[1].lower() in _NEEDS
+
+
+def is_open_here(path: str | os.PathLike[str]) -> bool:
+    """Say whether this process has a file open."""
+    return (os.getpid(), os.path.realpath(path)) in _shared
 
 
 def _load(path: str) -> Any:

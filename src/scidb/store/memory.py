@@ -24,6 +24,7 @@ from scidb.exceptions import (
     did_you_mean,
 )
 from scidb.store.labels import check_group, check_tag, not_in_group
+from scidb.store.memory_checks import check_state
 from scidb.store.memory_memo import invalidate
 from scidb.store.memory_queries import answer, walk
 from scidb.store.memory_removing import remove
@@ -32,6 +33,8 @@ from scidb.store.model import (
     Acceptance,
     Accepted,
     Answered,
+    BackedUp,
+    Backup,
     Chunk,
     EnvironmentSeen,
     Export,
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
 
     from scidb.store.model import (
         Batch,
+        Checked,
         Compaction,
         Event,
         KeyValue,
@@ -215,6 +219,10 @@ class MemoryStore:
     def trace(self, query: TraceQuery) -> Trace:
         """Walk the provenance up- or downstream."""
         return walk(self._current(), query)
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:  # noqa: ARG002 - no file, no chain
+        """Say what refers to nothing."""
+        return check_state(self._current())
 
     def close(self) -> None:
         """Refuse every further verb; what was stored is given up with the object."""
@@ -380,6 +388,8 @@ def _apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901, PLR09
             invalidate(state, event, stamp)
         case Hit():
             state.hits.append((event, stamp))
+        case BackedUp(path, nbytes, written, user_id):
+            state.backups.append(Backup(path, stamp, nbytes, written, user_id))
         case Answered():
             answer_once(state, event, stamp)
 

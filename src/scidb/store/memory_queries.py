@@ -18,6 +18,7 @@ from scidb.store.memory_memo import find_invalidations, find_memo_entries, find_
 from scidb.store.model import (
     Acceptances,
     Answers,
+    Backups,
     Calls,
     CallsGiven,
     Change,
@@ -100,6 +101,8 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
         case Failures(run_id=run_id, version_keys=texts):
             of_run = [failure for failure in state.failures if run_id in {None, failure.run_id}]
             return [failure for failure in of_run if _one_of(failure.version_keys, texts)]
+        case Backups():
+            return list(state.backups)
         case Exports(record_ids=ids):
             return [one for one in state.exports if ids is None or not set(ids).isdisjoint(one.record_ids)]
         case Sources(function_hashes=hashes):

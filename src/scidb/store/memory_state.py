@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scidb.store.model import (
         Acceptance,
         Answered,
+        Backup,
         Call,
         Edge,
         Export,
@@ -68,6 +69,7 @@ class State:
     flags: list[tuple[str, Flagged | Unflagged]] = field(default_factory=list)  # with the instant of each
     invalidations: list[Invalidation] = field(default_factory=list)
     hits: list[tuple[Hit, str]] = field(default_factory=list)  # each with its instant
+    backups: list[Backup] = field(default_factory=list)
     pruned: list[PrunedLine] = field(default_factory=list)
     removals: list[Removed] = field(default_factory=list)
     answers: dict[tuple[str | None, str], Answer] = field(default_factory=dict)  # by caller and key

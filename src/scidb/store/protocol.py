@@ -5,25 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from scidb.store.model import (
         Batch,
+        Checked,
         Chunk,
         Compaction,
         Query,
         Record,
         Removal,
         Removed,
+        Snapshot,
         StoreInfo,
         Trace,
         TraceQuery,
         TypeInfo,
     )
 
-__all__ = ["Claims", "Maintenance", "Sql", "Store"]
+__all__ = ["Claims", "Maintenance", "Snapshots", "Sql", "Store"]
 
 T = TypeVar("T")
 
@@ -135,7 +137,25 @@ class Sql(Protocol):
 
 @runtime_checkable
 class Maintenance(Protocol):
-    """Optional ability ``maintenance``: what the owner of a store does to it as a whole."""
+    """Optional ability ``maintenance``: the owner's work on a store as a whole."""
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Say what is not as it must be: tables, references, counts, the chain of the log; values are not read.
+
+        Parameters
+        ----------
+        repair
+            Put right what follows from the rest, after a copy of the store was made.
+        head
+            A link of the log's chain that was noted earlier, and must still be there.
+
+        Raises
+        ------
+        StorageError
+            When a repair is asked for, and the store is read-only or cannot be copied.
+
+        """
+        ...
 
     def remove(self, removal: Removal) -> Removed:
         """Remove lines of the log, and what goes with them, in one transaction; return the proof.
@@ -193,4 +213,25 @@ class Claims(Protocol):
 
     def release(self, lineage_ids: Sequence[str], owner: str) -> None:
         """Give these claims up; those of others stay."""
+        ...
+
+
+@runtime_checkable
+class Snapshots(Protocol):
+    """Optional ability ``snapshots``: the whole database as it was at one instant, while others write."""
+
+    def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
+        """Return the database as it is now, in pieces; those whose digests are `known` come without their bytes.
+
+        The pieces are read as they are asked for. Until they are at their end, or are closed, the store keeps what
+        they need; readers and writers go on.
+
+        Raises
+        ------
+        ConflictError
+            While the pieces are read: when the database was closed or rewritten meanwhile.
+        StorageError
+            When the file cannot be read.
+
+        """
         ...

@@ -6,21 +6,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from scidb.exceptions import StorageError, UnsupportedOperationError
-from scidb.store.protocol import Claims, Maintenance, Sql
+from scidb.store.protocol import Claims, Maintenance, Snapshots, Sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from scidb.store.model import (
         Batch,
+        Checked,
         Chunk,
         Compaction,
         Query,
         Record,
         Removal,
         Removed,
+        Snapshot,
         StoreInfo,
         Trace,
         TraceQuery,
@@ -98,6 +100,44 @@ class Wrapper:
             )
         return self._store.sql(query, parameters, max_rows=max_rows, max_seconds=max_seconds)
 
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Check the store inside, when it has the ability.
+
+        Raises
+        ------
+        UnsupportedOperationError
+            When it has not.
+
+        """
+        return self._maintenance().check(repair=repair, head=head)
+
+    def remove(self, removal: Removal) -> Removed:
+        """Remove from the store inside, likewise."""
+        return self._maintenance().remove(removal)
+
+    def compact(self) -> Compaction:
+        """Compact the store inside, likewise."""
+        return self._maintenance().compact()
+
+    def _maintenance(self) -> Maintenance:
+        if not isinstance(self._store, Maintenance):
+            raise UnsupportedOperationError(
+                f"The store {self._store.describe().target!r} cannot be checked or maintained from here. Open the file "
+                "itself, or ask whoever keeps it.",
+                ability="maintenance",
+            )
+        return self._store
+
+    def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
+        """Return a snapshot of the store inside, when it has the ability."""
+        if not isinstance(self._store, Snapshots):
+            raise UnsupportedOperationError(
+                f"The store {self._store.describe().target!r} is no file, and cannot be backed up. Keep the data in a "
+                "DuckDB file.",
+                ability="snapshots",
+            )
+        return self._store.snapshot(known)
+
     def claim(
         self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0, *, most: int | None = None
     ) -> list[str]:
@@ -117,22 +157,6 @@ class Wrapper:
             raise UnsupportedOperationError(
                 f"The store {self._store.describe().target!r} keeps no claims: only this process writes to it.",
                 ability="claims",
-            )
-        return self._store
-
-    def remove(self, removal: Removal) -> Removed:
-        """Remove from the store inside, when it has the ability."""
-        return self._maintenance().remove(removal)
-
-    def compact(self) -> Compaction:
-        """Compact the store inside, likewise."""
-        return self._maintenance().compact()
-
-    def _maintenance(self) -> Maintenance:
-        if not isinstance(self._store, Maintenance):
-            raise UnsupportedOperationError(
-                f"The store {self._store.describe().target!r} cannot be maintained: it neither removes nor compacts.",
-                ability="maintenance",
             )
         return self._store
 
@@ -160,6 +184,12 @@ class ReadOnly(Wrapper):
         """Refuse to write."""
         count = sum(len(chunk.records) for chunk in batch.chunks)
         raise self._refusal(f"a batch of {count} records was not written")
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Check the store inside; refuse to repair."""
+        if repair:
+            raise self._refusal("nothing was repaired")
+        return super().check(head=head)
 
     def remove(self, removal: Removal) -> Removed:
         """Refuse to remove."""

@@ -94,6 +94,7 @@ EVENT_ROLES: Final[Mapping[type[Event], Role]] = {
     model.Ungrouped: Role.WRITER,
     model.Flagged: Role.WRITER,
     model.Unflagged: Role.WRITER,
+    model.BackedUp: Role.ADMIN,
     # These change what the scripts of all others mean or compute.
     model.KeyAdded: Role.ADMIN,
     model.Renamed: Role.ADMIN,

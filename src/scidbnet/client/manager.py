@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scidb import current
 from scidb.database import DatabaseManager
+from scidbnet.client.requests import RETRY_FOR
 from scidbnet.client.store import HttpStore
 
 __all__ = ["RemoteDatabaseManager", "configure_remote_database"]
@@ -14,7 +15,7 @@ class RemoteDatabaseManager(DatabaseManager):
 
 
 def configure_remote_database(
-    base_url: str, token: str | None = None, timeout: float = 30.0, *, retry_for: float = 60.0
+    base_url: str, token: str | None = None, timeout: float = 30.0, *, retry_for: float = RETRY_FOR
 ) -> RemoteDatabaseManager:
     """Connect to a database that a server keeps, and make it the current one.
 

@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from scidbnet.client.transport import Answer, Transport
     from scidbnet.wire.framing import Bytes
 
-__all__ = ["FOREIGN", "Requests"]
+__all__ = ["FOREIGN", "RETRY_FOR", "Requests"]
 
 T = TypeVar("T")
 
 FOREIGN: Final = "foreign"
 """The code of the error for an answer that no server of SciDB gives."""
+
+RETRY_FOR: Final = 60.0
+"""Seconds for which a request is tried again, unless somebody says otherwise: a server that restarts needs fewer."""
 
 _FIRST_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 5.0

@@ -21,6 +21,7 @@ from scidb.exceptions import (
     UnsupportedOperationError,
 )
 from scidb.store.model import (
+    Checked,
     Compaction,
     Entries,
     KeyTyped,
@@ -33,7 +34,7 @@ from scidb.store.model import (
     TypeInfo,
 )
 from scidb.store.names import check_same_keys
-from scidbnet.client.requests import FOREIGN, Requests
+from scidbnet.client.requests import FOREIGN, RETRY_FOR, Requests
 from scidbnet.client.transport import Transport
 from scidbnet.wire.batches import batch_bytes, records_of_answer
 from scidbnet.wire.chunks import chunks_from, table_from
@@ -41,18 +42,20 @@ from scidbnet.wire.claims import ClaimAsked, Claimed
 from scidbnet.wire.coding import dump, load
 from scidbnet.wire.errors import error_from_json
 from scidbnet.wire.framing import PARTS_TYPE, Parts
+from scidbnet.wire.maintenance import CheckAsked
 from scidbnet.wire.messages import FETCHED, QUERIES, TRACE_QUERY, answer_from_json, trace_from_json
 from scidbnet.wire.parameters import parameters_to_json
 from scidbnet.wire.plain import to_text
+from scidbnet.wire.snapshots import KNOWN_TYPE, digests_to, snapshot_from
 from scidbnet.wire.versions import API_VERSION, DESCRIPTION, IDEMPOTENCY_KEY, PREFIX, description_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from scidb.database.core import LineageMode
-    from scidb.store.model import Batch, Chunk, Query, Record, Removal, SchemaKey, TraceQuery
+    from scidb.store.model import Batch, Chunk, Query, Record, Removal, SchemaKey, Snapshot, TraceQuery
     from scidbnet.wire.framing import Bytes, Envelope
 
 __all__ = ["HttpStore"]
@@ -78,14 +81,22 @@ class HttpStore:
         Seconds to wait for the server, at most, for each next piece of an answer.
     retry_for
         Seconds for which a request is tried again when the connection breaks or the server is not there.
+    compress
+        Whether what is sent and answered is compressed; None compresses for a server on another machine.
 
     """
 
     def __init__(
-        self, base_url: str, token: str | None = None, timeout: float = 30.0, *, retry_for: float = 60.0
+        self,
+        base_url: str,
+        token: str | None = None,
+        timeout: float = 30.0,
+        *,
+        retry_for: float = RETRY_FOR,
+        compress: bool | None = None,
     ) -> None:
         self._url = base_url.rstrip("/")
-        self._transport = Transport(self._url, token or os.environ.get("SCIDB_TOKEN"), timeout)
+        self._transport = Transport(self._url, token or os.environ.get("SCIDB_TOKEN"), timeout, compress=compress)
         self._requests = Requests(self._transport, retry_for)
         self._described: tuple[StoreInfo, str, float] | None = None
         self._closed = False
@@ -100,7 +111,8 @@ class HttpStore:
         *,
         token: str | None = None,
         timeout: float = 30.0,
-        retry_for: float = 60.0,
+        retry_for: float = RETRY_FOR,
+        compress: bool | None = None,
     ) -> HttpStore:
         """Connect to a server, when it speaks as this client does and has these keys.
 
@@ -114,7 +126,7 @@ class HttpStore:
             When its database has other keys.
 
         """
-        store = cls(target, token, timeout, retry_for=retry_for)
+        store = cls(target, token, timeout, retry_for=retry_for, compress=compress)
         try:
             store._check_version()
             check_same_keys(target, store.describe().schema_keys, schema_keys)
@@ -229,6 +241,17 @@ class HttpStore:
             lambda: table_from(self._stream("POST", f"{PREFIX}/ability/sql", _JSON, body).read())
         )
 
+    def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
+        """Return the database as it is now in pieces; those that are known do not come over the network."""
+        self._check_open()
+        body = [digests_to(known)]
+
+        def begin() -> Snapshot:
+            answer = self._stream("POST", f"{PREFIX}/ability/snapshot", {"Content-Type": KNOWN_TYPE}, body)
+            return replace(snapshot_from(_checked(Parts(answer))), target=self._url)
+
+        return self._requests.tried(begin)
+
     def claim(
         self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0, *, most: int | None = None
     ) -> list[str]:
@@ -248,6 +271,10 @@ class HttpStore:
         body = [to_text(dump(asked))]
         answer, _ = self._requests.json("POST", f"{PREFIX}/ability/claims/{action}", _JSON, body)
         return list(load(answer, Claimed, "The answer").lineage_ids)
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Have the server say what of its database is not as it must be; see `scidb.store.Maintenance`."""
+        return load(self._maintain("check", dump(CheckAsked(repair, head))), Checked, "The answer")
 
     def remove(self, removal: Removal) -> Removed:
         """Remove lines of the log, and what goes with them; sent again, nothing is removed twice."""

@@ -22,17 +22,19 @@ from urllib3.exceptions import (
 
 from scidb.exceptions import NetworkError, ServerError, SettingsError
 from scidb.settings import user_name
+from scidbnet.wire.compression import COMPRESSED_FROM, ZSTD, Decompressed, can_compress, compressed
 from scidbnet.wire.versions import USER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from scidbnet.wire.framing import Bytes
+    from scidbnet.wire.framing import Bytes, Filling
 
 __all__ = ["Answer", "Transport"]
 
 _PIECE: Final = 2**18
 _READ: Final = 2**20
+_NOT_TAKEN: Final = 415
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _IDLE: Final = 20
 """How many connections are kept for the next request."""
@@ -43,11 +45,12 @@ class Answer:
 
     def __init__(self, response: urllib3.BaseHTTPResponse, url: str) -> None:
         self._response = response
-        self._url = url
         # An answer that nobody reads would keep its connection from all others.
         self._forgotten = weakref.finalize(self, response.close)
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers  # whatever the case of their letters
+        sent = _Sent(response, url)
+        self._source: Filling = Decompressed(sent) if self.headers.get("Content-Encoding") == ZSTD else sent
 
     def readinto(self, room: memoryview) -> int:
         """Fill memory with what comes next, and return how much that was: nothing only at the end.
@@ -56,14 +59,14 @@ class Answer:
         ------
         NetworkError
             When the connection broke.
+        SerializationError
+            When what came compressed cannot be decompressed.
 
         """
-        with translated(self._url):
-            piece = self._response.read(min(len(room), _READ))
-        room[: len(piece)] = piece
-        if not piece and len(room):
+        count = self._source.readinto(room[:_READ])
+        if not count and len(room):
             self._end()
-        return len(piece)
+        return count
 
     def pieces(self) -> Iterator[memoryview]:
         """Return the body in pieces, likewise."""
@@ -76,10 +79,11 @@ class Answer:
 
     def read(self) -> bytes:
         """Return the whole body, likewise."""
-        with translated(self._url):
-            body = self._response.read()
-        self._end()
-        return body
+        if isinstance(self._source, _Sent):
+            body = self._source.read()
+            self._end()
+            return body
+        return b"".join(self.pieces())
 
     def close(self) -> None:
         """Read no more."""
@@ -88,6 +92,23 @@ class Answer:
     def _end(self) -> None:
         self._forgotten.detach()
         self._response.release_conn()
+
+
+class _Sent:
+    """The body of an answer as it was sent."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, url: str) -> None:
+        self._response, self._url = response, url
+
+    def readinto(self, room: memoryview) -> int:
+        with translated(self._url):
+            piece = self._response.read(len(room))
+        room[: len(piece)] = piece
+        return len(piece)
+
+    def read(self) -> bytes:
+        with translated(self._url):
+            return self._response.read()
 
 
 class Transport:
@@ -101,13 +122,18 @@ class Transport:
         What is sent to prove who asks.
     timeout
         Seconds to wait for a connection, and for each next piece of an answer.
+    compress
+        Whether to send as zstd, and to ask for it; None says where that is worth it: to another machine.
 
     """
 
-    def __init__(self, base_url: str, token: str | None, timeout: float) -> None:
+    def __init__(self, base_url: str, token: str | None, timeout: float, *, compress: bool | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         _check_address(self.base_url)
         self._headers = {"Authorization": _bearer(token)} if token else {USER: urllib.parse.quote(user_name())}
+        self._compress = can_compress() and (not _is_here(base_url) if compress is None else compress)
+        if self._compress:
+            self._headers["Accept-Encoding"] = ZSTD
         self._timeout = timeout
         self._connect()
 
@@ -128,14 +154,26 @@ class Transport:
         """
         if self._process != os.getpid():  # a fork must not speak into the connections of its parent
             self._connect()
-        length = sum(len(piece) for piece in body)
-        sent = {**self._headers, **headers, **({"Content-Length": str(length)} if body else {})}
+        length = sum(map(len, body))
+        if self._compress and length >= COMPRESSED_FROM:
+            answer = self._answer(method, path, {**headers, "Content-Encoding": ZSTD}, compressed(body))
+            if answer.status != _NOT_TAKEN:
+                return answer
+            answer.close()
+            self._compress = False  # its Arrow has no zstd
+        if length <= _PIECE:
+            return self._answer(method, path, headers, b"".join(body) if body else None)
+        return self._answer(method, path, {**headers, "Content-Length": str(length)}, iter(body))
+
+    def _answer(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | Iterator[Bytes] | None
+    ) -> Answer:
         with translated(self.base_url):
             response = self._pool.urlopen(
                 method,
                 self.base_url + path,
-                headers=sent,
-                body=b"".join(body) if length <= _PIECE else iter(body),
+                headers={**self._headers, **headers},
+                body=body,
                 preload_content=False,
                 decode_content=False,
                 redirect=False,
@@ -182,14 +220,15 @@ def _pool(url: str, timeout: float) -> urllib3.PoolManager:
     parts = urllib.parse.urlsplit(url)
     # To read the certificates of the system takes longer than many requests.
     tls = _tls() if parts.scheme.lower() == "https" else None
-    proxy = None if _is_here(str(parts.hostname)) else urllib.request.getproxies().get(parts.scheme)
+    proxy = None if _is_here(url) else urllib.request.getproxies().get(parts.scheme)
     if proxy is None or urllib.request.proxy_bypass(str(parts.hostname)):
         return urllib3.PoolManager(maxsize=_IDLE, timeout=timeout, retries=False, ssl_context=tls)
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     return urllib3.ProxyManager(proxy, maxsize=_IDLE, timeout=timeout, retries=False, ssl_context=tls)
 
 
-def _is_here(host: str) -> bool:
+def _is_here(url: str) -> bool:
+    host = str(urllib.parse.urlsplit(url).hostname)
     return host in {"localhost", "::1"} or host.startswith("127.")
 
 

@@ -19,10 +19,11 @@ from scidb.store import open_store
 from scidbnet.auth import TokenFile
 from scidbnet.server.context import Served
 from scidbnet.server.exchange.answers import error_answer
+from scidbnet.server.exchange.compressing import Compressing
 from scidbnet.server.exchange.verify import Verified
 from scidbnet.server.guard.audit import Audit
 from scidbnet.server.guard.security import Guard
-from scidbnet.server.routes import abilities, aliases, claims, maintenance, openapi, operations, verbs
+from scidbnet.server.routes import abilities, aliases, claims, maintenance, openapi, operations, snapshots, verbs
 from scidbnet.server.routes import tokens as tokens_routes
 from scidbnet.server.settings import ServerSettings
 from scidbnet.wire.plain import to_text
@@ -90,6 +91,8 @@ def store_app(store: Store, settings: ServerSettings | None = None, tokens: Toke
     app.include_router(operations.router, prefix=PREFIX)
     app.include_router(verbs.router, prefix=PREFIX)
     app.include_router(abilities.router, prefix=PREFIX)
+    app.include_router(maintenance.router, prefix=PREFIX)
+    app.include_router(snapshots.router, prefix=PREFIX)
     app.include_router(claims.router, prefix=PREFIX)
     app.include_router(maintenance.router, prefix=PREFIX)
     app.include_router(aliases.router, prefix=PREFIX)
@@ -98,6 +101,7 @@ def store_app(store: Store, settings: ServerSettings | None = None, tokens: Toke
     app.add_exception_handler(SciDBError, _on_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _on_http_error)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _on_crash)
+    app.add_middleware(Compressing)
     app.add_middleware(Guard, settings=settings, tokens=tokens)
     app.add_middleware(Audit)
     operations.watch(app)  # the last one is the first to see a request

@@ -10,14 +10,25 @@ from scidb.store.columns import column_of
 from scidbnet.auth import Role, check_batch, check_verb
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import pyarrow as pa
     from starlette.requests import Request
     from starlette.types import Scope
 
     from scidb.store import Store
-    from scidb.store.model import Batch, Chunk, Compaction, Record, Removal, Removed, StoreInfo, TypeInfo
+    from scidb.store.model import (
+        Batch,
+        Checked,
+        Chunk,
+        Compaction,
+        Record,
+        Removal,
+        Removed,
+        Snapshot,
+        StoreInfo,
+        TypeInfo,
+    )
     from scidbnet.auth import Caller
 
 __all__ = ["CALLER", "OnBehalf", "caller_of", "on_behalf", "path_of"]
@@ -78,12 +89,22 @@ class OnBehalf(Wrapper):
         check_verb(self._caller, "sql")
         return super().sql(query, parameters, max_rows=max_rows, max_seconds=max_seconds)
 
+    def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
+        """Return a snapshot of the store inside."""
+        check_verb(self._caller, "backup")
+        return super().snapshot(known)
+
     def claim(
         self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0, *, most: int | None = None
     ) -> list[str]:
         """Claim computations in the store inside."""
         check_verb(self._caller, "claim")
         return super().claim(lineage_ids, owner, seconds, most=most)
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Check the store inside."""
+        check_verb(self._caller, "maintain")
+        return super().check(repair=repair, head=head)
 
     def remove(self, removal: Removal) -> Removed:
         """Remove from the store inside, in the caller's name."""

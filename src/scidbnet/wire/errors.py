@@ -33,6 +33,7 @@ STATUS: Final = {
     "too_many_requests": 429,
     "headers_too_large": 431,
     "content_type": 415,
+    "content_encoding": 415,
     "time_limit": 408,
     "unsupported_operation": 405,
     "network": 503,

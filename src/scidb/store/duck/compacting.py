@@ -15,11 +15,13 @@ import numpy as np
 import pyarrow as pa
 
 from scidb.exceptions import CorruptDatabaseError, StorageError, UnsupportedOperationError
-from scidb.store.duck.connection import new_file, translated
+from scidb.store.duck.connection import new_file
+from scidb.store.duck.failures import translated
 from scidb.store.duck.sql import literal, quote
 from scidb.store.model import Compaction
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import duckdb
@@ -171,8 +173,7 @@ def _copy_rows(connection: Connection, copy: duckdb.DuckDBPyConnection, table: _
 
 def _copy(connection: Connection, copy: duckdb.DuckDBPyConnection, table: _Table, *, ordered: bool) -> bool:
     """Copy the rows; say whether the numbers of their records ascend, if they have any."""
-    ascends = True
-    last = -1
+    ascends, last = True, -1
     order = f" ORDER BY {', '.join(map(quote, table.order))}" if ordered else ""
 
     def take(batch: pa.RecordBatch) -> None:
@@ -183,8 +184,14 @@ def _copy(connection: Connection, copy: duckdb.DuckDBPyConnection, table: _Table
             last = int(numbers[-1])
         copy.from_arrow(pa.Table.from_batches([batch])).insert_into(quote(table.name))
 
+    def begin() -> Callable[[pa.RecordBatch], None]:
+        nonlocal ascends, last
+        ascends, last = True, -1
+        copy.execute(f"DELETE FROM {quote(table.name)}")  # of a reading that did not come to its end
+        return take
+
     copy.execute("BEGIN")
-    connection.stream(f"SELECT * FROM {quote(table.name)}{order}", take)
+    connection.stream(f"SELECT * FROM {quote(table.name)}{order}", begin)
     copy.execute("COMMIT")
     return ascends
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import NotFoundError, SchemaKeyError
 from scidb.store.duck.annotations import group_variables, tag_instant
+from scidb.store.duck.backups import add_backups
 from scidb.store.duck.flags import add_flags
 from scidb.store.duck.insert import insert_missing, insert_rows
 from scidb.store.duck.memo import add_hits, invalidate
@@ -73,6 +74,7 @@ def apply_events(connection: Connection, draft: State, events: Sequence[Event], 
     _add_exports(connection, events, stamp)
     add_flags(connection, draft, events, stamp)
     add_hits(connection, events, stamp)
+    add_backups(connection, events, stamp)
 
 
 # ------------------------------------------------------------------ schema keys

@@ -8,6 +8,7 @@ import duckdb
 
 from scidb.exceptions import CorruptDatabaseError, FormatVersionError, SchemaKeyError, SciDBError, StorageError
 from scidb.store.duck.connection import create_file
+from scidb.store.duck.migrations import migrate, steps_from
 from scidb.store.duck.tables import FORMAT_VERSION, check_new_key, create_all
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ def create(path: Path, schema_keys: Sequence[SchemaKey] | None) -> None:
     create_file(path, create_all(schema_keys))
 
 
-def check_format(connection: Connection) -> None:
-    """Refuse a file of another program, or of a later SciDB."""
+def check_format(connection: Connection, *, read_only: bool) -> None:
+    """Refuse a file of another program, or of a later SciDB; bring one of an earlier SciDB up to date."""
     try:
         # Listing the tables would fill DuckDB's catalog, which takes as long as half of opening.
         [(version, creator)] = connection.rows("SELECT format_version, creator FROM _format")
@@ -74,16 +75,28 @@ def check_format(connection: Connection) -> None:
         if isinstance(error.__cause__, duckdb.CatalogException | duckdb.BinderException):
             raise _not_ours(connection.path, "is a DuckDB file without the tables of SciDB") from error
         raise
-    if version != FORMAT_VERSION:
-        # No release has made an older format yet, so there is none to migrate from.
-        older = "It is older than the first release of SciDB: make it anew, or read it with plain DuckDB."
-        way = "Install a newer SciDB." if version > FORMAT_VERSION else older
-        raise FormatVersionError(
-            f"{connection.path} has format version {version} (made by {creator}); this SciDB reads version "
-            f"{FORMAT_VERSION}. {way}",
-            path=str(connection.path),
-            version=version,
+    if version == FORMAT_VERSION:
+        return
+    steps = steps_from(version)
+    if steps and not read_only:
+        migrate(connection, version)
+        return
+    if steps:
+        changes = "; then it ".join(step.changes for step in steps)
+        way = (
+            f"To open it for writing, as scidb.open({connection.path.name!r}) does, brings it up to date: that "
+            f"{changes}. A copy of what it was is kept beside it."
         )
+    elif version > FORMAT_VERSION:
+        way = "Install a newer SciDB."
+    else:
+        way = "It is older than the first release of SciDB: make it anew, or read it with plain DuckDB."
+    raise FormatVersionError(
+        f"{connection.path} has format version {version} (made by {creator}); this SciDB reads version "
+        f"{FORMAT_VERSION}. {way}",
+        path=str(connection.path),
+        version=version,
+    )
 
 
 def note_writer(connection: Connection) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from scidb.hashing.ids import line_digest
 from scidb.store.duck.events import place_json
 from scidb.store.duck.insert import insert_rows
+from scidb.store.duck.lines import log_line
 from scidb.store.duck.rows import versions_that_fit
 from scidb.store.duck.sql import Condition, located, not_superseded, place_conditions, quote
 from scidb.store.duck.tables import TABLES
@@ -131,12 +132,12 @@ def _lines_table(lines: Iterable[Line]) -> pa.Table:
 
 
 def _line(line: Mapping[str, Any], texts: Mapping[str, str], identity_name: str) -> list[object]:
-    """Return what the chain vouches for, in the order in which it was written."""
-    return [
+    """Return what the chain vouches for, from the columns of the log."""
+    return log_line(
         line["record_id"], line["timestamp"], identity_name, texts, line["version_keys"], line["content_hash"],
         line["lineage_id"], line["schema_version"], line["user_id"], line["seq"], line["call_id"],
         line["output_num"], line["piece"], line["pieces"],
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------ what an erasure takes along

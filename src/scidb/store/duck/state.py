@@ -9,6 +9,7 @@ import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from scidb.exceptions import CorruptDatabaseError
 from scidb.store.duck.answers import Answers
 from scidb.store.duck.sql import check_keys, quote
 from scidb.store.duck.types import Shape, integer_type, key_value
@@ -41,7 +42,8 @@ _STAMPS: Final = (
 # The newest line of the log, removed ones included.
 _LAST_LINK: Final = (
     "SELECT chain FROM (SELECT timestamp, seq, chain FROM _record_metadata "
-    "UNION ALL SELECT timestamp, seq, chain FROM _erased) ORDER BY timestamp DESC, seq DESC LIMIT 1"
+    "UNION ALL SELECT timestamp, seq, chain FROM _erased WHERE chain IS NOT NULL) "
+    "ORDER BY timestamp DESC, seq DESC LIMIT 1"
 )
 
 
@@ -202,10 +204,17 @@ def _load_layouts(connection: Connection) -> list[tuple[str, str]]:
 
 def load(connection: Connection) -> State:
     """Read what every write and most questions need."""
-    variables, renamed = _load_variables(connection)
-    for table, comment in _load_layouts(connection) if variables else ():
-        name = variable_of(table)
-        variables[name] = variables[name].with_layout(Layout(table, Shape.from_json(comment)))
+    try:
+        variables, renamed = _load_variables(connection)
+        for table, comment in _load_layouts(connection) if variables else ():
+            name = variable_of(table)
+            variables[name] = variables[name].with_layout(Layout(table, Shape.from_json(comment)))
+    except (LookupError, ValueError, TypeError) as error:
+        raise CorruptDatabaseError(
+            f"{connection.path} does not say what its variables are ({error}): something other than SciDB changed it. "
+            f"`scidb fsck --db {connection.path}` says what is wrong; open a backup.",
+            path=str(connection.path),
+        ) from error
     keys = load_keys(connection)
     [(stamp,)] = connection.rows(_STAMPS)
     if stamp is None and not variables:  # a new file

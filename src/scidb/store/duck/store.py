@@ -16,7 +16,9 @@ from scidb.exceptions import (
 from scidb.store.duck import state as states
 from scidb.store.duck.ahead import known_chunks, look_up
 from scidb.store.duck.annotations import find_groups, find_tags
+from scidb.store.duck.backups import find_backups
 from scidb.store.duck.changes import find_changes
+from scidb.store.duck.checking import check_connection
 from scidb.store.duck.compacting import check_room, compact
 from scidb.store.duck.computed import (
     find_acceptances,
@@ -38,6 +40,7 @@ from scidb.store.duck.read import chunks, find_rows, is_one_place
 from scidb.store.duck.registered import add_type, find_types, update_type
 from scidb.store.duck.removing import find_pruned, find_removals, remove_lines
 from scidb.store.duck.requests import find_answers
+from scidb.store.duck.snapshot import snapshot_of
 from scidb.store.duck.state import Row, Variable
 from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
@@ -45,6 +48,7 @@ from scidb.store.duck.write import Written, write_batch
 from scidb.store.model import (
     Acceptances,
     Answers,
+    Backups,
     Calls,
     CallsGiven,
     Changes,
@@ -81,7 +85,7 @@ from scidb.store.names import check_new_name, check_not_renamed, check_same_keys
 from scidb.store.texts import check_batch_texts, check_type_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -89,6 +93,7 @@ if TYPE_CHECKING:
     from scidb.store.duck.state import State
     from scidb.store.model import (
         Batch,
+        Checked,
         Chunk,
         Compaction,
         Query,
@@ -97,6 +102,7 @@ if TYPE_CHECKING:
         Removed,
         Result,
         SchemaKey,
+        Snapshot,
         Trace,
         TraceQuery,
     )
@@ -131,6 +137,7 @@ _FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]
     Removals: lambda connection, *_: find_removals(connection),
     Pruned: find_pruned,
     Answers: lambda connection, _, query: find_answers(connection, query),
+    Backups: lambda connection, *_: find_backups(connection),
 }
 
 _TICK: Final = dt.timedelta(microseconds=1)
@@ -178,6 +185,9 @@ class DuckStore:
     ) -> DuckStore:
         """Open a database file, or make one where there is none and the keys are given.
 
+        A file of an older format is brought up to date when it is opened for writing; a copy of what it was is kept
+        beside it.
+
         Parameters
         ----------
         path
@@ -198,7 +208,9 @@ class DuckStore:
         DatabaseLockedError
             When another process has the file open.
         FormatVersionError
-            When the file was written by a newer SciDB.
+            When the file was written by a newer SciDB, or by an older one and is opened read-only.
+        MigrationError
+            When a file of an older format could not be brought up to date; it is left as it was.
         SchemaKeyError
             When the keys are missing for a new file, or differ from those of an existing one.
         StorageError
@@ -212,7 +224,7 @@ class DuckStore:
             create(path, schema_keys)
         connection = Connection.open(path, read_only=read_only, lock_timeout=lock_timeout)
         try:
-            check_format(connection)
+            check_format(connection, read_only=read_only)
             store = cls(connection, read_only=read_only, clock=clock or _now)
             check_same_keys(path, store.describe().schema_keys, schema_keys)
             if not read_only:
@@ -234,7 +246,7 @@ class DuckStore:
                 target=str(self._connection.path),
                 schema_keys=state.keys,
                 format_version=FORMAT_VERSION,
-                abilities=("sql", "maintenance"),
+                abilities=("sql", "maintenance", "snapshots"),
                 read_only=self._read_only,
                 renamed=state.renamed,
                 has_flags=state.has_flags,
@@ -265,7 +277,7 @@ class DuckStore:
 
     def types(self) -> list[TypeInfo]:
         """Return every registered type by name, with counts and last change."""
-        return find_types(self._connection) if self._state.variables else []
+        return find_types(self._connection) if self._current().variables else []
 
     # -------------------------------------------------------------- writing
 
@@ -317,6 +329,7 @@ class DuckStore:
 
     def _change(self, work: Callable[[State], Written]) -> Written:
         """Change the file and then the state, or neither."""
+        self._connection.check_usable()  # before the lock, which in a fork nobody may ever give back
         with self._connection.writer:
             self._check_writable()
             draft = self._current().draft()
@@ -331,6 +344,7 @@ class DuckStore:
 
     def _current(self) -> State:
         """Return the state, from the file if a change failed or was interrupted, in whatever moment."""
+        self._connection.check_usable()
         if not self._is_settled and not self._connection.is_writing:
             with self._connection.writer:
                 if not self._is_settled:
@@ -457,6 +471,24 @@ class DuckStore:
     ) -> pa.Table:
         """Run one SELECT over the views and return its result."""
         return self._connection.select(query, parameters, max_rows, max_seconds)
+
+    def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
+        """Say what of the file is not as it must be; with `repair`, put right what follows from the rest."""
+        if not repair:
+            self._connection.check_usable()
+            return check_connection(self._connection, head=head)
+        with self._connection.writer:
+            self._check_writable()
+            self._is_settled = False  # the state is read again from what was repaired
+            return check_connection(self._connection, repair=True, head=head)
+
+    def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
+        """Return the database as it is now in pieces, those that are known without their bytes."""
+        with self._connection.writer:
+            last = self._current().clockwork.timestamp
+            taken = max(self._read_clock().strftime(_STAMP), _after(last))
+            held = self._connection.hold(read_only=self._read_only)
+        return snapshot_of(held, self._connection.path, taken, known)
 
     def close(self) -> None:
         """Release the file; closing twice does nothing."""

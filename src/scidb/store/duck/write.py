@@ -13,6 +13,7 @@ from scidb.hashing.ids import chain_link, line_digest
 from scidb.store.duck.events import apply_events
 from scidb.store.duck.flags import touches
 from scidb.store.duck.insert import insert_data, insert_missing, insert_rows
+from scidb.store.duck.lines import log_line
 from scidb.store.duck.memo import result_of
 from scidb.store.duck.places import find_places
 from scidb.store.duck.sql import Condition, literal, quote
@@ -225,15 +226,11 @@ def _show_layouts(connection: Connection, draft: State, names: Sequence[str]) ->
 
 
 def _line(entry: Record, stamp: str, place: Place, identity_name: str) -> list[object]:
-    """Return what the chain vouches for: all that the line says, and no number that only this file knows.
-
-    The variable goes by its first name, so that renaming it leaves the chain whole.
-    """
-    return [
+    return log_line(
         entry.record_id, stamp, identity_name, place.texts, entry.version_keys, entry.content_hash,
         entry.lineage_id, entry.schema_version, entry.user_id, entry.seq, entry.call_id, entry.output_num,
         entry.piece, entry.pieces,
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 def _log_row(entry: Record, stamp: str, place: Place, kept: _Stored, chain: str) -> tuple[Any, ...]:

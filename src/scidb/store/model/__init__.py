@@ -42,6 +42,7 @@ from scidb.store.model.asked import (
     Trace,
     TraceQuery,
 )
+from scidb.store.model.checked import Checked, Problem
 from scidb.store.model.computed import (
     Acceptance,
     Acceptances,
@@ -89,6 +90,7 @@ from scidb.store.model.removed import (
     Removals,
     Removed,
 )
+from scidb.store.model.snapshots import BackedUp, Backup, Backups, Piece, Snapshot
 from scidb.store.model.written import (
     Batch,
     EnvironmentSeen,
@@ -116,6 +118,9 @@ __all__ = [
     "Answer",
     "Answered",
     "Answers",
+    "BackedUp",
+    "Backup",
+    "Backups",
     "Batch",
     "Call",
     "CallInput",
@@ -123,6 +128,7 @@ __all__ = [
     "CallsGiven",
     "Change",
     "Changes",
+    "Checked",
     "Chunk",
     "Compaction",
     "Computation",
@@ -168,6 +174,8 @@ __all__ = [
     "Match",
     "MemoEntries",
     "MemoEntry",
+    "Piece",
+    "Problem",
     "Pruned",
     "PrunedLine",
     "Query",
@@ -186,6 +194,7 @@ __all__ = [
     "Runs",
     "SchemaKey",
     "SetAside",
+    "Snapshot",
     "Source",
     "SourceSeen",
     "Sources",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from scidb.store.model.answered import Answered
 from scidb.store.model.computed import Accepted
 from scidb.store.model.memo import Hit, Invalidated
+from scidb.store.model.snapshots import BackedUp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -201,6 +202,7 @@ Event: TypeAlias = (
     | Unflagged
     | Accepted
     | Answered
+    | BackedUp
     | Invalidated
     | Hit
 )

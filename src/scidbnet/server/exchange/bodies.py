@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from scidb.exceptions import LimitExceededError, SerializationError
 from scidbnet.wire.batches import batch_digest
+from scidbnet.wire.compression import ZSTD, Decompressed
 from scidbnet.wire.framing import PARTS_TYPE, new_memory
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from scidbnet.server.settings import ServerSettings
+    from scidbnet.wire.framing import Bytes, Filling
 
 __all__ = ["Body", "Spool"]
 
@@ -33,6 +35,10 @@ _IN_MEMORY: Final = 2
 _UNKNOWN: Final = 16 * 2**20
 # What is written to a file at once.
 _WRITTEN: Final = 2**20
+# How many bodies are decompressed at once, each with a window of up to 128 MiB.
+_DECOMPRESSING: Final = 4
+# How much of one is, between two looks at the limits.
+_STEP: Final = 4 * 2**20
 
 
 class Body:
@@ -57,6 +63,7 @@ class Spool:
         self._settings = settings
         self._waiting = 0
         self._in_memory = 0
+        self._decompressing = asyncio.Semaphore(_DECOMPRESSING)
 
     @property
     def waiting(self) -> int:
@@ -65,32 +72,66 @@ class Spool:
 
     @asynccontextmanager
     async def receive(self, request: Request) -> AsyncIterator[Body]:
-        """Give a body once it is whole.
+        """Give a body once it is whole, as it was before it was compressed.
 
         Raises
         ------
         LimitExceededError
-            When it is too long, by what it claims or by what comes, or too much is being received.
+            When it is too long, by what it claims, by what comes or by what that is decompressed, or too much is being
+            received.
         SerializationError
-            When it stops before its end.
+            When it stops before its end, or is not compressed as it says.
 
         """
+        headers = request.headers
+        in_parts = headers.get("content-type", "").startswith(PARTS_TYPE)
+        async with self._received(request) as came:
+            if headers.get("content-encoding", "").strip().lower() != ZSTD:
+                yield Body(came.whole(), in_parts=in_parts)
+                return
+            async with self._decompressed(came.whole()) as plain:
+                self._free(came)
+                yield Body(plain.whole(), in_parts=in_parts)
+
+    @asynccontextmanager
+    async def _received(self, request: Request) -> AsyncIterator[_Receiving]:
         claimed = _claimed(request)
         self._check(claimed or 0)
-        room = self._room(claimed)
-        self._in_memory += room
-        receiving = _Receiving(room, of_known_length=claimed is not None)
-        try:
+        async with self._place(claimed) as place:
             async for piece in _pieces(request, self._settings.idle_timeout):
                 self._waiting += len(piece)
-                self._check(receiving.length + len(piece))
-                await receiving.add(piece)
-            in_parts = request.headers.get("content-type", "").startswith(PARTS_TYPE)
-            yield Body(receiving.whole(), in_parts=in_parts)
+                self._check(place.length + len(piece))
+                if place.add(piece):
+                    await run_in_threadpool(place.roll)
+            yield place
+
+    @asynccontextmanager
+    async def _decompressed(self, whole: memoryview) -> AsyncIterator[_Receiving]:
+        async with self._place(None) as place:
+            async with self._decompressing:
+                source = Decompressed(whole)
+                del whole
+                while count := await run_in_threadpool(place.fill, source, _STEP):
+                    self._waiting += count
+                    self._check(place.length)
+            del source  # and with it what was compressed
+            yield place
+
+    @asynccontextmanager
+    async def _place(self, claimed: int | None) -> AsyncIterator[_Receiving]:
+        room = self._room(claimed)
+        self._in_memory += room
+        place = _Receiving(room, of_known_length=claimed is not None)
+        try:
+            yield place
         finally:
-            self._in_memory -= room
-            self._waiting -= receiving.length
-            receiving.close()
+            self._free(place)
+
+    def _free(self, place: _Receiving) -> None:
+        """Keep nothing of what waited there, which may be done twice."""
+        self._in_memory -= place.room
+        self._waiting -= place.length
+        place.close()
 
     def _room(self, claimed: int | None) -> int:
         """Return how much of a body may stand in memory: all or, when it waits in a file, nothing."""
@@ -131,34 +172,47 @@ class _Receiving:
 
     def __init__(self, room: int, *, of_known_length: bool) -> None:
         self._memory: memoryview | bytearray = new_memory(room) if of_known_length and room else bytearray()
-        self._room = room
+        self.room = room
         self._file: IO[bytes] | None = None
         self.length = 0
 
-    async def add(self, piece: bytes) -> None:
+    def add(self, piece: Bytes) -> bool:
+        """Take a piece, and say whether it is time to `roll`."""
         start, self.length = self.length, self.length + len(piece)
         if isinstance(self._memory, memoryview):
             self._memory[start : self.length] = piece
-            return
+            return False
         self._memory += piece
-        if self.length > self._room and len(self._memory) >= _WRITTEN:
-            await run_in_threadpool(self._roll)
+        return self.length > self.room and len(self._memory) >= _WRITTEN
 
-    def _roll(self) -> None:
+    def roll(self) -> None:
+        """Move what is in memory to the file."""
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="scidb-")  # noqa: SIM115 - closed by close()
         self._file.write(self._memory)
         self._memory = bytearray()
 
+    def fill(self, source: Filling, most: int) -> int:
+        """Take what a source gives, some of it, and say how much; nothing only at its end."""
+        start = self.length
+        room = memoryview(bytearray(_WRITTEN))
+        while self.length - start < most and (count := source.readinto(room)):
+            if self.add(room[:count]):
+                self.roll()
+        return self.length - start
+
     def whole(self) -> memoryview:
+        """Return all of it."""
         if self._file is None:
             return memoryview(self._memory)[: self.length]
-        self._roll()
+        self.roll()
         self._file.flush()
         # Can be written to without reaching the file, which spares whoever looks at its numbers a copy.
         return memoryview(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_COPY))
 
     def close(self) -> None:
-        # The map itself goes with the last table that looks into it.
+        """Forget it. Whoever looks into it keeps it: the map itself goes with the last table."""
         if self._file is not None:
             self._file.close()
+        self._memory = bytearray()
+        self._file, self.room, self.length = None, 0, 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -13,12 +15,12 @@ from scidbnet.wire.errors import error_to_json
 from scidbnet.wire.framing import PARTS_TYPE, end, part
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 
     from scidb.store.model import Chunk
     from scidbnet.wire.framing import Bytes
 
-__all__ = ["answer_in_parts"]
+__all__ = ["answer_flowing", "answer_in_parts"]
 
 # What is given to a connection at once; it is asked for more when that is on its way.
 _PIECE: Final = 2**22
@@ -32,50 +34,88 @@ async def answer_in_parts(chunks: Callable[[], Iterator[Chunk]], headers: Mappin
     No thread waits for whoever reads: between two windows this is a few bytes in the loop of events, and so more
     readers may be slow than there are threads.
     """
-    flowing = _gathered(chunks)
+    return await answer_flowing(lambda: _parts_of(chunks()), headers)
+
+
+async def answer_flowing(
+    parts: Callable[[], Iterator[list[Bytes]]],
+    headers: Mapping[str, str],
+    held_back: int = _HELD_BACK,
+    patience: float | None = None,
+) -> Response:
+    """Answer with parts of any kind, likewise; what goes wrong before the first one is the answer.
+
+    Who takes nothing for so many seconds (`patience`) gets no more: what is held for him hinders others.
+    """
+    flowing = _gathered(parts, held_back)
     first = await run_in_threadpool(next, flowing)
-    if sum(map(len, first)) < _HELD_BACK:  # then it is all
+    if sum(map(len, first)) < held_back:  # then it is all
         return Response(b"".join(first), media_type=PARTS_TYPE, headers=dict(headers))
-    return StreamingResponse(_sent(first, flowing), media_type=PARTS_TYPE, headers=dict(headers))
+    return StreamingResponse(_sent(first, flowing, patience), media_type=PARTS_TYPE, headers=dict(headers))
 
 
-async def _sent(first: list[Bytes], flowing: Iterator[list[Bytes]]) -> AsyncIterator[bytes | memoryview]:
+async def _sent(
+    first: list[Bytes], flowing: Generator[list[Bytes], None, None], patience: float | None
+) -> AsyncIterator[bytes | memoryview]:
     pieces: list[Bytes] | None = first
     del first
-    while pieces is not None:
-        for piece in pieces:
-            for start in range(0, len(piece), _PIECE):
-                yield memoryview(piece)[start : start + _PIECE]
-        del piece, pieces  # as below
-        pieces = await run_in_threadpool(next, flowing, None)
+    try:
+        while pieces is not None:
+            for piece in pieces:
+                for start in range(0, len(piece), _PIECE):
+                    with _closed_after(flowing, patience):
+                        yield memoryview(piece)[start : start + _PIECE]
+            del piece, pieces  # as below
+            pieces = await run_in_threadpool(next, flowing, None)
+    finally:
+        # Whoever went away must not keep what was held for him.
+        flowing.close()
 
 
-def _gathered(chunks: Callable[[], Iterator[Chunk]]) -> Iterator[list[Bytes]]:
-    """Return the bytes of chunks, some at once; only the last ones may be few."""
+@contextmanager
+def _closed_after(flowing: Generator[list[Bytes], None, None], patience: float | None) -> Iterator[None]:
+    """Let nothing more flow when this takes longer; without its end, a stream was cut."""
+    timer = None if patience is None else asyncio.get_running_loop().call_later(patience, flowing.close)
+    try:
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+def _gathered(parts: Callable[[], Iterator[list[Bytes]]], held_back: int) -> Generator[list[Bytes], None, None]:
+    """Return the bytes of parts, some at once; only the last ones may be few."""
     held: list[Bytes] = []
     size = 0
-    for pieces in _parts(chunks()):
+    for pieces in _ended(parts()):
         held += pieces
         size += sum(map(len, pieces))
         del pieces
-        if size >= _HELD_BACK:
+        if size >= held_back:
             yield held
             held, size = [], 0
-    yield held
+    if held:
+        yield held
 
 
-def _parts(chunks: Iterator[Chunk]) -> Iterator[list[Bytes]]:
-    """Return the parts of chunks; what goes wrong once they have begun to flow is said in a part of its own."""
+def _parts_of(chunks: Iterator[Chunk]) -> Iterator[list[Bytes]]:
+    while (chunk := next(chunks, None)) is not None:
+        waiting = chunk_parts(chunk)
+        del chunk  # the memory of a window must not be held while the next one is read
+        for pieces in waiting:
+            yield pieces
+            del pieces
+        del waiting
+
+
+def _ended(parts: Iterator[list[Bytes]]) -> Iterator[list[Bytes]]:
+    """Return parts and their end; what goes wrong once they have begun to flow is said in a part of its own."""
     count = 0
     try:
-        while (chunk := next(chunks, None)) is not None:
-            waiting = chunk_parts(chunk)
-            del chunk  # the memory of a window must not be held while the next one is read
-            for pieces in waiting:
-                yield pieces
-                del pieces
-                count += 1
-            del waiting
+        while (pieces := next(parts, None)) is not None:
+            yield pieces
+            del pieces
+            count += 1
     except SciDBError as error:
         yield part({"kind": "error", "error": error_to_json(error)})
         return

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from scidb.exceptions import SciDBError, SerializationError
+from scidb.exceptions import SerializationError
 from scidb.hashing import ids
-from scidb.records import stored_values
+from scidb.maintenance.verifying import contents, expected_id, parts
 from scidb.store import Wrapper
-from scidb.store.model import Chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from scidb.store import Store
-    from scidb.store.model import Batch, Record
+    from scidb.store.model import Batch, Chunk, Record
 
 __all__ = ["Verified"]
-
-
-_AT_ONCE: Final = 32 * 2**20
-# What reading values can come to that a codec did not write: an encoding that is no JSON, data that do not fit it.
-_UNREADABLE: Final = (
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    RecursionError,
-    MemoryError,
-    pa.ArrowException,
-)
 
 
 class Verified(Wrapper):
@@ -55,12 +35,12 @@ class Verified(Wrapper):
         """
         for chunk in batch.chunks:
             if chunk.table is not None and len(chunk.records):
-                for part in _parts(chunk):
+                for part in parts(chunk):
                     self._check(part)
         return super().write(batch)
 
     def _check(self, chunk: Chunk) -> None:
-        for record, value in zip(chunk.records, _values(chunk), strict=True):
+        for record, value in zip(chunk.records, contents(chunk), strict=True):
             content = ids.content_hash(value)
             if content != record.content_hash:
                 raise SerializationError(
@@ -74,11 +54,7 @@ class Verified(Wrapper):
         identity = self._identity(record.variable)
         if identity is None:  # for the store to refuse
             return
-        try:
-            version = json.loads(record.version_keys)
-            expected = ids.record_id(identity, record.schema_version, record.content_hash, record.schema, version)
-        except (ValueError, TypeError, AttributeError, SciDBError) as error:
-            raise SerializationError(f"A record without proper version keys: {record.version_keys[:80]!r}.") from error
+        expected = expected_id(record, identity)
         if expected != record.record_id:
             raise SerializationError(
                 f"A record of {record.variable} has the id {record.record_id[:12]}, which is not that of its value and "
@@ -90,31 +66,3 @@ class Verified(Wrapper):
         if variable not in self._identities:
             self._identities = {info.name: info.identity_name for info in self.types()}
         return self._identities.get(variable)
-
-
-def _parts(chunk: Chunk) -> Iterator[Chunk]:
-    """Cut a chunk into pieces whose values are not too much to have at once.
-
-    They may keep the memory of the table: nobody gets them, and so nobody changes them.
-    """
-    table, count = chunk.table, len(chunk.records)
-    if table is None or table.num_rows != count or len({record.encoding for record in chunk.records}) > 1:
-        raise SerializationError("A chunk has one row for each of its records, all of one encoding; this has not.")
-    step = max(1, count * _AT_ONCE // max(1, table.nbytes))
-    for start in range(0, count, step):
-        yield Chunk(chunk.records[start : start + step], table.slice(start, step), given=True)
-
-
-def _values(chunk: Chunk) -> list[object]:
-    try:
-        return stored_values(chunk)
-    except SerializationError as error:
-        if "codec" in error.details:
-            raise SerializationError(str(error), **error.details, code="unknown_encoding") from error
-        raise
-    except _UNREADABLE as error:
-        raise SerializationError(
-            f"The values of {chunk.records[0].variable} cannot be read as what they are said to be "
-            f"({type(error).__name__}). Is the client of another version of SciDB?",
-            variable=chunk.records[0].variable,
-        ) from error

@@ -24,6 +24,7 @@ from scidbnet.server.callers import CALLER, path_of
 from scidbnet.server.exchange.answers import error_answer
 from scidbnet.server.guard.limits import AtOnce, FailedLogins, network_of
 from scidbnet.server.guard.local import check_local, said_user
+from scidbnet.wire.compression import ZSTD, can_compress
 from scidbnet.wire.framing import PARTS_TYPE
 from scidbnet.wire.versions import PREFIX
 
@@ -79,6 +80,7 @@ class Guard:
         headers = Headers(scope=scope)
         self._check_size(scope)
         _check_content_type(headers)
+        _check_content_encoding(headers)
         path = path_of(scope)
         tokens = self._tokens_in_use()
         if tokens is None:
@@ -166,6 +168,15 @@ def _check_content_type(headers: Headers) -> None:
         )
 
 
+def _check_content_encoding(headers: Headers) -> None:
+    encoding = ", ".join(headers.getlist("content-encoding")).strip().lower()
+    if encoding not in {"", "identity"} and not (encoding == ZSTD and can_compress()):
+        raise SerializationError(
+            f"A body that is encoded as {encoding[:40]!r} is not taken. Send it as zstd, or as it is.",
+            code="content_encoding",
+        )
+
+
 def _bearer(headers: Headers) -> str:
     """Return the token that a request shows."""
     shown = headers.getlist("authorization")
@@ -181,6 +192,8 @@ def _headers_of(error: SciDBError) -> dict[str, str]:
     match error.code:
         case "unauthenticated":  # whatever else it wants to send is not waited for
             return {"WWW-Authenticate": "Bearer", "Connection": "close"}
+        case "content_encoding":
+            return {"Accept-Encoding": ZSTD if can_compress() else "identity"}
         case "too_many_requests":
             return {"Retry-After": str(error.details["seconds"])}
     return {}

@@ -1,4 +1,4 @@
-"""What the owner of a database does to it as a whole, by its store: removing, and writing the file anew."""
+"""What the owner of a database does to it as a whole, by its store: checking, removing, writing the file anew."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from scidb.exceptions import SerializationError
 from scidb.store.model import Removal
 from scidbnet.server.context import served
 from scidbnet.wire.coding import dump, load
+from scidbnet.wire.maintenance import CheckAsked
 from scidbnet.wire.plain import from_text, to_text
 
 if TYPE_CHECKING:
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 __all__ = ["router"]
 
 router = APIRouter(prefix="/ability/maintenance", tags=["abilities"])
+
+
+@router.post("/check")
+async def check(request: Request) -> Response:
+    """Say what of the database is not as it must be; values are not read."""
+    here = served(request)
+    async with here.spool.receive(request) as body:
+        asked = load(from_text(body.data, "The body"), CheckAsked, "check")
+    store = cast("Maintenance", here.store)  # a wrapper, which says itself when the store inside cannot
+    return await _answer(lambda: store.check(repair=asked.repair, head=asked.head))
 
 
 @router.post("/prune")

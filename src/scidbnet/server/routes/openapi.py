@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from scidb.store.model import Call, Compaction, Edge, Removal, Removed, StoreInfo, TypeInfo
+from scidb.store.model import Call, Checked, Compaction, Edge, Removal, Removed, StoreInfo, TypeInfo
 from scidbnet.auth import TokenInfo
 from scidbnet.server.routes.abilities import ARROW_TYPE
 from scidbnet.server.routes.pages import docs_page
@@ -19,8 +19,10 @@ from scidbnet.wire.claims import ClaimAsked, Claimed
 from scidbnet.wire.coding import coder_of
 from scidbnet.wire.errors import STATUS
 from scidbnet.wire.framing import PARTS_TYPE
+from scidbnet.wire.maintenance import CheckAsked
 from scidbnet.wire.messages import EVENTS, FETCHED, QUERIES, ROWS, TRACE_QUERY
 from scidbnet.wire.plain import to_text
+from scidbnet.wire.snapshots import KNOWN_TYPE
 from scidbnet.wire.versions import DESCRIPTION, IDEMPOTENCY_KEY, PREFIX
 
 if TYPE_CHECKING:
@@ -112,6 +114,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         f"POST /ability/claims/{action}": Operation({_JSON: _ref("Claimed")}, {_JSON: _ref("ClaimAsked")})
         for action in ("claim", "renew", "release")
     },
+    "POST /ability/maintenance/check": Operation({_JSON: _ref("Checked")}, {_JSON: _ref("CheckAsked")}),
+    "POST /ability/snapshot": Operation(
+        {PARTS_TYPE: _binary("What the snapshot is, then its blocks, as parts: `snapshot`, and `pieces`.")},
+        {KNOWN_TYPE: _binary("The SHA-256 digests of the blocks that the client has, 32 bytes each.")},
+    ),
     **{
         f"POST /ability/maintenance/{action}": Operation({_JSON: _ref("Removed")}, {_JSON: _ref("Removal")})
         for action in ("prune", "erase")
@@ -132,6 +139,8 @@ def _schemas() -> Json:
         "Query": QUERIES.schema(),
         "Fetched": FETCHED.schema(),
         "TraceQuery": TRACE_QUERY.schema(),
+        "Checked": coder_of(Checked).schema(),
+        "CheckAsked": coder_of(CheckAsked).schema(),
         **{kind.__name__: coder_of(kind).schema() for kind in (Removal, Removed, Compaction)},
         "ClaimAsked": coder_of(ClaimAsked).schema(),
         "Claimed": coder_of(Claimed).schema(),

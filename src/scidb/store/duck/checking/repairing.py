@@ -1,0 +1,80 @@
+"""What can be put right without guessing: rows of no record, views, and what is noted of records."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+from scidb.exceptions import StorageError
+from scidb.store.duck import state as states
+from scidb.store.duck.checking.layouts import ORPHANS
+from scidb.store.duck.checking.shown import LEVEL, VIEW, expected_dtypes, expected_levels, level_of_places
+from scidb.store.duck.sql import literal, quote
+from scidb.store.duck.state import layout_table
+from scidb.store.duck.views import create_views
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scidb.store.duck.checking.findings import Findings
+    from scidb.store.duck.connection import Connection
+
+__all__ = ["copy_beside", "repair_all"]
+
+_COPY: Final = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
+
+
+def copy_beside(connection: Connection) -> Path:
+    """Copy the file as it is to one beside it, and return that; called with the writer's lock held."""
+    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S%f")
+    copy = connection.path.with_name(f"{connection.path.stem}.before-repair-{stamp}{connection.path.suffix}")
+    connection.execute("CHECKPOINT")
+    # In another process: to open and close the file in this one would give up DuckDB's lock on it.
+    copied = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-I", "-c", _COPY, str(connection.path), str(copy)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if copied.returncode:
+        copy.unlink(missing_ok=True)
+        raise StorageError(
+            f"{connection.path} could not be copied to {copy}, so nothing was repaired: "
+            f"{copied.stderr[-200:].strip()}.",
+            path=str(copy),
+        )
+    return copy
+
+
+def repair_all(connection: Connection, found: Findings) -> None:
+    """Put right all that was found and can be, in one transaction."""
+
+    def repair() -> None:
+        meant = [one for one in found.problems if one.repair]
+        for table in {one.table for one in meant if one.repair == ORPHANS and one.table}:
+            connection.execute(
+                f"DELETE FROM {quote(table)} WHERE record_no NOT IN (SELECT record_no FROM _records "
+                f"WHERE layout = {literal(table)})"
+            )
+        if any(one.repair == LEVEL for one in meant):
+            _note_again(connection, found)
+        variables = {one.variable for one in meant if one.repair == VIEW and one.variable}
+        if variables:
+            create_views(connection, states.load(connection), sorted(variables))
+
+    connection.transaction(repair)
+
+
+def _note_again(connection: Connection, found: Findings) -> None:
+    for name, dtype in expected_dtypes(found).items():
+        connection.execute("UPDATE _variables SET dtype = ? WHERE variable_name = ?", [dtype, name])
+    for name, level in expected_levels(found).items():
+        connection.execute("UPDATE _variables SET schema_level = ? WHERE variable_name = ?", [level, name])
+    for schema_id, _, deepest in connection.rows(level_of_places(found)):
+        connection.execute("UPDATE _schema SET schema_level = ? WHERE schema_id = ?", [deepest, schema_id])
+    for (name,) in connection.rows("SELECT type_name FROM _registered_types"):
+        connection.execute(
+            "UPDATE _registered_types SET table_name = ? WHERE type_name = ?", [layout_table(name, 1), name]
+        )

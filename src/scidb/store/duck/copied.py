@@ -1,0 +1,57 @@
+"""A copy of a database file: brought to one plain file, and looked at as DuckDB sees it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scidb.exceptions import CorruptDatabaseError
+from scidb.store.duck.connection import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["Seen", "check_free", "look_at"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a file turned out to hold."""
+
+    format_version: int
+    counts: Mapping[str, int]
+
+
+def look_at(path: Path) -> Seen:
+    """Open a copy, of whatever format, and count; what lies in a log beside it comes into the file first.
+
+    Raises
+    ------
+    CorruptDatabaseError
+        When DuckDB cannot read it.
+
+    """
+    if path.with_name(f"{path.name}.wal").exists():
+        # To close it is what makes one file of the two.
+        Connection.open(path, read_only=False, lock_timeout=0).close()
+    with closing(Connection.open(path, read_only=True, lock_timeout=0)) as connection:
+        [(version,)] = connection.rows("SELECT format_version FROM _format")
+        with closing(connection.hold(read_only=True)) as held:
+            return Seen(version, held.counts())
+
+
+def check_free(path: Path) -> None:
+    """Refuse a file that another process has open; a damaged one nobody has.
+
+    Raises
+    ------
+    DatabaseLockedError
+        Saying who has it.
+
+    """
+    try:
+        Connection.open(path, read_only=False, lock_timeout=0).close()
+    except CorruptDatabaseError:
+        return

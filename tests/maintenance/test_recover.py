@@ -1,0 +1,185 @@
+"""`scidb recover`: all that can be read of a damaged file, verified, in a new one; and what is lost, by record."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.maintenance.conftest import (
+    BLOCK,
+    BLOCKS,
+    Emg,
+    Mean,
+    Note,
+    Step,
+    Table,
+    ask,
+    flip,
+    some,
+    value_bytes,
+)
+
+import scidb
+from scidb import canonical_hash
+from scidb.exceptions import CorruptDatabaseError, DatabaseLockedError, StorageError
+from scidb.maintenance.checking import check_file
+from scidb.maintenance.recovering import RecoverReport, recover
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scidb import DatabaseManager
+
+
+def _all(path: Path) -> dict[str, Any]:
+    """Return every record of a file by its id: place, time, value and link of the chain."""
+    with scidb.open(path, read_only=True) as db:
+        return _all_of(db)
+
+
+def _all_of(db: DatabaseManager) -> dict[str, Any]:
+    query = "SELECT record_id, max_by(chain, timestamp) AS chain FROM _record_metadata GROUP BY ALL"
+    links = {row["record_id"]: row["chain"] for row in db.query(query).to_arrow().to_pylist()}
+    return {
+        str(one.record_id): (one.metadata, one.timestamp, canonical_hash(one.data), links[one.record_id])
+        for variable in (Emg, Step, Note, Table, Mean)
+        for one in db.load_all(variable)
+    }
+
+
+def _check_recovered(path: Path, new: Path, whole: dict[str, Any]) -> RecoverReport:
+    """Recover; the damaged file is as it was, the new one passes, and has what is not listed as lost, as it was."""
+    before = path.read_bytes()
+    report = recover(path, new, progress=False)
+
+    assert path.read_bytes() == before
+    assert [one.name for one in new.parent.iterdir() if one.name.startswith(".")] == []
+    assert check_file(new, deep=True, progress=False).ok
+    kept = _all(new)
+    assert kept.keys() | set(report.record_ids) >= whole.keys()
+    for record_id, parts in kept.items():
+        assert parts == whole[record_id]
+    with scidb.open(new) as db:  # and is a database like any other
+        Step.save(9.5, subject=9, trial=9, db=db)
+        assert db.admin.check().ok
+    return report
+
+
+def _garble(path: Path, start: int, size: int) -> None:
+    """Write something else over a part of a file."""
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(bytes(some(start).randrange(256) for _ in range(size)))
+
+
+def _block_of(path: Path, table: str, column: str) -> int:
+    """Return where the block begins that holds a column of a table."""
+    query = f"SELECT block_id FROM pragma_storage_info('{table}') WHERE column_name = '{column}' AND block_id >= 0"
+    return BLOCKS + int(ask(path, query)[0][0]) * BLOCK
+
+
+def _catalogue(path: Path) -> int:
+    """Return where the block begins that holds the names of the tables."""
+    data = path.read_bytes()
+    found = [start for start in range(BLOCKS, len(data), BLOCK) if b"duckdb_version" in data[start : start + BLOCK]]
+    return found[-1]
+
+
+def test_nothing_is_lost_of_a_sound_file(whole: Path, tmp_path: Path) -> None:
+    """What can be read as it is comes over as it is, with its log, lineage, flags and tags."""
+    report = _check_recovered(whole, tmp_path / "new.duckdb", _all(whole))
+    assert (report.ok, len(report), report.lost) == (True, 0, ())
+    assert "every block is as it was written" in report.notes[0]
+    assert "nothing is lost" in repr(report)
+    for table in ("_calls", "_call_inputs", "_computations", "_flags", "_tags", "_exports", "_failures", "_sources"):
+        assert ask(whole, f"SELECT * FROM {table} ORDER BY ALL") == ask(
+            tmp_path / "new.duckdb", f"SELECT * FROM {table} ORDER BY ALL"
+        )
+
+
+def test_one_flipped_byte_is_mended(study: Path, tmp_path: Path) -> None:
+    """Of a block in which one byte is wrong nothing is lost, be it of a value, of the log, or of the catalogue."""
+    [(first, _, _), *_] = value_bytes(study)
+    whole = _all(study)
+    for position in (first + 80_000, _block_of(study, "_record_metadata", "record_id") + 300, _catalogue(study) + 40):
+        flip(study, position, 3)
+    report = _check_recovered(study, tmp_path / "new.duckdb", whole)
+    assert report.ok
+    assert "were mended" in report.notes[1]
+
+
+def test_a_bad_block_of_values(study: Path, tmp_path: Path) -> None:
+    """Of the records in a block that was overwritten those are lost that it hit; they are named with their place."""
+    [(first, _, records), *_] = value_bytes(study)
+    whole = _all(study)
+    _garble(study, first + 80_000, 64)
+    report = _check_recovered(study, tmp_path / "new.duckdb", whole)
+
+    assert 1 <= len(report.record_ids) <= 2
+    assert set(report.record_ids) <= records
+    assert {one.variable for one in report} <= {"Emg", None}, report  # None: rows that DuckDB could not read at all
+    assert report.to_dicts()[0]["schema"].keys() == {"subject", "trial"}
+    assert "1 blocks damaged" in report.notes[0]
+
+
+@pytest.mark.parametrize("table", ["_record_metadata", "_records"])
+def test_a_bad_block_of_a_table(study: Path, tmp_path: Path, table: str) -> None:
+    """What hangs on rows that are lost is taken out or named; the rest is there, and the new file passes."""
+    _check_bad_table(study, tmp_path, table)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["_calls", "_call_inputs", "_computations", "_sources", "_variables", "_schema"])
+def test_a_bad_block_of_any_table(study: Path, tmp_path: Path, table: str) -> None:
+    """The same for the others."""
+    _check_bad_table(study, tmp_path, table)
+
+
+def _check_bad_table(study: Path, tmp_path: Path, table: str) -> None:
+    columns = [one for (one,) in ask(study, f"SELECT DISTINCT column_name FROM pragma_storage_info('{table}')")]
+    whole = _all(study)
+    start = _block_of(study, table, min(columns, key=lambda one: one != "content_hash"))
+    _garble(study, start + 64, 512)
+    _check_recovered(study, tmp_path / "new.duckdb", whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("header", [0, 1, 2])
+def test_damaged_headers(study: Path, tmp_path: Path, header: int) -> None:
+    """A header is mended, or taken from elsewhere; nothing is lost that is in the file."""
+    whole = _all(study)
+    flip(study, header * 4_096 + 12, 1)
+    with pytest.raises(CorruptDatabaseError):
+        scidb.open(study)
+    assert not check_file(study).ok
+    assert _check_recovered(study, tmp_path / "new.duckdb", whole).ok
+
+
+def test_what_is_refused(whole: Path, tmp_path: Path) -> None:
+    """Nothing is written over, and what is no database is said to be none."""
+    with pytest.raises(StorageError, match="is there already"):
+        recover(whole, whole)
+    with pytest.raises(StorageError, match="no file"):
+        recover(tmp_path / "nowhere.duckdb", tmp_path / "new.duckdb")
+    none = tmp_path / "none.duckdb"
+    none.write_bytes(b"none" * 20_000)
+    with pytest.raises(CorruptDatabaseError, match="Nothing can be read") as refused:
+        recover(none, tmp_path / "new.duckdb")
+    assert "Restore a backup" in str(refused.value)
+    assert [one.name for one in tmp_path.iterdir()] == ["none.duckdb"]
+
+
+def test_a_file_in_use_is_not_damaged(study: Path, tmp_path: Path) -> None:
+    """What another process has open is refused, as everywhere."""
+    command = [sys.executable, "-c", _HOLD, str(study)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(DatabaseLockedError):
+            recover(study, tmp_path / "new.duckdb", lock_timeout=0)
+        other.communicate(b"end")
+
+
+_HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('here', flush=True); sys.stdin.read()"
