@@ -186,7 +186,10 @@ def held(path: Path) -> Iterator[None]:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise _locked(path, 0.0, str(error)) from error
+            raise DatabaseLockedError(
+                f"{path} was not replaced: another process opened it just then, and has it as it was. Try again.",
+                path=str(path),
+            ) from error
         yield
 
 
