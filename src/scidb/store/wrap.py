@@ -78,13 +78,16 @@ class Wrapper:
             When it has not.
 
         """
+        return self._sql().sql(query, parameters, max_rows=max_rows, max_seconds=max_seconds)
+
+    def _sql(self) -> Sql:
         if not isinstance(self._store, Sql):
             raise UnsupportedOperationError(
                 f"The store {self._store.describe().target!r} answers no SQL. Ask with find or load_all, or "
                 "open a DuckDB file.",
                 ability="sql",
             )
-        return self._store.sql(query, parameters, max_rows=max_rows, max_seconds=max_seconds)
+        return self._store
 
     def claim(
         self, lineage_ids: Sequence[str], owner: str, seconds: float = 60.0, *, most: int | None = None

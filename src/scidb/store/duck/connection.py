@@ -24,6 +24,7 @@ from scidb.exceptions import (
 from scidb.store.duck.asking import answer, check_query, explained, plain_parameters
 from scidb.store.duck.limits import stopped_after
 from scidb.store.duck.lockfile import LockFile, retry_while_locked
+from scidb.store.stopping import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -164,7 +165,10 @@ class Connection:
 
     def _run(self, query: str, call: Callable[[duckdb.DuckDBPyConnection], T]) -> T:  # noqa: ARG002
         """Make one statement; whoever wants to count or see statements wraps this method."""
-        return call(self._cursor())
+        cursor = self._cursor()
+        # What undoes a transaction must run in any case, and does not come by here.
+        with running(cursor.interrupt, duckdb.Error, OSError, RuntimeError):
+            return call(cursor)
 
     # -------------------------------------------------------------- threads and transactions
 
