@@ -24,6 +24,7 @@ from scidb.store.duck.held import Held, Holding
 from scidb.store.duck.limits import stopped_after
 from scidb.store.duck.lockfile import LockFile, flush_folder, held, refuse_while_held, remove_stale, retry_while_locked
 from scidb.store.duck.whereabouts import discard_empty_log, prepare_log, private_folder, restrict, spill_folder
+from scidb.store.stopping import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -250,7 +251,9 @@ class Connection:
                 if seat.is_gone:
                     continue
                 try:
-                    with translated(self.path, refused):
+                    # What undoes a transaction must run in any case, and does not come by here.
+                    interrupt = seat.cursor.interrupt
+                    with translated(self.path, refused), running(interrupt, duckdb.Error, OSError, RuntimeError):
                         return work(seat.cursor)
                 except SciDBError as error:
                     self._is_lost = self._is_lost or is_lost(error)
