@@ -1,4 +1,4 @@
-"""One DuckDB file and how it is reached: lock, threads, transactions, and errors in our own words.
+"""One DuckDB file and how it is reached: lock, threads, transactions, and opening it again when DuckDB gives up.
 
 Every statement of the store passes through `Connection`; nothing here knows what the tables mean.
 """
@@ -8,22 +8,18 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import duckdb
 
-from scidb.exceptions import (
-    ConflictError,
-    CorruptDatabaseError,
-    QueryError,
-    SciDBError,
-    StorageError,
-    UnsupportedOperationError,
-)
+from scidb.exceptions import QueryError, SciDBError, StorageError
+from scidb.store.duck import forks
 from scidb.store.duck.asking import answer, check_query, explained, plain_parameters
+from scidb.store.duck.failures import is_invalidated, is_lost, translated
 from scidb.store.duck.limits import stopped_after
-from scidb.store.duck.lockfile import LockFile, retry_while_locked
+from scidb.store.duck.lockfile import LockFile, refuse_while_held, remove_stale, retry_while_locked
 from scidb.store.duck.whereabouts import discard_empty_log, prepare_log, private_folder, restrict, spill_folder
 
 if TYPE_CHECKING:
@@ -58,152 +54,246 @@ _AFTER_CONNECTING: Final = {
 }
 
 
+@dataclass(slots=True)
+class _Seat:
+    """A cursor and the thread's right to it, which it has for the length of a statement."""
+
+    cursor: duckdb.DuckDBPyConnection
+    busy: threading.RLock = field(default_factory=threading.RLock)
+    is_gone: bool = False
+
+    def leave(self) -> None:
+        """Close the cursor, whoever uses it; a statement that runs is interrupted."""
+        if self.busy.acquire(blocking=False):
+            try:
+                self._close()
+            finally:
+                self.busy.release()
+        else:
+            # DuckDB 2 refuses to close under a running statement, and DuckDB 1 takes away what it reads.
+            with stopped_after(self.cursor, 0.0), self.busy:
+                self._close()
+
+    def _close(self) -> None:
+        self.is_gone = True
+        self.cursor.close()
+
+
 class Connection:
     """A DuckDB file, open in this process.
 
-    Each thread reads through a cursor of its own; one thread at a time writes.
+    Each thread reads through a cursor of its own; one thread at a time writes. When DuckDB refuses to go on, as it
+    does after a disk was full, the file is closed and opened again by whoever comes next.
     """
 
-    def __init__(self, root: duckdb.DuckDBPyConnection, path: Path, lock: LockFile | None) -> None:
+    def __init__(self, path: Path, *, read_only: bool, lock_timeout: float) -> None:
         self.path = path
-        self._root = root
-        self._lock_file = lock
-        self._pid = os.getpid()
-        self._cursors: weakref.WeakKeyDictionary[threading.Thread, duckdb.DuckDBPyConnection] = (
-            weakref.WeakKeyDictionary()
-        )
-        self._cursors_lock = threading.Lock()
+        self.pid = os.getpid()
+        self._read_only = read_only
+        self._lock_timeout = lock_timeout
+        self._lock_file: LockFile | None = None
+        self._seats: weakref.WeakKeyDictionary[threading.Thread, _Seat] = weakref.WeakKeyDictionary()
+        self._seats_lock = threading.Lock()
         self.writer = threading.RLock()
-        self._transaction: duckdb.DuckDBPyConnection | None = None
+        self._transaction: _Seat | None = None
         self._writing_in: threading.Thread | None = None
+        self._is_closing = False
         self._closed = False
+        self._is_lost = False  # whether DuckDB refuses everything until the file is opened again
+        self._openings = 0
+        self._root = self._connect()
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool, lock_timeout: float) -> Connection:
         """Open an existing file, waiting up to `lock_timeout` seconds for another process to let it go."""
+        forks.check_not_inherited(path)
+        connection = cls(path, read_only=read_only, lock_timeout=lock_timeout)
+        forks.watch(connection)
+        return connection
 
+    def _connect(self) -> duckdb.DuckDBPyConnection:
         def connect() -> duckdb.DuckDBPyConnection:
-            with _translated(path):
-                config = {**_SETTINGS, "temp_directory": str(spill_folder(path))}
-                return duckdb.connect(path, read_only=read_only, config=dict(config))
+            if self._lock_file is None:
+                refuse_while_held(self.path)
+            with translated(self.path):
+                config = {**_SETTINGS, "temp_directory": str(spill_folder(self.path))}
+                root = duckdb.connect(self.path, read_only=self._read_only, config=dict(config))
+            try:
+                with translated(self.path):
+                    for name, value in _AFTER_CONNECTING.items():
+                        root.execute(f"SET GLOBAL {name} = {value}").fetchall()
+                if self._read_only:
+                    remove_stale(self.path)
+                elif self._lock_file is None:
+                    self._lock_file = LockFile.write(self.path)
+            except BaseException:
+                root.close()
+                raise
+            return root
 
-        root = retry_while_locked(connect, path, lock_timeout)
-        try:
-            with _translated(path):
-                for name, value in _AFTER_CONNECTING.items():
-                    root.execute(f"SET GLOBAL {name} = {value}").fetchall()
-        except BaseException:
-            root.close()
-            raise
-        return cls(root, path, None if read_only else LockFile.write(path))
+        return retry_while_locked(connect, self.path, self._lock_timeout)
 
     # -------------------------------------------------------------- statements
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run a statement and return its rows."""
-        with _translated(self.path):
-            return self._run(query, lambda cursor: cursor.execute(query, list(parameters)).fetchall())
+        return self._do(query, lambda cursor: cursor.execute(query, list(parameters)).fetchall())
 
     def execute(self, query: str, parameters: Sequence[object] = ()) -> None:
         """Run a statement that returns nothing of interest."""
-        with _translated(self.path):
-            # DuckDB 2 runs a statement to its end only when its result is fetched.
-            self._run(query, lambda cursor: cursor.execute(query, list(parameters)).fetchall())
+        # DuckDB 2 runs a statement to its end only when its result is fetched.
+        self._do(query, lambda cursor: cursor.execute(query, list(parameters)).fetchall())
 
     def table(self, query: str, parameters: Sequence[object] = (), /, **tables: pa.Table) -> pa.Table:
         """Run a query, which may name the given Arrow tables, and return its rows as Arrow."""
-        with _translated(self.path), self._registered(tables) as cursor:
-            return self._run(query, lambda _: _as_arrow(cursor, query, list(parameters)))
+        return self._do(query, lambda cursor: _as_arrow(cursor, query, list(parameters)), tables)
 
-    def stream(self, query: str, take: Callable[[pa.RecordBatch], None], **tables: pa.Table) -> None:
-        """Run such a query and hand over its rows in batches; `take` runs no statement."""
+    def stream(self, query: str, begin: Callable[[], Callable[[pa.RecordBatch], None]], **tables: pa.Table) -> None:
+        """Run such a query and hand over its rows in batches to what `begin` gives, which runs no statement.
+
+        It begins again where the file had to be opened again meanwhile.
+        """
 
         def run(cursor: duckdb.DuckDBPyConnection) -> None:
+            take = begin()
             for batch in cursor.sql(query).to_arrow_reader(_BATCH_ROWS):
                 take(batch)
 
-        with _translated(self.path), self._registered(tables):
-            self._run(query, run)
+        self._do(query, run, tables)
 
     def insert(self, query: str, **tables: pa.Table) -> None:
         """Run an INSERT that reads the given Arrow tables."""
-        with _translated(self.path), self._registered(tables):
-            self._run(query, lambda cursor: cursor.execute(query).fetchall())
+        self._do(query, lambda cursor: cursor.execute(query).fetchall(), tables)
 
     def append(self, table: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Insert rows whose columns are those of the table in their order; to name them would take a view."""
-        with _translated(self.path):
-            self._run(f"INSERT INTO {table}", lambda cursor: cursor.from_arrow(rows).insert_into(table))
+        self._do(f"INSERT INTO {table}", lambda cursor: cursor.from_arrow(rows).insert_into(table))
 
     def select(
         self, query: str, parameters: Parameters, max_rows: int | None = None, max_seconds: float | None = None
     ) -> pa.Table:
         """Run one statement that a user wrote, unable to change or to leave the database, within limits."""
         values = plain_parameters(parameters)
-        with _translated(self.path, QueryError), explained(query):
-            check_query(self._cursor(), query, values)
+
+        def run(cursor: duckdb.DuckDBPyConnection) -> pa.Table:
+            with explained(query):
+                check_query(cursor, query, values)
+                try:
+                    # What looks like a SELECT can hold an INSERT, so the transaction refuses to write.
+                    self._run("BEGIN", lambda: cursor.execute("BEGIN TRANSACTION READ ONLY").fetchall())
+                    with stopped_after(cursor, max_seconds):
+                        return self._run(query, lambda: answer(cursor, query, values, max_rows))
+                finally:
+                    self._drop_seat()
+
+        return self._repeated(lambda: self._seated(run, QueryError))
+
+    def _do(
+        self,
+        query: str,
+        call: Callable[[duckdb.DuckDBPyConnection], T],
+        tables: Mapping[str, pa.Table] | None = None,
+    ) -> T:
+        def run(cursor: duckdb.DuckDBPyConnection) -> T:
+            if not tables:
+                return self._run(query, lambda: call(cursor))
+            for name, table in tables.items():
+                cursor.register(name, table)
             try:
-                # What looks like a SELECT can hold an INSERT, so the transaction refuses to write.
-                self._run("BEGIN", lambda cursor: cursor.execute("BEGIN TRANSACTION READ ONLY").fetchall())
-                with stopped_after(self._cursor(), max_seconds):
-                    return self._run(query, lambda cursor: answer(cursor, query, values, max_rows))
-            finally:
-                self._drop_cursor()
+                done = self._run(query, lambda: call(cursor))
+            except BaseException:
+                # Within a transaction that has failed not even a name can be taken away; the cursor goes with it.
+                self._drop_seat()
+                raise
+            for name in tables:
+                cursor.unregister(name)
+            return done
 
-    @contextmanager
-    def _registered(self, tables: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConnection]:
-        cursor = self._cursor()
-        for name, table in tables.items():
-            cursor.register(name, table)
-        try:
-            yield cursor
-        except BaseException:
-            # Within a transaction that has failed not even a name can be taken away; the cursor goes with it.
-            self._drop_cursor()
-            raise
-        for name in tables:
-            cursor.unregister(name)
+        return self._repeated(lambda: self._seated(run))
 
-    def _run(self, query: str, call: Callable[[duckdb.DuckDBPyConnection], T]) -> T:  # noqa: ARG002
+    def _run(self, query: str, call: Callable[[], T]) -> T:  # noqa: ARG002
         """Make one statement; whoever wants to count or see statements wraps this method."""
-        return call(self._cursor())
+        return call()
+
+    def _repeated(self, work: Callable[[], T]) -> T:
+        """Do something that only reads again, if it failed for what somebody else has met."""
+        openings = self._openings
+        try:
+            return work()
+        except SciDBError as error:
+            if not self._was_struck(error, openings):
+                raise
+        return work()
+
+    def _was_struck(self, error: SciDBError, openings: int) -> bool:
+        """Say whether an error is one of a statement that was under way when DuckDB gave up in another one."""
+        if self._is_writing_here():
+            return False
+        if isinstance(error.__cause__, (duckdb.IOException, duckdb.InterruptException, OSError)):
+            with self.writer:  # of whom it is known afterwards
+                return self._is_lost or self._openings != openings
+        return is_invalidated(error)
+
+    def _seated(self, work: Callable[[duckdb.DuckDBPyConnection], T], refused: type[SciDBError] = StorageError) -> T:
+        """Work with the cursor of this thread, which nobody closes meanwhile without saying so."""
+        while True:
+            seat = self._seat()
+            with seat.busy:
+                if seat.is_gone:
+                    continue
+                try:
+                    with translated(self.path, refused):
+                        return work(seat.cursor)
+                except SciDBError as error:
+                    self._is_lost = self._is_lost or is_lost(error)
+                    if self._closed:  # meanwhile
+                        raise self._closed_error() from error
+                    raise
 
     # -------------------------------------------------------------- threads and transactions
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
-        self.check_usable()
+    def _seat(self) -> _Seat:
         thread = threading.current_thread()
-        if self._transaction is not None and self._writing_in is thread:
-            return self._transaction
-        cursor = self._cursors.get(thread)
-        if cursor is None:
-            with self._cursors_lock:
-                self.check_usable()
-                cursor = self._cursors[thread] = self._root.cursor()
-        return cursor
+        while True:
+            self.check_usable()
+            if self._transaction is not None and self._writing_in is thread:
+                return self._transaction
+            if self._is_lost:
+                self._open_again()
+            seat = self._seats.get(thread)
+            if seat is not None:
+                return seat
+            with self._seats_lock:
+                if not self._closed and not self._is_lost:
+                    seat = self._seats[thread] = _Seat(self._root.cursor())
+                    return seat
 
     def check_usable(self) -> None:
         """Refuse after close, and in a process that was forked with the file open."""
-        if os.getpid() != self._pid:
-            raise StorageError(
-                f"{self.path} was opened by process {self._pid} and this is its fork {os.getpid()}; what a fork "
-                "writes is lost. Open the database in the child itself, or start workers by 'spawn'.",
-                pid=self._pid,
-            )
-        if self._closed:
-            raise StorageError(f"The database {self.path} is closed; open it again to go on.")
+        if os.getpid() != self.pid:
+            raise forks.refusal(self.path, self.pid)
+        if self._closed or (self._is_closing and not self._is_writing_here()):
+            raise self._closed_error()
+
+    def _closed_error(self) -> StorageError:
+        return StorageError(f"The database {self.path} is closed; open it again to go on.", path=str(self.path))
+
+    def engine_objects(self) -> Iterator[object]:
+        """Return DuckDB's objects through which the file is open."""
+        if not self._closed:
+            yield self._root
+            yield from (seat.cursor for seat in (*self._seats.values(), self._transaction) if seat)
 
     def transaction(self, work: Callable[[], T]) -> T:
         """Do some work and commit it, or undo it as a whole; one thread at a time.
 
         Not a context manager: an interrupt that comes while one is entered would leave the transaction open.
         """
+        self.check_usable()  # before the lock, which in a fork nobody may ever give back
         with self.writer:
             self._undo()  # from which a second interrupt may have kept the last one
             try:
-                self._transaction = self._root.cursor()
-                self._writing_in = threading.current_thread()
-                self.execute("BEGIN TRANSACTION")
+                self._begin()
                 done = work()
                 prepare_log(self.path)
                 self.execute("COMMIT")
@@ -212,13 +302,35 @@ class Connection:
                 self._undo()
                 raise
             self._writing_in, written, self._transaction = None, self._transaction, None
-            written.close()
+            if written is not None:
+                written.cursor.close()
         return done
+
+    def _begin(self) -> None:
+        for last in (False, True):
+            self.check_usable()
+            if self._is_lost:
+                self._open_again()
+            with self._seats_lock:
+                self._transaction = _Seat(self._root.cursor())
+            self._writing_in = threading.current_thread()
+            try:
+                self.execute("BEGIN TRANSACTION")
+            except SciDBError as error:
+                if last or not is_invalidated(error):
+                    raise
+                self._writing_in = None
+                self._undo()
+            else:
+                return
 
     @property
     def is_writing(self) -> bool:
         """Whether a transaction is under way."""
         return self._writing_in is not None
+
+    def _is_writing_here(self) -> bool:
+        return self._writing_in is threading.current_thread()
 
     def _undo(self) -> None:
         """Undo a transaction that did not come to its end."""
@@ -226,33 +338,64 @@ class Connection:
             self._give_up(self._transaction)
             self._transaction = None
 
-    def _give_up(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def _give_up(self, seat: _Seat) -> None:
         # Closed within a transaction, an interrupted statement keeps DuckDB 1.x from ever opening the file again.
-        with suppress(SciDBError), _translated(self.path):
-            cursor.execute("ROLLBACK").fetchall()
-        cursor.close()
+        try:
+            with translated(self.path):
+                seat.cursor.execute("ROLLBACK").fetchall()
+        except SciDBError as error:
+            # What cannot be undone, for want of memory for example, goes with the instance.
+            if not isinstance(error.__cause__, duckdb.TransactionException):
+                self._is_lost = True
+        seat.is_gone = True
+        seat.cursor.close()
 
-    def _drop_cursor(self) -> None:
+    def _drop_seat(self) -> None:
         """Close this thread's cursor, and with it what it has begun; the next statement gets a new one."""
-        with self._cursors_lock:
-            cursor = self._cursors.pop(threading.current_thread(), None)
-        if cursor is not None:
-            self._give_up(cursor)
+        with self._seats_lock:
+            seat = self._seats.pop(threading.current_thread(), None)
+        if seat is not None:
+            self._give_up(seat)
+
+    # -------------------------------------------------------------- opening again, and closing
+
+    def _open_again(self) -> None:
+        """Open the file anew after DuckDB has refused to go on; who waits for it finds it open."""
+        with self.writer:
+            self.check_usable()
+            if self._is_lost:
+                self._undo()
+                self._let_go()
+                root = self._connect()
+                with self._seats_lock:
+                    self._root, self._is_lost = root, False
+                    self._openings += 1
+
+    def _let_go(self) -> None:
+        with self._seats_lock:
+            seats = dict(self._seats)
+            self._seats.clear()
+        with translated(self.path):
+            for seat in seats.values():
+                seat.leave()
+            self._root.close()
 
     def close(self) -> None:
-        """Let go of the file; closing twice does nothing."""
-        with self.writer, self._cursors_lock:
-            if self._closed or os.getpid() != self._pid:
-                return
-            self._undo()
-            self._closed = True
-            with _translated(self.path):
-                if self._lock_file:
-                    discard_empty_log(self.path)
-                # Closes its cursors too, those of other threads among them.
-                self._root.close()
-            if self._lock_file:
-                self._lock_file.remove()
+        """Let go of the file; a write under way is awaited, what reads is interrupted. Closing twice does nothing."""
+        if os.getpid() != self.pid:
+            return
+        try:
+            self._is_closing = True  # so that who writes again and again lets this thread in between
+            with self.writer:
+                if not self._closed:
+                    self._undo()
+                    self._closed = True
+                    if self._lock_file:  # while it is ours for sure
+                        discard_empty_log(self.path)
+                        self._lock_file.remove()
+                    self._let_go()
+        finally:
+            self._is_closing = False
 
 
 def _as_arrow(cursor: duckdb.DuckDBPyConnection, query: str, parameters: list[object]) -> pa.Table:
@@ -271,7 +414,7 @@ def create_file(path: Path, statements: Sequence[str]) -> None:
     """Make a database file from these statements, whole or not at all; one that is there is left alone."""
     # DuckDB 1.x writes this version by itself and knows no newer one.
     version = "(STORAGE_VERSION 'v1.5.0')" if int(duckdb.__version__.split(".")[0]) > 1 else ""
-    with _translated(path), private_folder(path) as folder:
+    with translated(path), private_folder(path) as folder:
         draft = folder / path.name
         with closing(duckdb.connect(":memory:")) as connection:
             quoted = str(draft).replace("'", "''")
@@ -296,70 +439,3 @@ def _publish(draft: Path, path: Path) -> None:
     except OSError:
         if not path.exists():
             draft.rename(path)
-
-
-# ------------------------------------------------------------------ errors
-
-
-@contextmanager
-def _translated(path: Path, refused: type[SciDBError] = StorageError) -> Iterator[None]:
-    """Turn DuckDB's exceptions into ours; `refused` stands for statements that do not work."""
-    try:
-        yield
-    except duckdb.Error as error:
-        # Met while DuckDB asked Python for Arrow data, it survives as text only; a user's SQL may say anything.
-        if "KeyboardInterrupt" in str(error) and refused is not QueryError:
-            raise KeyboardInterrupt from error
-        raise _our_error(path, error, refused) from error
-    except OSError as error:
-        if isinstance(error, SciDBError):
-            raise
-        raise StorageError(f"{path}: {error.strerror or error}.", path=str(path)) from error
-    except RuntimeError as error:
-        if str(error) != "Query interrupted":
-            raise
-        # So DuckDB reports that a signal handler raised; DuckDB 1.x says what, and 2.0 forgets it.
-        if error.__cause__ is not None:
-            raise error.__cause__ from None
-        raise KeyboardInterrupt from error
-
-
-def _our_error(path: Path, error: duckdb.Error, refused: type[SciDBError]) -> SciDBError:
-    said = _first_line(error)
-    match error:
-        case duckdb.FatalException() | duckdb.InternalException() | duckdb.SerializationException():
-            return CorruptDatabaseError(
-                f"The database {path} is damaged, or was written by a newer DuckDB than {duckdb.__version__}: {said}. "
-                "Close it, keep a copy, and open a backup.",
-                path=str(path),
-            )
-        case duckdb.TransactionException() | duckdb.ConstraintException():
-            return _transaction_error(path, error, refused)
-        case duckdb.IOException() | duckdb.ConnectionException():
-            is_other = "not a valid DuckDB database file" in str(error)
-            return _not_a_database(path) if is_other else StorageError(f"{path}: {said}.", path=str(path))
-        case duckdb.PermissionException() if refused is not QueryError:
-            # A file of another engine, for which DuckDB would load an extension.
-            return _not_a_database(path)
-        case duckdb.NotImplementedException():
-            return UnsupportedOperationError(f"DuckDB cannot do that: {said}.")
-    what = str(error) if refused is QueryError else said
-    return refused(f"{type(error).__name__.removesuffix('Exception')}: {what}")
-
-
-def _not_a_database(path: Path) -> CorruptDatabaseError:
-    return CorruptDatabaseError(
-        f"{path} is not a DuckDB database, so it cannot be a SciDB database; it was left as it is. Choose another "
-        "path to make a new database.",
-        path=str(path),
-    )
-
-
-def _transaction_error(path: Path, error: duckdb.Error, refused: type[SciDBError]) -> SciDBError:
-    if "read-only" in str(error):
-        return refused(f"Nothing can be written here: {_first_line(error)}.")
-    return ConflictError(f"{path} was changed by somebody else meanwhile: {_first_line(error)}. Try again.")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n", maxsplit=1)[0].rstrip(".")

@@ -109,6 +109,8 @@ class Payloads:
         own = ['"row"'] if single else ['"row"', "record_no"]
         query = ", ".join([*own, *names])
 
+        elements: Elements
+
         def take(batch: pa.RecordBatch) -> None:
             place, *others = batch.columns
             position = place.to_numpy()
@@ -120,9 +122,14 @@ class Payloads:
             elements.take(owner, position, values)
 
         if nbytes >= _STREAMED:
-            counted = self._select(layout, "count(*)", numbers)
-            elements = Elements(numbers, kinds, counted.column(0)[0].as_py())
-            self._stream(layout, query, numbers, order, take)
+            counted = self._select(layout, "count(*)", numbers).column(0)[0].as_py()
+
+            def begin() -> Callable[[pa.RecordBatch], None]:
+                nonlocal elements
+                elements = Elements(numbers, kinds, counted)
+                return take
+
+            self._stream(layout, query, numbers, order, begin)
         else:
             table = self._select(layout, query, numbers, order)
             elements = Elements(numbers, kinds, table.num_rows)
@@ -143,11 +150,11 @@ class Payloads:
         columns: str,
         numbers: NDArray[np.int64],
         order: str,
-        take: Callable[[pa.RecordBatch], None],
+        begin: Callable[[], Callable[[pa.RecordBatch], None]],
     ) -> None:
         condition, wanted = among("record_no", numbers)
         query = f"SELECT {columns} FROM {quote(layout.table)} WHERE {condition}{order}"
-        self._connection.stream(query, take, **wanted)
+        self._connection.stream(query, begin, **wanted)
 
 
 def _with_signs(values: list[pa.Array], columns: Sequence[Column]) -> list[pa.Array]:

@@ -244,7 +244,7 @@ class DuckStore:
 
     def types(self) -> list[TypeInfo]:
         """Return every registered type by name, with counts and last change."""
-        return find_types(self._connection) if self._state.variables else []
+        return find_types(self._connection) if self._current().variables else []
 
     # -------------------------------------------------------------- writing
 
@@ -261,6 +261,7 @@ class DuckStore:
 
     def _change(self, work: Callable[[State], Written]) -> Written:
         """Change the file and then the state, or neither."""
+        self._connection.check_usable()  # before the lock, which in a fork nobody may ever give back
         with self._connection.writer:
             self._check_writable()
             draft = self._current().draft()
@@ -275,6 +276,7 @@ class DuckStore:
 
     def _current(self) -> State:
         """Return the state, from the file if a change failed or was interrupted, in whatever moment."""
+        self._connection.check_usable()
         if not self._is_settled and not self._connection.is_writing:
             with self._connection.writer:
                 if not self._is_settled:
