@@ -469,8 +469,9 @@ class Connection:
                 if not self._closed:
                     self._undo()
                     self._closed = True
-                    if self._lock_file:
-                        self._lock_file.remove()  # while it is ours for sure
+                    if self._lock_file:  # while it is ours for sure
+                        discard_empty_log(self.path)
+                        self._lock_file.remove()
                     self._let_go()
         finally:
             self._is_closing = False
