@@ -16,6 +16,7 @@ import pytest
 import scidb
 from scidb import BaseVariable, configure_database, for_each, get_database
 from scidb.exceptions import StorageError
+from scidb.store.model import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,6 +122,7 @@ def test_a_fork_amid_a_write(db: DatabaseManager, path: Path) -> None:
     try:
         assert in_a_fork(lambda: ForkNumber.save(2.5, subject=2)).startswith("StorageError: ")
         assert in_a_fork(lambda: ForkNumber.load(subject=1)).startswith("StorageError: ")
+        assert in_a_fork(lambda: db._store.write(Batch())).startswith("StorageError: ")
         assert in_a_fork(db.close) == "None"
     finally:
         done.set()

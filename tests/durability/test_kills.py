@@ -73,8 +73,6 @@ def kill_one(processes: ForkServerContext, path: Path, told: Told, seed: int) ->
             if here.poll(left):
                 messages.append(tuple(json.loads(here.recv_bytes())))
         process.kill()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
         while True:
             messages.append(tuple(json.loads(here.recv_bytes())))
     except EOFError:
@@ -83,6 +81,7 @@ def kill_one(processes: ForkServerContext, path: Path, told: Told, seed: int) ->
         process.kill()
         process.join()
         here.close()
+    assert process.exitcode == -signal.SIGKILL  # it has not ended by itself
 
 
 class Found:
