@@ -127,6 +127,8 @@ def value_bytes(path: Path, table: str = "Emg_data", column: str = "value") -> l
     names = dict(ask(path, f"SELECT record_no, record_id FROM _records WHERE layout = '{table}'"))
     found = []
     for block, offset, start, count in segments:
+        if offset or count * 6 < 0.7 * BLOCK:
+            continue  # other tables may share that block
         first = BLOCKS + block * BLOCK + 8 + offset
         records = {names[one] for one in owners[start : start + count]}
         # They are compressed, to a little less.

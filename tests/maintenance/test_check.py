@@ -238,9 +238,10 @@ def _check_flip_in_a_value(whole: Path, path: Path, seed: int) -> None:
     _harmed(whole, path, generator.randrange(first, last + 1), generator.randrange(8))
 
     found = {one.record_id for one in _problems(path)}
-    assert found == records
+    assert found >= records
+    assert len(found - records) <= 2  # DuckDB reads 2,048 rows at once, be they in two blocks
     with scidb.open(path, read_only=True) as db:
-        for record_id in records:
+        for record_id in filter(None, found):
             with pytest.raises(CorruptDatabaseError, match="scidb fsck"):
                 db.load_by_record_id(record_id)
 

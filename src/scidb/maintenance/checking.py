@@ -109,7 +109,13 @@ class _Values:
 
     def check(self, *, progress: bool | None) -> None:
         """Read everything, variable by variable."""
-        types = self.store.types()
+        try:
+            types = self.store.types()
+        except _DAMAGED as error:
+            said = error.details.get("said", error)
+            what = f"No value was read, since the variables cannot be listed: {said}"
+            self.problems.append(Problem("unreadable", what))
+            return
         self.identities = {info.name: info.identity_name for info in types}
         total = sum(info.records for info in types)
         with Progress(self, shown=progress, estimate=lambda: Estimate(None)).of(total) as bar:

@@ -122,9 +122,12 @@ class Copying:
             self._connection.close()
 
     def _again(self) -> None:
-        """Open both anew, since some damage makes DuckDB refuse everything from then on."""
-        self._close()
-        self._connect()
+        """Open both anew where damage makes DuckDB refuse everything from then on."""
+        try:
+            self._rows("SELECT count(*) FROM duckdb_tables() WHERE database_name = 'old'")
+        except duckdb.Error:
+            self._close()
+            self._connect()
 
     def _rows(self, query: str) -> list[Any]:
         assert self._connection is not None  # noqa: S101

@@ -67,6 +67,11 @@ def extract(path: Path, target: Path, *, lock_timeout: float = 10.0) -> Extracte
         raise StorageError(f"{path} could not be copied: {error.strerror or error}.", path=str(path)) from error
 
 
+def _is_something(said: Mapping[str, Any]) -> bool:
+    """Say whether anything was read without which all else is of no use."""
+    return all(said["tables"].get(name, {"copied": 0})["copied"] for name in ("_records", "_record_metadata"))
+
+
 class _Attempts:
     """Ways to have a copy read, the gentlest first."""
 
@@ -95,12 +100,14 @@ class _Attempts:
             if not prepare():
                 continue
             said = self._read()
-            if "error" not in said:
+            if "error" not in said and (_is_something(said) or not damage):
                 notes = [*self._notes, *([words] if words else [])]
                 rows = {name: one["lost"] for name, one in said["tables"].items() if one["lost"]}
                 return Extracted(rows, tuple(said["unread"]), tuple(notes))
+        self._target.unlink(missing_ok=True)
+        why = f"DuckDB says: {said['error']}" if "error" in said else "of the records or the log no line is left"
         raise CorruptDatabaseError(
-            f"Nothing can be read out of {self._path}: {damage.words()}; DuckDB says: {said.get('error', 'nothing')}. "
+            f"Nothing can be read out of {self._path}: {damage.words()}; {why}. "
             "It was left as it is. Restore a backup (`scidb restore`); if there is none, keep the file and its .wal: "
             "the disk, a snapshot of the file system or a synchronised copy may have an earlier state.",
             path=str(self._path),

@@ -13,14 +13,14 @@ from scidb.hashing import ids
 from scidb.hashing.ids import chain_link, line_digest
 from scidb.store.duck import state as states
 from scidb.store.duck.checking.findings import Findings
-from scidb.store.duck.checking.layouts import check_layouts
+from scidb.store.duck.checking.layouts import check_layouts, data_tables
 from scidb.store.duck.checking.repairing import repair_all
 from scidb.store.duck.checking.shown import check_shown
 from scidb.store.duck.checking.tables import check_keys, check_tables
 from scidb.store.duck.insert import insert_missing, insert_rows
 from scidb.store.duck.recovering.dropping import drop_records, read_lines
 from scidb.store.duck.sql import quote
-from scidb.store.duck.state import layout_table
+from scidb.store.duck.state import layout_table, variable_of
 from scidb.store.duck.tables import TABLES
 from scidb.store.duck.types import key_value
 from scidb.store.duck.views import create_views
@@ -215,7 +215,7 @@ class _Settling:
             at = (one.record_id, one.variable, one.schema, one.version_keys, one.timestamp)
             self.lost.append(Problem("value", f"The value is lost: {one.what}", *at))
         drop_records(connection, [one.record_id for one in bad if one.record_id is not None], self._removal)
-        repair_rows(found)
+        _drop_rows(found)
 
     # -------------------------------------------------------------- calls, and what names records
 
@@ -271,13 +271,14 @@ class _Settling:
                 self.lost.append(Problem("code", f"The code of {name}() is lost."))
 
 
-def repair_rows(found: Findings) -> None:
-    """Delete the rows of records that are not there any more."""
-    for table in found.columns:
-        if not table.startswith("_") and "record_no" in found.columns[table]:
-            found.connection.execute(
-                f"DELETE FROM {quote(table)} WHERE record_no NOT IN (SELECT record_no FROM _records)"
-            )
+def _drop_rows(found: Findings) -> None:
+    """Delete the rows of records that are not there any more, and tables of which there is no variable."""
+    variables = {name for (name,) in found.connection.rows("SELECT variable_name FROM _variables")}
+    for table in data_tables(found):
+        if variable_of(table) not in variables:
+            found.connection.execute(f"DROP TABLE {quote(table)}")
+            continue
+        found.connection.execute(f"DELETE FROM {quote(table)} WHERE record_no NOT IN (SELECT record_no FROM _records)")
 
 
 def _is_name(name: object) -> bool:
