@@ -289,6 +289,22 @@ def test_counts_are_compared(db: DatabaseManager, target: Path, tmp_path: Path) 
         restore(target, tmp_path / "back.duckdb")
 
 
+def test_problems_of_the_database_are_said(
+    db: DatabaseManager, target: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A database in which a check finds something is backed up as it is, and that is said, also when it is restored."""
+    assert db.admin.backup(target).problems == ()
+    db.close()
+    with duckdb.connect(tmp_path / "study.duckdb") as plain:
+        plain.execute("UPDATE _record_metadata SET user_id = 'nobody'")
+    with scidb.open(tmp_path / "study.duckdb") as again:
+        made = again.admin.backup(target)
+    assert made.is_verified
+    assert any("chain" in one for one in made.problems)
+    assert "is backed up as it is" in caplog.text
+    assert restore(target, tmp_path / "back.duckdb").problems == made.problems
+
+
 # ------------------------------------------------------------------ interrupted
 
 
