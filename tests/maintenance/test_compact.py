@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ import pytest
 
 import scidb
 from scidb import BaseVariable, for_each
-from scidb.exceptions import CorruptDatabaseError, StorageError, UnsupportedOperationError
+from scidb.exceptions import CorruptDatabaseError, DatabaseLockedError, StorageError, UnsupportedOperationError
 from scidb.store.duck import compacting, connection
 from scidb.store.model import Entries
 
@@ -176,42 +178,29 @@ def test_only_files_are_compacted(study: Path) -> None:
 
 
 def test_other_threads_go_on(study: Path) -> None:
-    """While a file is written anew again and again, threads read and save through the same handle, and nothing fails."""
+    """While a file is written anew, threads read and save through the same handle, and nothing fails."""
     stop = threading.Event()
-    failures: list[BaseException] = []
     saved: list[int] = []
-
-    with scidb.open(study) as db:
+    with scidb.open(study) as db, ThreadPoolExecutor() as pool:
         expected = float(Emg.load_one(subject=1, db=db).data[0])
 
         def read() -> None:
-            try:
-                while not stop.is_set():
-                    assert float(Emg.load_one(subject=1, db=db).data[0]) == expected
-                    assert len(db._store.sql("SELECT subject, record_id FROM Emg")) >= 2  # type: ignore[attr-defined]
-                    assert len(list(db.load_all(Peak))) == 2
-            except BaseException as error:
-                failures.append(error)
+            while not stop.is_set():
+                assert float(Emg.load_one(subject=1, db=db).data[0]) == expected
+                assert len(db.query("SELECT subject, record_id FROM Emg").to_pandas()) >= 2
+                assert len(list(db.load_all(Peak))) == 2
 
         def write() -> None:
-            try:
-                for number in range(10_000):
-                    if stop.is_set():
-                        return
-                    Remark.save(f"note {number}", subject=number + 10, db=db)
-                    saved.append(number)
-            except BaseException as error:
-                failures.append(error)
+            while not stop.is_set():
+                Remark.save(f"note {len(saved)}", subject=len(saved) + 10, db=db)
+                saved.append(len(saved))
 
-        threads = [threading.Thread(target=target) for target in (read, read, write)]
-        for thread in threads:
-            thread.start()
-        for _ in range(4):
+        threads = [pool.submit(work) for work in (read, read, write)]
+        for _ in range(3):
             db.admin.compact()
         stop.set()
         for thread in threads:
-            thread.join()
-        assert failures == []
+            thread.result()
         assert len(saved) > 3
         assert len(list(db.load_all(Remark))) == len(saved) + 2
     with scidb.open(study) as db:
@@ -318,15 +307,15 @@ def _dies_at(study: Path, step: str) -> None:
 
 @pytest.mark.slow
 def test_killed_at_any_moment_a_whole_file_is_there(study: Path) -> None:
-    """Killed a hundred times at some moment while the file is written anew, it is always there, with everything in it."""
+    """Killed at some moment while the file is written anew, it is always there, with everything in it."""
     chance = random.Random(11)
     with scidb.open(study) as db:
         expected = _all(db)
-    for _ in range(100):
+    for _ in range(20):
         with _python(_COMPACTS, str(study)) as process:
             assert process.stdout is not None
             process.stdout.readline()
-            until = time.monotonic() + chance.uniform(0.0, 1.0)
+            until = time.monotonic() + chance.uniform(0.0, 2.0)
             while time.monotonic() < until:
                 assert study.exists()
             process.kill()
@@ -362,11 +351,8 @@ def test_another_process_never_writes_into_the_file_that_goes(study: Path, monke
     with _python(_WAITS, str(study), "8") as other:
         until = time.monotonic() + 6
         while time.monotonic() < until:
-            with scidb.open(study, lock_timeout=10.0) as db:
-                try:
-                    db.admin.compact()
-                except StorageError as error:
-                    assert "in use" in str(error) or "was not replaced" in str(error)
+            with scidb.open(study, lock_timeout=10.0) as db, suppress(DatabaseLockedError):
+                db.admin.compact()
         written = int(other.communicate()[0])
     with duckdb.connect(study) as file:
         kept = file.execute("SELECT count(*) FROM theirs").fetchall() if written else [(0,)]

@@ -88,7 +88,7 @@ def test_everything_of_a_participant_goes(db: DatabaseManager) -> None:
 
 
 def test_equal_data_of_somebody_else_stays(db: DatabaseManager) -> None:
-    """Two subjects with equal data share a computation and not a call: the other's result, story and memo stay (M6a)."""
+    """Two subjects with equal data share a computation and no call: the other's result and memo stay (M6a)."""
     for subject in (12, 1):
         Emg.save([1.0, 5.0], subject=subject)
         for_each(peak, {"emg": Emg}, [Peak], db=db, progress=False, subject=[subject])
@@ -174,7 +174,7 @@ def test_what_tells_of_them_goes_as_well(db: DatabaseManager) -> None:
 
 
 def test_files_are_listed_and_not_touched(db: DatabaseManager, tmp_path: Path) -> None:
-    """Exports that hold their records, and files that functions wrote of them, are named; what is noted of them goes."""
+    """Exports that hold them, and files that functions wrote of them, are named; what is noted of them goes."""
 
     @thunk(generates_file=True)
     def plot(emg: list[float], path: Path) -> None:
@@ -213,7 +213,7 @@ def test_what_cannot_be_meant_is_refused(db: DatabaseManager) -> None:
     Emg.save([1.0], subject=1)
     with pytest.raises(SciDBError, match="subject=12"):
         db.admin.erase()
-    with pytest.raises(SchemaKeyError, match="did you mean|Did you mean"):
+    with pytest.raises(SchemaKeyError, match="Did you mean"):
         db.admin.erase(subjects=12)
     with pytest.raises(SchemaKeyError):
         db.admin.erase(subject="twelve")

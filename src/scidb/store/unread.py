@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import queue
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -82,7 +83,8 @@ def read_ahead(read: Callable[[Callable[[T], None]], None]) -> Iterator[T]:
     """
     waiting: queue.SimpleQueue[T | None] = queue.SimpleQueue()
     threads = ThreadPoolExecutor(1, "scidb-reading")
-    reading = threads.submit(read, waiting.put)
+    # In the context of whoever asks: what stops him stops it.
+    reading = threads.submit(contextvars.copy_context().run, read, waiting.put)
     threads.shutdown(wait=False)  # it ends when it has read
     reading.add_done_callback(lambda _: waiting.put(None))
     while (one := waiting.get()) is not None:

@@ -26,6 +26,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from scidb.exceptions import SciDBError
+from scidb.maintenance.erasing import erase
+from scidb.maintenance.pruning import Conditions, prune
 from scidb.store.memory import MemoryStore
 from scidb.store.model import (
     Batch,
@@ -49,8 +51,10 @@ from scidb.store.model import (
     Marks,
     Match,
     MemoEntries,
+    Pruned,
     Record,
     Records,
+    Removals,
     Renamed,
     Results,
     RunEnded,
@@ -238,6 +242,44 @@ class StoreMachine(RuleBasedStateMachine):
         tested, oracle = ([replace(one, timestamp="") for one in s.find(Flags())] for s in (self.tested, self.oracle))
         assert tested == oracle
         assert self.tested.find(Marks(reasons=(reason,))) == self.oracle.find(Marks(reasons=(reason,)))
+
+    @rule(variables=st.sampled_from([None, ("Force",), ("Emg",)]), unreachable=st.booleans())
+    @precondition(lambda self: self.saved)
+    def prune(self, variables: tuple[str, ...] | None, *, unreachable: bool) -> None:
+        """Remove superseded records, or some of them; then both say the same of what went and of what stays."""
+        meant = Conditions(variables, superseded=True, unreachable=unreachable)
+        plans = [prune(store, meant, dry_run=dry) for dry in (True, False) for store in (self.tested, self.oracle)]
+        assert [replace(plan, done=False) for plan in plans] == [plans[0]] * 4
+        self._after_removing()
+
+    @rule(subject=st.sampled_from([1, 2, 9]))
+    @precondition(lambda self: self.saved)
+    def erase(self, subject: int) -> None:
+        """Erase a subject, with everything that was made from it; then both say the same of what stays."""
+        try:
+            expected = erase(self.oracle, {"subject": subject}, dry_run=False)
+        except SciDBError as refusal:
+            with pytest.raises(type(refusal)):
+                erase(self.tested, {"subject": subject}, dry_run=False)
+            return
+        assert erase(self.tested, {"subject": subject}, dry_run=False) == expected
+        assert not self.oracle.find(Entries(Match(schema={"subject": (subject,)})))
+        self._after_removing()
+
+    def _after_removing(self) -> None:
+        left = {one.record_id for one in self.oracle.find(Entries())}
+        self.saved = [one for one in self.saved if one.record_id in left]
+        for query in (Pruned(), Pruned(Match(("Force",)), standing=True)):
+            tested, oracle = (
+                [self._numbered([line.record], side) for line in store.find(query)]
+                for side, store in enumerate((self.tested, self.oracle))
+            )
+            assert tested == oracle
+        proofs = [
+            [(one.kind, one.entries, one.records, one.nbytes, one.is_rewritten) for one in store.find(Removals())]
+            for store in (self.tested, self.oracle)
+        ]
+        assert proofs[0] == proofs[1]
 
     @rule()
     def open_again(self) -> None:

@@ -24,6 +24,7 @@ from scidb.store.duck.held import Held, Holding
 from scidb.store.duck.limits import stopped_after
 from scidb.store.duck.lockfile import LockFile, flush_folder, held, refuse_while_held, remove_stale, retry_while_locked
 from scidb.store.duck.whereabouts import discard_empty_log, prepare_log, private_folder, restrict, spill_folder
+from scidb.store.stopping import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,6 +48,8 @@ _SETTINGS: Final = {
     "checkpoint_threshold": "64MB",
     # More than 2 GiB of text in one column fit.
     "arrow_large_buffer_size": "true",
+    # So many keys are looked up through the index, where the default of 50 reads a table whole for more.
+    "dynamic_or_filter_threshold": "256",
 }
 # Of a stream; fewer cost calls, more cost memory.
 _BATCH_ROWS: Final = 122_880
@@ -248,7 +251,9 @@ class Connection:
                 if seat.is_gone:
                     continue
                 try:
-                    with translated(self.path, refused):
+                    # What undoes a transaction must run in any case, and does not come by here.
+                    interrupt = seat.cursor.interrupt
+                    with translated(self.path, refused), running(interrupt, duckdb.Error, OSError, RuntimeError):
                         return work(seat.cursor)
                 except SciDBError as error:
                     self._is_lost = self._is_lost or is_lost(error)
@@ -464,8 +469,9 @@ class Connection:
                 if not self._closed:
                     self._undo()
                     self._closed = True
-                    if self._lock_file:
-                        self._lock_file.remove()  # while it is ours for sure
+                    if self._lock_file:  # while it is ours for sure
+                        discard_empty_log(self.path)
+                        self._lock_file.remove()
                     self._let_go()
         finally:
             self._is_closing = False

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from scidb.store.columns import column_of
 from scidb.store.duck.numbered import among, in_order, lost
-from scidb.store.duck.sql import quote
+from scidb.store.duck.sql import Condition, quote
 from scidb.store.gather import Elements, gathered_type
 
 if TYPE_CHECKING:
@@ -73,9 +73,10 @@ class Payloads:
         names = [quote(name) for name, _ in layout.shape.physical()]
         columns = ", ".join(["record_no", *names])
         if len(numbers) <= _FEW and all(column.type in _SIMPLE for column in layout.shape.columns):
-            marks = ", ".join("?" * len(numbers))
+            condition = Condition()
+            condition.one_of("record_no", numbers.tolist())
             rows = self._connection.rows(
-                f"SELECT {columns} FROM {quote(layout.table)} WHERE record_no IN ({marks})", numbers.tolist()
+                f"SELECT {columns} FROM {quote(layout.table)} WHERE {condition.text()}", condition.parameters
             )
             rows.sort()
             kinds = [pa.int64(), *(column.arrow for column in layout.shape.columns)]

@@ -53,6 +53,7 @@ def remove_lines(connection: Connection, draft: State, removal: Removal, stamp: 
         numbers = pa.table({"number": pa.array([row[1] for row in gone.records if row[2] == layout], pa.int64())})
         query = f"DELETE FROM {quote(layout)} WHERE record_no IN (SELECT number FROM wanted)"
         connection.insert(query, wanted=numbers)
+    _note_levels(connection, draft, {line["variable_name"] for line in gone.lines})
     if removal.kind == "erase":
         _forget(connection, draft, removal, removal_id, gone)
     nbytes = sum(row[3] for row in gone.records)
@@ -104,6 +105,19 @@ def _take_lines(connection: Connection, draft: State, removal: Removal, removal_
     numbers = pa.table({"number": pa.array([row[1] for row in records], pa.int64())})
     connection.insert("DELETE FROM _records WHERE record_no IN (SELECT number FROM wanted)", wanted=numbers)
     return _Gone(lines, records)
+
+
+def _note_levels(connection: Connection, draft: State, names: Iterable[str]) -> None:
+    """Note the deepest level at which variables are left."""
+    depth = {key.name: number for number, key in enumerate(draft.keys)}
+    for name in sorted(names):
+        rows = connection.rows(
+            "SELECT DISTINCT schema_level FROM _schema WHERE schema_level IS NOT NULL AND schema_id IN "
+            "(SELECT schema_id FROM _record_metadata WHERE variable_name = ?)",
+            [name],
+        )
+        level = max((level for (level,) in rows), key=depth.__getitem__, default=None)
+        connection.execute("UPDATE _variables SET schema_level = ? WHERE variable_name = ?", [level, name])
 
 
 def _lines_table(lines: Iterable[Line]) -> pa.Table:
@@ -218,7 +232,7 @@ def find_pruned(connection: Connection, state: State, query: Pruned) -> list[Pru
     if not state.has_pruned:
         return []
     match = replace(query.match, where=None, exclude=False)
-    condition = place_conditions(state.keys, match, versions_that_fit(connection, match, "_pruned"))
+    condition = place_conditions(state.keys, match, versions_that_fit(connection, state.keys, match, "_pruned"))
     for column in ("record", "lineage", "call"):
         if (wanted := getattr(match, f"{column}_ids")) is not None:
             condition.one_of(f"m.{column}_id", wanted)
