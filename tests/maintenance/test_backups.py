@@ -116,6 +116,17 @@ def test_only_what_is_new_is_written(db: DatabaseManager, target: Path) -> None:
     assert second.new_blocks <= 3 < second.blocks
 
 
+@pytest.mark.slow
+def test_one_percent_costs_one_percent(db: DatabaseManager, target: Path) -> None:
+    """Of 80 MB of which one percent is new, a second backup writes a fiftieth at most."""
+    _save(db, range(100, 120), rows=500_000)
+    db.admin.backup(target, verify=False)
+    _save(db, [200, 201], rows=50_000)
+    second = db.admin.backup(target, verify=False)
+    assert second.nbytes > 75_000_000
+    assert second.written < second.nbytes / 50
+
+
 def test_what_is_noted(db: DatabaseManager, target: Path) -> None:
     """The database knows which backups were made of it, by whom."""
     made = [db.admin.backup(str(target)), db.admin.backup(target)]
