@@ -22,14 +22,14 @@ def test_there_and_back(scidb: Scidb, study: Path, here: Path) -> None:
     folder, back = here / "backups", here / "back.duckdb"
     made = scidb("backup", str(folder), "--db", str(study))
     assert made.stdout.startswith(str(folder))
-    assert "opened and counted" in made.stderr
+    assert "opened and checked" in made.stderr
     [again] = lines(scidb("backup", str(folder), "--db", str(study), "--json", "--no-verify", "--keep", "1"))
     assert (again["is_verified"], len(again["removed"])) == (False, 1)
     [listed] = lines(scidb("restore", str(folder), "--list", "--json"))
     assert (listed["taken"], listed["nbytes"]) == (again["taken"], again["nbytes"])
     assert again["taken"] in scidb("restore", str(folder), "--list").stdout
     restored = scidb("restore", str(folder), str(back), "--at", again["taken"])
-    assert "checked, opened and counted" in restored.stderr
+    assert "opened and checked" in restored.stderr
     assert "--force" in scidb("restore", str(folder), str(back), expect=1).stderr
     [forced] = lines(scidb("restore", str(folder), str(back), "--force", "--json"))
     assert forced["taken"] == again["taken"]

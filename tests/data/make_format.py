@@ -100,6 +100,9 @@ def fill(db: scidb.DatabaseManager) -> None:
     db.invalidate_cache(function_name="fails_for_two")
     exported = tuple(str(record.record_id) for record in PeakForce.load_all(db=db))
     db._store.write(Batch(events=(Exported("results/peaks.csv", "0" * 64, exported, "anna"),)))
+    if hasattr(db.admin, "erase"):  # from format 3 on
+        db.admin.prune(superseded=True, variable="PeakForce", reason="an older variant")
+        db.admin.erase(subject=2, reason="consent withdrawn")
 
 
 def answers(db: scidb.DatabaseManager) -> dict[str, Any]:

@@ -116,6 +116,17 @@ def test_only_what_is_new_is_written(db: DatabaseManager, target: Path) -> None:
     assert second.new_blocks <= 3 < second.blocks
 
 
+@pytest.mark.slow
+def test_one_percent_costs_one_percent(db: DatabaseManager, target: Path) -> None:
+    """Of 80 MB of which one percent is new, a second backup writes a fiftieth at most."""
+    _save(db, range(100, 120), rows=500_000)
+    db.admin.backup(target, verify=False)
+    _save(db, [200, 201], rows=50_000)
+    second = db.admin.backup(target, verify=False)
+    assert second.nbytes > 75_000_000
+    assert second.written < second.nbytes / 50
+
+
 def test_what_is_noted(db: DatabaseManager, target: Path) -> None:
     """The database knows which backups were made of it, by whom."""
     made = [db.admin.backup(str(target)), db.admin.backup(target)]
@@ -287,6 +298,22 @@ def test_counts_are_compared(db: DatabaseManager, target: Path, tmp_path: Path) 
     path.write_text(json.dumps(folder._sealed(snapshot)))
     with pytest.raises(CorruptDatabaseError, match="differ in Force_data"):
         restore(target, tmp_path / "back.duckdb")
+
+
+def test_problems_of_the_database_are_said(
+    db: DatabaseManager, target: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A database in which a check finds something is backed up as it is, and that is said, also when it is restored."""
+    assert db.admin.backup(target).problems == ()
+    db.close()
+    with duckdb.connect(tmp_path / "study.duckdb") as plain:
+        plain.execute("UPDATE _record_metadata SET user_id = 'nobody'")
+    with scidb.open(tmp_path / "study.duckdb") as again:
+        made = again.admin.backup(target)
+    assert made.is_verified
+    assert any("chain" in one for one in made.problems)
+    assert "is backed up as it is" in caplog.text
+    assert restore(target, tmp_path / "back.duckdb").problems == made.problems
 
 
 # ------------------------------------------------------------------ interrupted

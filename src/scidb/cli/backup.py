@@ -38,9 +38,11 @@ def backup(
         print_json_lines([dataclasses.asdict(made)])
         return
     print(f"{made.path}: {time_text(made.taken)}")
-    tried = "opened and counted" if made.is_verified else "not tried out"
+    tried = "opened and checked" if made.is_verified else "not tried out"
     gone = f"; {len(made.removed)} older removed" if made.removed else ""
     note(
         f"{bytes_text(made.nbytes)} backed up, of which {bytes_text(made.written)} were new and were written, in "
         f"{made.seconds:.1f} s; {tried}{gone}."
     )
+    if made.problems:
+        note(f"The database has {len(made.problems)} problems, which are in the backup, too: see `scidb fsck`.")

@@ -29,7 +29,7 @@ def restore(
     force: Annotated[bool, typer.Option("--force", help="Put it in the place of a file that is there.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a database file, TARGET, of a backup; every block is checked, and the file is opened and counted.
+    """Make a database file, TARGET, of a backup; every block is compared, and the file is opened and checked.
 
     Nothing is overwritten without --force, and nothing at all while TARGET is in use.
     """
@@ -48,7 +48,9 @@ def restore(
         return
     print(f"{made.path}: as of {time_text(made.taken)}")
     entries = made.counts.get("_record_metadata", 0)
-    note(f"{bytes_text(made.nbytes)}, {entries} entries; checked, opened and counted in {made.seconds:.1f} s.")
+    note(f"{bytes_text(made.nbytes)}, {entries} entries; opened and checked in {made.seconds:.1f} s.")
+    if made.problems:
+        note(f"It has {len(made.problems)} problems, which it had when it was backed up: see `scidb fsck --db`.")
 
 
 def _print(found: list[Manifest], *, as_json: bool) -> None:

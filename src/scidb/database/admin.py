@@ -425,14 +425,14 @@ class Admin:
         keep
             How many points in time to keep; older ones go. Left out: all.
         verify
-            Make a database of the backup in the folder, open and count it, and throw it away. It needs as much room
+            Make a database of the backup in the folder, open and check it, and throw it away. It needs as much room
             as the database for that while; where there is none, a log record says so.
 
         Returns
         -------
         BackupReport
             path, taken (the instant), nbytes (of the database), written (into the folder), blocks, new_blocks,
-            is_verified, removed (older points in time), seconds.
+            is_verified, problems (that the database has), removed (older points in time), seconds.
 
         Raises
         ------

@@ -98,6 +98,7 @@ def test_a_file_of_every_format(version: int, tmp_path: Path) -> None:
     scidb.open(path).close()
     assert _answers(path) == _made(version)
     with scidb.open(path) as db:
+        assert db.admin.check(deep=True, progress=False).problems == ()
         record_id = db.save("Force", 1.5, subject=9)
         assert db.load_one("Force", subject=9).record_id == record_id
 

@@ -1,4 +1,4 @@
-"""Making a plain database file of a backup: every block checked, opened and counted, then given its name."""
+"""Making a plain database file of a backup: every block compared, opened and checked, then given its name."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from scidb.maintenance.backups.folder import Manifest
     from scidb.maintenance.backups.packs import Pack
+    from scidb.store.duck.copied import Seen
 
 __all__ = ["Restored", "restore", "snapshots", "try_out"]
 
@@ -35,6 +36,7 @@ class Restored:
     nbytes: int
     format_version: int
     counts: Mapping[str, int]
+    problems: tuple[str, ...]  # what a check found in it, which was backed up with it
     seconds: float
 
 
@@ -94,22 +96,22 @@ def restore(
         manifest = source.manifest(at)
         draft = path.with_name(f".{path.name}.{uuid4().hex}{DRAFT}")
         try:
-            seen_format = _put_together(source, manifest, draft)
+            seen = _put_together(source, manifest, draft)
             _check_target(path, force=force)
             _publish(draft, path, force=force)
         finally:
             _remove(draft)
         nbytes = path.stat().st_size
     seconds = time.monotonic() - started
-    return Restored(str(path), manifest.taken, nbytes, seen_format, manifest.counts, seconds)
+    return Restored(str(path), manifest.taken, nbytes, seen.format_version, manifest.counts, seen.problems, seconds)
 
 
-def try_out(source: BackupFolder, manifest: Manifest) -> None:
-    """Make a database of a backup as `restore` does, and throw it away."""
+def try_out(source: BackupFolder, manifest: Manifest) -> tuple[str, ...]:
+    """Make a database of a backup as `restore` does, and throw it away; return what a check found in it."""
     draft = source.path / f"{uuid4().hex}{DRAFT}"
     with translated(source.path):
         try:
-            _put_together(source, manifest, draft)
+            return _put_together(source, manifest, draft).problems
         finally:
             _remove(draft)
 
@@ -134,8 +136,8 @@ def _check_target(path: Path, *, force: bool) -> None:
     check_free(path)
 
 
-def _put_together(source: BackupFolder, manifest: Manifest, draft: Path) -> int:
-    """Write a database as it was, check it, and return its format."""
+def _put_together(source: BackupFolder, manifest: Manifest, draft: Path) -> Seen:
+    """Write a database as it was, and look at it: it must be what was backed up, whatever is wrong with that."""
     packs, damaged = source.packs()
     missing = [digest for digest in manifest.blocks if digest not in packs]
     if missing:
@@ -160,7 +162,7 @@ def _put_together(source: BackupFolder, manifest: Manifest, draft: Path) -> int:
     from scidb.store.duck.copied import look_at
 
     try:
-        seen = look_at(draft)
+        seen = look_at(draft, checked=True)
     except CorruptDatabaseError as error:
         raise CorruptDatabaseError(
             f"The backup of {manifest.taken} has all its blocks, but DuckDB cannot open what they make. It was written "
@@ -175,7 +177,7 @@ def _put_together(source: BackupFolder, manifest: Manifest, draft: Path) -> int:
             path=str(source.path),
         )
     _sync(draft)
-    return seen.format_version
+    return seen
 
 
 def _write(path: Path, blocks: Sequence[str], packs: Mapping[str, Pack]) -> None:

@@ -44,6 +44,7 @@ class BackupReport:
     blocks: int
     new_blocks: int
     is_verified: bool  # whether a database was made of it, to try
+    problems: tuple[str, ...]  # what a check found in it: they are in the database, too
     removed: tuple[str, ...]  # older points in time
     seconds: float
 
@@ -79,8 +80,14 @@ def back_up(
             _check_origin(folder, manifests, snapshot)
             manifest, writer = _write(folder, snapshot, packs)
         is_verified = verify and _has_room(folder, manifest)
-        if is_verified:
-            try_out(folder, manifest)
+        problems = try_out(folder, manifest) if is_verified else ()
+        if problems:
+            _log.warning(
+                "%s is backed up as it is, and a check finds %d problems in it; `scidb fsck` says more. First: %s",
+                manifest.target,
+                len(problems),
+                problems[0],
+            )
         written = writer.written + folder.add(manifest)
         removed = folder.keep(keep) if keep is not None else ()
     if not info.read_only:
@@ -94,6 +101,7 @@ def back_up(
         blocks=len(manifest.blocks),
         new_blocks=writer.blocks,
         is_verified=is_verified,
+        problems=problems,
         removed=tuple(one.taken for one in removed),
         seconds=time.monotonic() - started,
     )

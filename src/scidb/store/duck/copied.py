@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scidb.exceptions import CorruptDatabaseError
+from scidb.store.duck.checking import check_connection
 from scidb.store.duck.connection import Connection
+from scidb.store.duck.tables import FORMAT_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,10 +24,11 @@ class Seen:
 
     format_version: int
     counts: Mapping[str, int]
+    problems: tuple[str, ...] = ()  # what a check says of it; of an older format nobody knows
 
 
-def look_at(path: Path) -> Seen:
-    """Open a copy, of whatever format, and count; what lies in a log beside it comes into the file first.
+def look_at(path: Path, *, checked: bool = False) -> Seen:
+    """Open a copy, of whatever format, and count, and check; what lies in a log beside it comes into the file first.
 
     Raises
     ------
@@ -39,7 +42,10 @@ def look_at(path: Path) -> Seen:
     with closing(Connection.open(path, read_only=True, lock_timeout=0)) as connection:
         [(version,)] = connection.rows("SELECT format_version FROM _format")
         with closing(connection.hold(read_only=True)) as held:
-            return Seen(version, held.counts())
+            counts = held.counts()
+        if not checked or version != FORMAT_VERSION:
+            return Seen(version, counts)
+        return Seen(version, counts, tuple(one.what for one in check_connection(connection).problems))
 
 
 def check_free(path: Path) -> None:
