@@ -26,7 +26,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from scidb.exceptions import SciDBError
-from scidb.maintenance import Conditions, erase, prune
+from scidb.maintenance.erasing import erase
+from scidb.maintenance.pruning import Conditions, prune
 from scidb.store.memory import MemoryStore
 from scidb.store.model import (
     Batch,
