@@ -142,8 +142,9 @@ def test_a_pipeline_that_hands_on_unsaved_results(db: DatabaseManager) -> None:
 
     for subject in (1, 12):
         values = read(f"raw/{subject}.csv")
+        summed = total(values)  # of what is not saved yet
         Emg.save(values, subject=subject)
-        Group.save(total(values), of=f"s{subject}")
+        Group.save(summed, of=f"s{subject}")
     db.admin.erase(subject=12)
     assert [one.version_keys for one in db._store.find(Latest(Match(("Group",))))] == ['{"of":"s1"}']
     inputs = [one for call in db._store.find(Calls(tuple(e.call_id or "" for e in db.log()))) for one in call.inputs]
