@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.harness import environment, table, to_json
 
-GROUPS = ("saving", "values", "rerun", "memo", "parallel", "status", "addressing", "importing", "network")
+GROUPS = ("saving", "values", "rerun", "memo", "parallel", "status", "addressing", "growth", "importing", "network")
 
 
 def main() -> int:

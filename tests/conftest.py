@@ -74,6 +74,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(trylast=True)  # after the fixtures of the file
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Leave out, after each file, also what its tests imported: every full collection would go through it again."""
+    if nextitem is not None and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+
+
 def pytest_sessionfinish() -> None:
     """Let the libraries clean up at the end."""
     gc.unfreeze()
@@ -112,7 +120,7 @@ def files_are_copied(monkeypatch: pytest.MonkeyPatch, empty_files: Path) -> None
         empty = empty_files / f"{hashlib.sha256(repr(statements).encode()).hexdigest()}.duckdb"
         if not empty.exists():
             create_file(empty, statements)
-        shutil.copyfile(empty, path)
+        shutil.copy(empty, path)
 
     monkeypatch.setattr(opening, "create_file", copy)
 

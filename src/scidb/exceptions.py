@@ -70,6 +70,7 @@ __all__ = [
     "SerializationError",
     "ServerError",
     "SettingsError",
+    "SharedFolderWarning",
     "StorageError",
     "UncacheableWarning",
     "UnhashableValueError",
@@ -315,3 +316,7 @@ class IgnoreWarning(SciDBWarning):
 
 class LargeGlobalWarning(SciDBWarning):
     """A function reads so much from outside that finding out whether it changed slows every call down."""
+
+
+class SharedFolderWarning(SciDBWarning):
+    """A database lies on a network share or in a folder that is synced, where it can be damaged."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from typing import TYPE_CHECKING, Any, Protocol
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 import pytest
 from tests.net.serving import serve
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from scidb import BaseVariable, for_each, thunk
@@ -17,6 +20,7 @@ from scidb.cli import app
 from scidb.session import open_database
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from typer.testing import Result
@@ -64,6 +68,13 @@ class Scidb(Protocol):
     def __call__(self, *words: str, expect: int = 0) -> Result: ...
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _one_command_line() -> Iterator[None]:
+    """Build the commands once; typer does so at each call, which takes as long as most of them do."""
+    with mock.patch("typer.testing._get_command", functools.cache(get_command)):
+        yield
+
+
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a database of five variables: scalars, results, a table, an array."""
@@ -90,6 +101,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def open_study(study: Path) -> Iterator[Path]:
+    """Hold the small database open: each command then shares its connection, and opening is most of a command."""
+    with open_database(study):
+        yield study
+
+
 @pytest.fixture(scope="session")
 def address(study: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return where a server keeps a copy of the small database."""
@@ -98,9 +116,10 @@ def address(study: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(params=["duck", "http"])
-def scidb(request: pytest.FixtureRequest, here: Path, study: Path, monkeypatch: pytest.MonkeyPatch) -> Scidb:
+def scidb(request: pytest.FixtureRequest, here: Path, monkeypatch: pytest.MonkeyPatch) -> Scidb:
     """Return the command line, on the small database unless ``--db`` says otherwise."""
-    monkeypatch.setenv("SCIDB_DATABASE", str(study) if request.param == "duck" else request.getfixturevalue("address"))
+    place = request.getfixturevalue("open_study" if request.param == "duck" else "address")
+    monkeypatch.setenv("SCIDB_DATABASE", str(place))
     runner = CliRunner()
 
     def run(*words: str, expect: int = 0) -> Result:

@@ -23,6 +23,12 @@ class Note(BaseVariable):
     pass
 
 
+@pytest.fixture(scope="module")
+def open_study(study: Path) -> Path:
+    """Leave the small database closed: here, other processes open it."""
+    return study
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

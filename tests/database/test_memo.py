@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from tests.matrices import Matrix
 
 import scidb
 from scidb import BaseVariable, DatabaseManager, Thunk, exceptions, thunk
@@ -34,15 +35,6 @@ class Out(BaseVariable):
 
 class Other(BaseVariable):
     pass
-
-
-class Matrix(BaseVariable):
-    def to_db(self) -> pd.DataFrame:
-        return pd.DataFrame({"v": np.ravel(self.data)})
-
-    @classmethod
-    def from_db(cls, df: pd.DataFrame) -> Any:
-        return df["v"].to_numpy().reshape(2, 2)
 
 
 @thunk

@@ -165,24 +165,24 @@ def test_other_threads_go_on(disk: Path, full_at: str) -> None:
         assert len(list(db.load_all(FullArray))) == sum(failed % 100 for failed in failures)
 
 
-def test_a_run_on_a_full_disk(disk: Path, full_at: str) -> None:
+def test_a_run_on_a_full_disk(tmp_path: Path, full_at: str) -> None:
     """A for_each that finds the disk full says so; what it has saved is there, and the next run computes the rest."""
-    ballast = disk / "ballast"
-    ballast.write_bytes(bytes(10 * 2**20))
-    with scidb.open(disk / "study.duckdb", ["subject"]) as db:
+
+    def enlarge(number: float) -> np.ndarray[Any, Any]:
+        return array(int(number), 15_000)
+
+    with small_disk(tmp_path / "small", 40) as disk, scidb.open(disk / "study.duckdb", ["subject"]) as db:
         FullNumber.save_many([(float(n), {"subject": n}) for n in range(40)], db=db)
-
-        def enlarge(number: float) -> np.ndarray[Any, Any]:
-            return array(int(number), 20_000)
-
+        ballast = disk / "ballast"
+        ballast.write_bytes(bytes(shutil.disk_usage(disk).free - 2 * 2**20))
         with pytest.raises(StorageError, match="The disk is full"):
             for_each(enlarge, {"number": FullNumber}, [FullArray], subject=[], db=db)
-        there = {one.metadata["subject"]: 20_000 for one in db.load_all(FullArray)} if "FullArray" in names(db) else {}
+        there = {one.metadata["subject"]: 15_000 for one in db.load_all(FullArray)} if "FullArray" in names(db) else {}
         check_some(db, there)
         ballast.unlink()
         report = for_each(enlarge, {"number": FullNumber}, [FullArray], subject=[], db=db)
         assert (report.completed, report.up_to_date) == (40 - len(there), len(there))
-        check(db, dict.fromkeys(range(40), 20_000))
+        check(db, dict.fromkeys(range(40), 15_000))
 
 
 def names(db: DatabaseManager) -> set[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 import random
 import signal
 import sys
@@ -31,14 +30,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL here")
-
-
-@pytest.fixture(scope="module")
-def processes() -> ForkServerContext:
-    """Return what starts processes that have imported everything."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.durability.victim"])
-    return context
 
 
 @dataclass

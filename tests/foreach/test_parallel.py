@@ -460,6 +460,7 @@ def test_a_worker_with_old_code_refuses(
     del sys.modules["edited_steps"]
 
 
+@pytest.mark.slow
 def test_what_a_worker_could_not_import_is_said(
     study: DatabaseManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

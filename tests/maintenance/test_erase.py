@@ -207,6 +207,7 @@ def test_flags_and_what_was_pruned_before_go_as_well(db: DatabaseManager) -> Non
     db.admin.erase(subject=12)
     assert [flag.reason for flag in db.flags()] == ["fine"]
     assert {line.record.schema.get("subject") for line in db._store.find(Pruned())} == {1}
+    assert db.admin.check(deep=True).problems == ()
 
 
 def test_what_cannot_be_meant_is_refused(db: DatabaseManager) -> None:

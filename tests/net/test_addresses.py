@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
 import scidb
-from scidb.exceptions import FormatVersionError, NetworkError, SciDBError, ServerError
+from scidb.exceptions import FormatVersionError, NetworkError, SciDBError, SciDBWarning, ServerError
 from scidbnet.client import requests
+from scidbnet.client.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,3 +129,24 @@ def test_a_failed_open_leaves_no_connection() -> None:
     """What could not be opened is closed: no warning about a socket that is left, and the error is one of ours."""
     with answering(200, b"{}") as address, pytest.raises(SciDBError):
         scidb.open(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_said"),
+    [
+        ("http://lab:8765", True),
+        ("HTTP://192.0.2.7", True),
+        ("https://lab:8765", False),
+        ("http://localhost:8765", False),
+        ("http://127.0.0.1:8765", False),
+        ("http://[::1]:8765", False),
+    ],
+)
+def test_a_token_that_others_could_read_is_warned_of(address: str, is_said: bool) -> None:
+    """Over plain HTTP to another machine, whoever listens has it."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        Transport(address, "scidb_0_0", 1.0)
+
+    assert [one.category for one in seen] == [SciDBWarning] * is_said
+    assert "scidb_0_0" not in "".join(str(one.message) for one in seen)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
-import pandas as pd
 import pytest
+from tests.matrices import Matrix
 from tests.net.serving import serve
 
 import scidb
@@ -29,15 +29,6 @@ class Low(BaseVariable):
 
 class High(BaseVariable):
     pass
-
-
-class Matrix(BaseVariable):
-    def to_db(self) -> pd.DataFrame:
-        return pd.DataFrame({"v": np.ravel(self.data)})
-
-    @classmethod
-    def from_db(cls, df: pd.DataFrame) -> Any:
-        return df["v"].to_numpy().reshape(2, 2)
 
 
 @thunk(n_outputs=2)

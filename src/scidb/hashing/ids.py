@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 import uuid
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -276,8 +277,12 @@ def uncacheable_id() -> str:
 
 
 def new_call_id() -> str:
-    """Return a new id for one execution or recall; calls are events, so it is not content-addressed."""
-    return uuid.uuid4().hex
+    """Return a new id for one execution or recall; calls are events, so it is not content-addressed.
+
+    It begins with the second in which it is made, so that what was stored at about one time has ids of one
+    beginning, and whoever looks for one need not look through all.
+    """
+    return new_call_ids(1)[0]
 
 
 def new_call_ids(count: int) -> list[str]:
@@ -289,11 +294,13 @@ def new_call_ids(count: int) -> list[str]:
     [32, 32]
 
     """
-    digits = os.urandom(_CALL_DIGITS // 2 * count).hex()
-    return [digits[at : at + _CALL_DIGITS] for at in range(0, len(digits), _CALL_DIGITS)]
+    second = f"{int(time.time()):0{_SECOND_DIGITS}x}"
+    digits = os.urandom(_RANDOM_DIGITS // 2 * count).hex()
+    return [second + digits[at : at + _RANDOM_DIGITS] for at in range(0, len(digits), _RANDOM_DIGITS)]
 
 
-_CALL_DIGITS: Final = 32
+_SECOND_DIGITS: Final = 8
+_RANDOM_DIGITS: Final = 24
 
 
 def new_run_id() -> str:

@@ -181,6 +181,8 @@ class MemoryStore:
                 # The outputs of one call may be saved one by one, each time with the call.
                 state.calls.setdefault(call.call_id, replace(call, timestamp=stamp))
             state.edges.extend(dict.fromkeys(replace(edge, timestamp=stamp) for edge in batch.edges))
+            if batch.check is not None:
+                batch.check()
             self._state = state
             return records
 

@@ -92,13 +92,16 @@ class Wrapper:
             When it has not.
 
         """
+        return self._sql().sql(query, parameters, max_rows=max_rows, max_seconds=max_seconds)
+
+    def _sql(self) -> Sql:
         if not isinstance(self._store, Sql):
             raise UnsupportedOperationError(
                 f"The store {self._store.describe().target!r} answers no SQL. Ask with find or load_all, or "
                 "open a DuckDB file.",
                 ability="sql",
             )
-        return self._store.sql(query, parameters, max_rows=max_rows, max_seconds=max_seconds)
+        return self._store
 
     def check(self, *, repair: bool = False, head: str | None = None) -> Checked:
         """Check the store inside, when it has the ability.

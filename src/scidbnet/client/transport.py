@@ -6,6 +6,7 @@ import os
 import ssl
 import urllib.parse
 import urllib.request
+import warnings
 import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -20,7 +21,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from scidb.exceptions import NetworkError, ServerError, SettingsError
+from scidb.exceptions import NetworkError, SciDBWarning, ServerError, SettingsError
 from scidb.settings import user_name
 from scidbnet.wire.compression import COMPRESSED_FROM, ZSTD, Decompressed, can_compress, compressed
 from scidbnet.wire.versions import USER
@@ -130,6 +131,8 @@ class Transport:
     def __init__(self, base_url: str, token: str | None, timeout: float, *, compress: bool | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         _check_address(self.base_url)
+        if token:
+            _warn_if_readable(self.base_url)
         self._headers = {"Authorization": _bearer(token)} if token else {USER: urllib.parse.quote(user_name())}
         self._compress = can_compress() and (not _is_here(base_url) if compress is None else compress)
         if self._compress:
@@ -203,6 +206,16 @@ def _check_address(url: str) -> None:
         raise SettingsError(
             "An address holds no user, password or token. Give the token as token= or in the environment variable "
             "SCIDB_TOKEN."
+        )
+
+
+def _warn_if_readable(url: str) -> None:
+    if not url.lower().startswith("https:") and not _is_here(url):
+        warnings.warn(
+            f"The token travels readably to {url}: whoever listens on the way can use it. Write https://, if the "
+            "server speaks it, and otherwise use only a network that you trust.",
+            SciDBWarning,
+            stacklevel=5,
         )
 
 

@@ -10,13 +10,12 @@ from scidb.store.columns import column_of
 from scidbnet.auth import Role, check_batch, check_verb
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
-    import pyarrow as pa
     from starlette.requests import Request
     from starlette.types import Scope
 
-    from scidb.store import Store
+    from scidb.store import Sql, Store
     from scidb.store.model import (
         Batch,
         Checked,
@@ -77,17 +76,9 @@ class OnBehalf(Wrapper):
         check_batch(self._caller, batch)
         return super().write(_signed(batch, self._caller.name))
 
-    def sql(
-        self,
-        query: str,
-        parameters: Sequence[object] | Mapping[str, object] = (),
-        *,
-        max_rows: int | None = None,
-        max_seconds: float | None = None,
-    ) -> pa.Table:
-        """Ask the store inside."""
+    def _sql(self) -> Sql:
         check_verb(self._caller, "sql")
-        return super().sql(query, parameters, max_rows=max_rows, max_seconds=max_seconds)
+        return super()._sql()
 
     def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
         """Return a snapshot of the store inside."""

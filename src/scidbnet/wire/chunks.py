@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 from scidb.exceptions import SerializationError
+from scidb.store.gather import Elements, gathered_type
 from scidb.store.model import Chunk
+from scidb.store.unread import NotInPieces, Unread
 from scidbnet.wire.framing import new_memory, part
 from scidbnet.wire.records import records_from_json, records_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from scidbnet.wire.framing import Bytes, Envelope
 
@@ -23,7 +26,33 @@ PART_BYTES: Final = 2**28
 
 
 def chunk_parts(chunk: Chunk, part_bytes: int = PART_BYTES) -> Iterator[list[Bytes]]:
-    """Return a chunk as the parts of a stream; they look into the memory of its table."""
+    """Return a chunk as the parts of a stream; they look into the memory of its table.
+
+    A large value that has not been read yet comes in its elements, as they are read. When it turns out that they do
+    not come in order, a part of kind ``again`` says so, and then it comes like all others.
+    """
+    if isinstance(chunk, Unread):
+        try:
+            yield from _element_parts(chunk, part_bytes)
+        except NotInPieces:
+            yield part({"kind": "again"})
+        else:
+            return
+    yield from _table_parts(chunk, part_bytes)
+
+
+def _element_parts(chunk: Unread, part_bytes: int) -> Iterator[list[Bytes]]:
+    missing = chunk.value.count()
+    header = {"kind": "chunk", "records": records_to_json(chunk.records), "format": "elements", "count": missing}
+    yield part({**header, "continued": missing > 0}, *table_pieces(chunk.value.schema().empty_table()))
+    for batch in chunk.value.pieces():
+        if batch.nbytes > part_bytes:
+            raise NotInPieces
+        missing -= batch.num_rows
+        yield part({"kind": "more", "continued": missing > 0}, *table_pieces(pa.Table.from_batches([batch])))
+
+
+def _table_parts(chunk: Chunk, part_bytes: int) -> Iterator[list[Bytes]]:
     header: dict[str, Any] = {"kind": "chunk", "records": records_to_json(chunk.records)}
     if chunk.table is None:
         yield part(header)
@@ -101,6 +130,7 @@ class _Collected:
 
 
 _SMALL: Final = 2**14
+_TEXTS: Final = (pa.large_string(), pa.large_binary())
 
 
 def table_from(data: Bytes) -> pa.Table:
@@ -152,7 +182,7 @@ def chunks_from(parts: Iterable[Envelope], *, given: bool = False) -> Iterator[C
     parts
         As `chunk_parts` writes them.
     given
-        Whether a value may keep the memory of its table, which nobody else holds.
+        Whether a value may keep the memory of its table, which nobody else holds; such a value may come in elements.
 
     Raises
     ------
@@ -168,7 +198,58 @@ def chunks_from(parts: Iterable[Envelope], *, given: bool = False) -> Iterator[C
         if first.header.get("format") is None:
             yield Chunk(records, None)
             continue
+        if first.header["format"] == "elements" and given:
+            gathered = _from_elements(first, waiting)
+            if gathered is not None:
+                yield Chunk(records, gathered, given=True)
+            continue
         yield Chunk(records, table_from(_whole(first, waiting)), given=given)
+
+
+def _from_elements(first: Envelope, waiting: Iterator[Envelope]) -> pa.Table | None:
+    """Put a value together from its elements; None when it is to come again."""
+    count, schema = first.header.get("count"), table_from(first.body).schema
+    kinds = [gathered_type(_element_type(field.type)) for field in schema]
+    if type(count) is not int or count < 0:
+        raise SerializationError("A value in elements does not say how many there are.")
+    elements = _room_for(kinds, count)
+    one, came = first, 0
+    while one.header.get("continued"):
+        following = next(waiting, None)
+        if following is not None and following.kind == "again":
+            return None
+        if following is None or following.kind != "more":
+            raise SerializationError("A value that goes on in another part has none.")
+        one, piece = following, table_from(following.body)
+        if [gathered_type(kind) for kind in piece.schema.types] != kinds:
+            raise SerializationError("Elements of other types than announced came.")
+        for batch in piece.to_batches():
+            elements.extend(batch.columns)
+            came += batch.num_rows
+    lists = elements.lists()
+    if lists is None:
+        raise SerializationError(f"{came} elements came of a value of {count}.")
+    columns = [
+        column if column.type == field.type else column.cast(field.type)
+        for column, field in zip(lists, schema, strict=True)
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _element_type(kind: pa.DataType) -> pa.DataType:
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        raise SerializationError(f"A value in elements has a column of {kind}, which has none.")
+    return kind.value_type
+
+
+def _room_for(kinds: Sequence[pa.DataType], count: int) -> Elements:
+    for kind in kinds:
+        if not (pa.types.is_primitive(kind) or kind in _TEXTS):
+            raise SerializationError(f"Elements of the type {kind} cannot be put together.")
+    try:
+        return Elements(np.zeros(1, np.int64), kinds, count)
+    except (MemoryError, ValueError) as error:
+        raise SerializationError(f"There is no room for a value of {count} elements.") from error
 
 
 def _whole(first: Envelope, waiting: Iterator[Envelope]) -> Bytes:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from scidb.exceptions import CorruptDatabaseError
 from scidb.store.duck import DuckStore, connection, payloads
-from scidb.store.duck.gather import Elements
+from scidb.store.gather import Elements
 from scidb.store.model import Batch, Chunk, Latest, Record, SchemaKey, TypeInfo
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ NAME = "Signal"
 @pytest.fixture(autouse=True)
 def tiny_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stream everything, in batches of one vector of DuckDB."""
-    monkeypatch.setattr(payloads, "_STREAMED", 0)
+    monkeypatch.setattr(payloads, "STREAMED", 0)
     monkeypatch.setattr(connection, "_BATCH_ROWS", 2048)
 
 
@@ -97,7 +97,7 @@ def test_batches_make_the_value(path: Path, lengths: list[int]) -> None:
 @pytest.mark.parametrize("nbytes_known", [True, False])
 def test_rewritten_in_another_order(path: Path, monkeypatch: pytest.MonkeyPatch, *, nbytes_known: bool) -> None:
     """Rows that another program has put in another order come back in theirs, streamed or not."""
-    monkeypatch.setattr(payloads, "_STREAMED", 0 if nbytes_known else 2**60)
+    monkeypatch.setattr(payloads, "STREAMED", 0 if nbytes_known else 2**60)
     table = _table([3_000, 0, 4_000])
     _save(path, table)
 

@@ -137,7 +137,7 @@ def test_nothing_is_held_for_whoever_went_away(store: DuckStore) -> None:
     next(snapshot.pieces)
     snapshot.pieces.close()
     store._connection.execute("CHECKPOINT")
-    assert held._closed
+    assert held.is_closed
     snapshot = store.snapshot()
     del snapshot
     gc.collect()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from scidb.store.duck.found import Found
+from scidb.store.duck.large import unread
 from scidb.store.duck.memo import computations_of, computations_within, results_of
 from scidb.store.duck.payloads import Payloads
 from scidb.store.duck.read import chunks
@@ -55,7 +56,11 @@ def known_chunks(connection: Connection, state: State, rows: Sequence[Row]) -> I
         yield from chunks(connection, state, Found.of(rows))
         return
     for row in rows:
-        table, at = state.memory.window.take(row.record.record_id) or _read(connection, state, row, rows)
+        waiting = state.memory.window.take(row.record.record_id)
+        if waiting is None and (large := unread(connection, state, Found.of([row]))) is not None:
+            yield large
+            continue
+        table, at = waiting or _read(connection, state, row, rows)
         # Taken out, since a slice would keep all of the table, and nobody else may hold what is given.
         is_part = table.num_rows > 1 and table.num_columns
         yield Chunk((row.record,), table.take(pa.array([at])) if is_part else table.slice(at, 1), given=True)

@@ -21,7 +21,7 @@ __all__ = ["find_changes"]
 def find_changes(connection: Connection, state: State, query: Changes) -> list[Change]:
     """Return where the latest record differs from the one at an earlier instant."""
     group = "m.variable_name, m.schema_id, m.version_keys"
-    versions = versions_that_fit(connection, query.match)
+    versions = versions_that_fit(connection, state.keys, query.match)
     texts, parameters = [], []
     for side, instant in enumerate((query.since, query.match.as_of)):
         text, given = _latest_at(state, query, versions, instant)

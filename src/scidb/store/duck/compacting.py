@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from scidb.store.duck.connection import Connection
 
-__all__ = ["check_room", "compact"]
+__all__ = ["check_room_anew", "compact"]
 
 # Beside the blocks that are copied: the catalog, and what is rounded up.
 _MARGIN: Final = 4 * 2**20
@@ -52,7 +52,7 @@ class _Table:
     order: tuple[str, ...]
 
 
-def check_room(connection: Connection) -> None:
+def check_room_anew(connection: Connection) -> None:
     """Refuse to begin where the new file would not fit.
 
     Raises
@@ -79,7 +79,7 @@ def check_room(connection: Connection) -> None:
 def compact(connection: Connection) -> Compaction:
     """Write the file anew, and go on with the new one; nobody writes meanwhile."""
     with connection.writer:
-        check_room(connection)
+        check_room_anew(connection)
         path = connection.path.resolve()
         before = path.stat().st_size
         draft = path.with_name(f".{path.name}.compact")

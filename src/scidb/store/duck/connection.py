@@ -23,6 +23,8 @@ from scidb.store.duck.failures import is_invalidated, is_lost, translated
 from scidb.store.duck.held import Held, Holding
 from scidb.store.duck.limits import stopped_after
 from scidb.store.duck.lockfile import LockFile, flush_folder, held, refuse_while_held, remove_stale, retry_while_locked
+from scidb.store.duck.whereabouts import discard_empty_log, prepare_log, private_folder, restrict, spill_folder
+from scidb.store.stopping import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,6 +48,8 @@ _SETTINGS: Final = {
     "checkpoint_threshold": "64MB",
     # More than 2 GiB of text in one column fit.
     "arrow_large_buffer_size": "true",
+    # So many keys are looked up through the index, where the default of 50 reads a table whole for more.
+    "dynamic_or_filter_threshold": "256",
 }
 # Of a stream; fewer cost calls, more cost memory.
 _BATCH_ROWS: Final = 122_880
@@ -121,7 +125,8 @@ class Connection:
             if self._lock_file is None:
                 refuse_while_held(self.path)
             with translated(self.path):
-                root = duckdb.connect(self.path, read_only=self._read_only, config=dict(_SETTINGS))
+                config: dict[str, Any] = {**_SETTINGS, "temp_directory": str(spill_folder(self.path))}
+                root = duckdb.connect(self.path, read_only=self._read_only, config=config)
             try:
                 with translated(self.path):
                     for name, value in _AFTER_CONNECTING.items():
@@ -246,7 +251,9 @@ class Connection:
                 if seat.is_gone:
                     continue
                 try:
-                    with translated(self.path, refused):
+                    # What undoes a transaction must run in any case, and does not come by here.
+                    interrupt = seat.cursor.interrupt
+                    with translated(self.path, refused), running(interrupt, duckdb.Error, OSError, RuntimeError):
                         return work(seat.cursor)
                 except SciDBError as error:
                     self._is_lost = self._is_lost or is_lost(error)
@@ -299,6 +306,7 @@ class Connection:
             try:
                 self._begin()
                 done = work()
+                prepare_log(self.path)
                 self.execute("COMMIT")
             except BaseException:
                 self._writing_in = None  # comes first, since an interrupt can come with any call
@@ -420,6 +428,7 @@ class Connection:
                     "open it again, and try once more.",
                     path=str(target),
                 )
+            restrict(other, like=target)
             other.replace(target)
             flush_folder(target.parent)
 
@@ -445,6 +454,8 @@ class Connection:
             for seat in seats.values():
                 seat.leave()
             self.holding.let_go()
+            if not self._read_only:
+                discard_empty_log(self.path)
             self._root.close()
             self.holding.close_files()
 
@@ -458,8 +469,9 @@ class Connection:
                 if not self._closed:
                     self._undo()
                     self._closed = True
-                    if self._lock_file:
-                        self._lock_file.remove()  # while it is ours for sure
+                    if self._lock_file:  # while it is ours for sure
+                        discard_empty_log(self.path)
+                        self._lock_file.remove()
                     self._let_go()
         finally:
             self._is_closing = False
@@ -479,19 +491,17 @@ def _as_arrow(cursor: duckdb.DuckDBPyConnection, query: str, parameters: list[ob
 
 def create_file(path: Path, statements: Sequence[str]) -> None:
     """Make a database file from these statements, whole or not at all; one that is there is left alone."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
-    try:
-        with translated(path), closing(new_file(draft)) as connection:
+    with translated(path), private_folder(path) as folder:
+        draft = folder / path.name
+        with closing(new_file(draft)) as connection:
             connection.execute("BEGIN")
             for statement in statements:
                 connection.execute(statement)
             connection.execute("COMMIT")
             connection.execute("USE memory")
             connection.execute("DETACH draft")
+        restrict(draft)
         _publish(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-        draft.with_name(f"{draft.name}.wal").unlink(missing_ok=True)
 
 
 def new_file(path: Path) -> duckdb.DuckDBPyConnection:

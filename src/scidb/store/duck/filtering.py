@@ -58,7 +58,7 @@ def where_it_holds(
         for number, leaf in enumerate(leaves)
         if isinstance(leaf, RawFilter)
     }
-    statement = compiled(state, replace(match, as_of=as_of), question, _version_texts(connection, leaves))
+    statement = compiled(state, replace(match, as_of=as_of), question, _version_texts(connection, state, leaves))
     told = connection.table(statement.text(), [*statement.parameters, *statement.last], **views)
     first = pc.min(told["refused"]).as_py()
     for number, leaf in enumerate(leaves):
@@ -77,13 +77,13 @@ def where_it_holds(
     return None if pc.all(holds, min_count=0).as_py() else told["schema_id"].filter(holds).to_pylist()
 
 
-def _version_texts(connection: Connection, leaves: Iterable[Filter]) -> dict[Variant, list[str]]:
+def _version_texts(connection: Connection, state: State, leaves: Iterable[Filter]) -> dict[Variant, list[str]]:
     """Return for each variant that names version keys the texts that have them."""
     found: dict[Variant, list[str]] = {}
     for leaf in leaves:
         if isinstance(leaf, VariableFilter | ColumnFilter | InFilter | MissingFilter) and leaf.version:
             match = Match((leaf.variable,), version=dict(leaf.version))
-            found[variant_of(leaf)] = versions_that_fit(connection, match) or []
+            found[variant_of(leaf)] = versions_that_fit(connection, state.keys, match) or []
     return found
 
 
@@ -183,7 +183,7 @@ class _Refusal:
         condition = Condition()
         condition.add("m.variable_name = ?", leaf.variable)
         condition.add("m.timestamp <= ?", as_of)
-        for texts in _version_texts(self._connection, [leaf]).values():
+        for texts in _version_texts(self._connection, self._state, [leaf]).values():
             condition.one_of("m.version_keys", texts)
         return self._places(
             f"_record_metadata m JOIN _schema s USING (schema_id) WHERE {condition.text()}", condition.parameters

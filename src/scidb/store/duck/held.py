@@ -63,6 +63,10 @@ class Holding:
         return any(not held.is_closed for held in self._held)
 
     def _descriptor(self) -> int:
+        # A file that was put in the place of this one is another; nobody has the old one any more.
+        if self._file is not None and not os.path.samestat(os.fstat(self._file), self._path.stat()):
+            self.let_go()
+            self.close_files()
         if self._file is None:
             self._file = os.open(self._path, os.O_RDONLY)
         return self._file

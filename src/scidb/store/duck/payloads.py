@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scidb.store.columns import column_of
-from scidb.store.duck.gather import Elements
 from scidb.store.duck.numbered import among, in_order, lost
-from scidb.store.duck.sql import quote
+from scidb.store.duck.sql import Condition, quote
+from scidb.store.gather import Elements, gathered_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,16 +21,15 @@ if TYPE_CHECKING:
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.found import Found
     from scidb.store.duck.state import Layout, State
-    from scidb.store.duck.types import Column
+    from scidb.store.duck.types import Column, Shape
 
-__all__ = ["Payloads"]
+__all__ = ["STREAMED", "Payloads", "count_elements", "element_values", "stream_elements"]
 
 # Python values come faster than Arrow for a few rows, for types that both hold exactly.
 _FEW: Final = 4
 _SIMPLE: Final = ("bool", "int64", "double", "string", "large_string", "binary", "large_binary")
-_LARGE: Final = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
-# From here on a stream, with a count beforehand, is faster than a table, and keeps no second copy of the data.
-_STREAMED: Final = 2**20
+STREAMED: Final = 2**20
+"""From here on a stream, with a count beforehand, is faster than a table, and keeps no second copy of the data."""
 
 
 class Payloads:
@@ -74,9 +73,10 @@ class Payloads:
         names = [quote(name) for name, _ in layout.shape.physical()]
         columns = ", ".join(["record_no", *names])
         if len(numbers) <= _FEW and all(column.type in _SIMPLE for column in layout.shape.columns):
-            marks = ", ".join("?" * len(numbers))
+            condition = Condition()
+            condition.one_of("record_no", numbers.tolist())
             rows = self._connection.rows(
-                f"SELECT {columns} FROM {quote(layout.table)} WHERE record_no IN ({marks})", numbers.tolist()
+                f"SELECT {columns} FROM {quote(layout.table)} WHERE {condition.text()}", condition.parameters
             )
             rows.sort()
             kinds = [pa.int64(), *(column.arrow for column in layout.shape.columns)]
@@ -84,7 +84,7 @@ class Payloads:
             cells = zip(*rows, strict=True) if rows else ([] for _ in kinds)
             found, *values = [pa.array(list(cell), kind) for cell, kind in zip(cells, kinds, strict=True)]
         else:
-            table = in_order(self._select(layout, columns, numbers), "record_no")
+            table = in_order(_select(self._connection, layout, columns, numbers), "record_no")
             found, *values = [column.combine_chunks() for column in table.columns]
         if not np.array_equal(found.to_numpy(), numbers):
             raise lost(self._connection, layout.table, len(numbers) - len(found))
@@ -101,13 +101,8 @@ class Payloads:
         raise lost(self._connection, layout.table, 1)
 
     def _elements(self, layout: Layout, numbers: NDArray[np.int64], nbytes: int, order: str) -> Elements:
-        columns = layout.shape.columns
-        kinds = [_LARGE.get(column.arrow, column.arrow) for column in columns]
-        names = [quote(name) for name, _ in layout.shape.physical()]
-        # The number of a single record is known.
+        kinds = [gathered_type(column.arrow) for column in layout.shape.columns]
         single = len(numbers) == 1
-        own = ['"row"'] if single else ['"row"', "record_no"]
-        query = ", ".join([*own, *names])
 
         elements: Elements
 
@@ -115,46 +110,67 @@ class Payloads:
             place, *others = batch.columns
             position = place.to_numpy()
             owner = np.broadcast_to(numbers, len(position)) if single else others.pop(0).to_numpy()
-            values = [
-                column if _LARGE.get(column.type) == kind else _in_type(column, kind)
-                for column, kind in zip(_with_signs(others, columns), kinds, strict=True)
-            ]
-            elements.take(owner, position, values)
+            elements.take(owner, position, element_values(others, layout.shape))
 
-        if nbytes >= _STREAMED:
-            counted = self._select(layout, "count(*)", numbers).column(0)[0].as_py()
+        if nbytes >= STREAMED:
+            counted = count_elements(self._connection, layout, numbers)
 
             def begin() -> Callable[[pa.RecordBatch], None]:
                 nonlocal elements
                 elements = Elements(numbers, kinds, counted)
                 return take
 
-            self._stream(layout, query, numbers, order, begin)
+            stream_elements(self._connection, layout, numbers, order, begin)
         else:
-            table = self._select(layout, query, numbers, order)
+            table = _select(self._connection, layout, _element_columns(layout, numbers), numbers, order)
             elements = Elements(numbers, kinds, table.num_rows)
             for batch in table.to_batches():
                 take(batch)
         return elements
 
-    # -------------------------------------------------------------- both
 
-    def _select(self, layout: Layout, columns: str, numbers: NDArray[np.int64], order: str = "") -> pa.Table:
-        condition, wanted = among("record_no", numbers)
-        query = f"SELECT {columns} FROM {quote(layout.table)} WHERE {condition}{order}"
-        return self._connection.table(query, **wanted)
+# ------------------------------------------------------------------ elements
 
-    def _stream(
-        self,
-        layout: Layout,
-        columns: str,
-        numbers: NDArray[np.int64],
-        order: str,
-        begin: Callable[[], Callable[[pa.RecordBatch], None]],
-    ) -> None:
-        condition, wanted = among("record_no", numbers)
-        query = f"SELECT {columns} FROM {quote(layout.table)} WHERE {condition}{order}"
-        self._connection.stream(query, begin, **wanted)
+
+def count_elements(connection: Connection, layout: Layout, numbers: NDArray[np.int64]) -> int:
+    """Return how many elements some records have together."""
+    return int(_select(connection, layout, "count(*)", numbers).column(0)[0].as_py())
+
+
+def stream_elements(
+    connection: Connection,
+    layout: Layout,
+    numbers: NDArray[np.int64],
+    order: str,
+    begin: Callable[[], Callable[[pa.RecordBatch], None]],
+) -> None:
+    """Hand over the elements of some records in batches: place, number of the record if there are several, columns."""
+    condition, wanted = among("record_no", numbers)
+    columns = _element_columns(layout, numbers)
+    connection.stream(f"SELECT {columns} FROM {quote(layout.table)} WHERE {condition}{order}", begin, **wanted)
+
+
+def _element_columns(layout: Layout, numbers: NDArray[np.int64]) -> str:
+    # The number of a single record is known.
+    own = ['"row"'] if len(numbers) == 1 else ['"row"', "record_no"]
+    return ", ".join([*own, *(quote(name) for name, _ in layout.shape.physical())])
+
+
+def element_values(columns: list[pa.Array], shape: Shape) -> list[pa.Array]:
+    """Return elements in the types in which they are gathered, from the columns of the file."""
+    return [
+        column if gathered_type(column.type) == kind else _in_type(column, kind)
+        for column, kind in zip(
+            _with_signs(columns, shape.columns), (gathered_type(spec.arrow) for spec in shape.columns), strict=True
+        )
+    ]
+
+
+def _select(
+    connection: Connection, layout: Layout, columns: str, numbers: NDArray[np.int64], order: str = ""
+) -> pa.Table:
+    condition, wanted = among("record_no", numbers)
+    return connection.table(f"SELECT {columns} FROM {quote(layout.table)} WHERE {condition}{order}", **wanted)
 
 
 def _with_signs(values: list[pa.Array], columns: Sequence[Column]) -> list[pa.Array]:

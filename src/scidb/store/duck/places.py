@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from scidb.store.duck.insert import insert_named
-from scidb.store.duck.sql import check_keys, quote
+from scidb.store.duck.sql import Condition, check_keys, quote
 from scidb.store.duck.tables import TABLES, Table
 from scidb.store.duck.types import integer_type, key_text
 from scidb.store.duck.views import create_views
@@ -104,15 +104,30 @@ def _search(connection: Connection, keys: Sequence[SchemaKey], wanted: Sequence[
     columns = [quote(key.name) for key in keys]
     shown = "".join(f", s.{column}" for column in columns)
     if len(wanted) <= _FEW:
-        same = " AND ".join(f"s.{column} IS NOT DISTINCT FROM ?" for column in columns) or "TRUE"
+        places = [_is_at(columns, texts) for texts in wanted]
         rows = connection.rows(
-            f"SELECT s.schema_id{shown} FROM _schema s WHERE {' OR '.join([f'({same})'] * len(wanted))}",
-            [text for texts in wanted for text in texts],
+            f"SELECT s.schema_id{shown} FROM _schema s WHERE {' OR '.join(place.text() for place in places)}",
+            [text for place in places for text in place.parameters],
         )
     else:
-        cells = zip(*wanted, strict=True)
+        cells = list(zip(*wanted, strict=True))
         table = pa.table([pa.array(column, pa.string()) for column in cells], names=[key.name for key in keys])
-        same = " AND ".join(f"s.{column} IS NOT DISTINCT FROM w.{column}" for column in columns)
+        same = " AND ".join(
+            f"s.{column} {'IS NOT DISTINCT FROM' if None in texts else '='} w.{column}"
+            for column, texts in zip(columns, cells, strict=True)
+        )
         found = connection.table(f"SELECT s.schema_id{shown} FROM _schema s JOIN wanted w ON {same}", wanted=table)
         rows = list(zip(*(column.to_pylist() for column in found.columns), strict=True))
     return {tuple(row[1:]): row[0] for row in rows}
+
+
+def _is_at(columns: Sequence[str], texts: Texts) -> Condition:
+    """Return the condition that a location ``s`` has these texts."""
+    # IS NOT DISTINCT FROM would say it shorter, and read every location.
+    place = Condition()
+    for column, text in zip(columns, texts, strict=True):
+        if text is None:
+            place.add(f"s.{column} IS NULL")
+        else:
+            place.one_of(f"s.{column}", [text])
+    return place

@@ -10,6 +10,7 @@ from scidb.store.columns import column_of
 from scidb.store.duck.filtering import where_it_holds
 from scidb.store.duck.flags import leave_out, marked
 from scidb.store.duck.found import COLUMNS, LOGGED, Found, newest_of
+from scidb.store.duck.large import unread
 from scidb.store.duck.payloads import Payloads
 from scidb.store.duck.rows import natural_order, row_of, rows_of, versions_that_fit
 from scidb.store.duck.sql import (
@@ -20,6 +21,7 @@ from scidb.store.duck.sql import (
     latest,
     located,
     not_superseded,
+    of_records,
     place_conditions,
     quote,
     sibling_conditions,
@@ -67,10 +69,18 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
         place.one_of("m.schema_id", holding)
     if isinstance(query, Latest) and (picked := _picked(connection, state, query, place)) is not None:
         return picked
-    if isinstance(query, Records) and query.match.record_ids is not None:
+    if isinstance(query, Entries) and not match.schema and query.limit is not None and query.limit <= _FEW:
+        asked = entry_conditions(query.match)
+        leave_out(asked, state, query.match, query.match.as_of)
+        place.add(asked.text(), *asked.parameters)
+        return Found.of(_few_anywhere(connection, state, place, query.limit))
+    if isinstance(query, Records) and (query.match.record_ids, query.match.record_prefix) != (None, None):
         asked = entry_conditions(query.match)
         few = Condition([*place.parts, *asked.parts], [*place.parameters, *asked.parameters])
-        if (newest := _newest_of_few(connection, state, few, lambda row: row.record.record_id)) is not None:
+        newest = _newest_of_few(
+            connection, state, few, lambda row: row.record.record_id, at_places=bool(query.match.schema)
+        )
+        if newest is not None:
             return Found.of(newest)
     return Found.of(rows_of(connection, state, _question(state, query, place, until)))
 
@@ -91,7 +101,7 @@ def _asks_entry(match: Match) -> bool:
 def _place(connection: Connection, state: State, query: Latest | Records | Entries) -> tuple[Condition, Condition]:
     """Return what is asked of variable, location, version keys and time, and the part on the time."""
     match = query.match
-    place = place_conditions(state.keys, match, versions_that_fit(connection, match))
+    place = place_conditions(state.keys, match, versions_that_fit(connection, state.keys, match))
     schema_id = _one_place(state, match)
     if schema_id is not None:
         place.one_of("m.schema_id", [schema_id])
@@ -108,6 +118,10 @@ def _question(state: State, query: Latest | Records | Entries, place: Condition,
     entry = entry_conditions(query.match)
     leave_out(entry, state, query.match, query.match.as_of)
     if isinstance(query, Latest):
+        if query.match.record_ids is not None:
+            # What is the latest is decided among all at a place, but only at places of these records.
+            among, *given = of_records(query.match.record_ids)
+            place.add(f"m.schema_id IN (SELECT m.schema_id FROM _record_metadata m WHERE {among})", *given)
         until = sibling_conditions(state.keys, query.match, until)
         source, kept = latest(state.keys, place, until, pieces=state.has_pieces(query.match.variables))
         place.add(entry.text(), *entry.parameters)
@@ -152,23 +166,16 @@ def _picked(connection: Connection, state: State, query: Latest, place: Conditio
 
 
 def _newest_of_few(
-    connection: Connection, state: State, place: Condition, of: Callable[[Row], object]
+    connection: Connection, state: State, condition: Condition, of: Callable[[Row], object], *, at_places: bool = True
 ) -> list[Row] | None:
     """Pick the newest of few entries for each thing, since planning that in SQL takes longer than all the rest."""
     if "datetime" in {key.value_type for key in state.keys}:
         return None
-    # A join as flat as this is planned in two thirds of the time that the one around a subquery takes.
-    columns = ", ".join([COLUMNS, *(f"s.{quote(key.name)}" for key in state.keys)])
-    found = connection.rows(
-        f"SELECT {columns} FROM _record_metadata m JOIN _schema s ON s.schema_id = m.schema_id "
-        f"JOIN _records r ON r.record_no = m.record_no WHERE {place.text()} LIMIT {_FEW + 1}",
-        place.parameters,
-    )
-    if len(found) > _FEW:
+    rows = (_few if at_places else _few_anywhere)(connection, state, condition, _FEW + 1)
+    if len(rows) > _FEW:
         return None
-    rows = [row_of(state, row) for row in found]
     newest: dict[object, Row] = {}
-    for row in sorted(rows, key=lambda row: (row.record.timestamp, row.record.seq)):
+    for row in sorted(rows, key=_age):
         newest[of(row)] = row
     names = [key.name for key in state.keys]
 
@@ -180,11 +187,52 @@ def _newest_of_few(
     return sorted(newest.values(), key=natural)
 
 
+def _few(connection: Connection, state: State, condition: Condition, limit: int) -> list[Row]:
+    """Return the entries that fulfil a condition on entries and their places, up to a number, in no order."""
+    # A join as flat as this is planned in two thirds of the time that the one around a subquery takes.
+    columns = ", ".join([COLUMNS, *(f"s.{quote(key.name)}" for key in state.keys)])
+    found = connection.rows(
+        f"SELECT {columns} FROM _record_metadata m JOIN _schema s ON s.schema_id = m.schema_id "
+        f"JOIN _records r ON r.record_no = m.record_no WHERE {condition.text()} LIMIT {limit}",
+        condition.parameters,
+    )
+    return [row_of(state, row) for row in found]
+
+
+def _few_anywhere(connection: Connection, state: State, condition: Condition, limit: int) -> list[Row]:
+    """Return the newest entries that fulfil a condition on entries alone, up to a number, newest first.
+
+    Their places are asked for by number: in a join with entries of which nobody knows beforehand how few they are,
+    every place would be read.
+    """
+    found = connection.rows(
+        f"SELECT {COLUMNS} FROM (SELECT m.* FROM _record_metadata m WHERE {condition.text()} "
+        f"ORDER BY {NEWEST_FIRST} LIMIT {limit}) m JOIN _records r ON r.record_no = m.record_no",
+        condition.parameters,
+    )
+    texts: dict[int, list[str | None]] = {}
+    if new := sorted({row[15] for row in found} - state.memory.shown.keys()):
+        numbers = Condition()
+        numbers.one_of("schema_id", new)
+        keys = "".join(f", {quote(key.name)}" for key in state.keys)
+        places = connection.rows(f"SELECT schema_id{keys} FROM _schema WHERE {numbers.text()}", numbers.parameters)
+        texts = {number: given for number, *given in places}
+    return sorted((row_of(state, (*row, *texts.get(row[15], ()))) for row in found), key=_age, reverse=True)
+
+
+def _age(row: Row) -> tuple[str, int]:
+    return row.record.timestamp, row.record.seq
+
+
 def newest_entries(connection: Connection, state: State, record_ids: Iterable[str]) -> list[Record]:
     """Return the newest entry of each of these records, in the order of saving."""
     wanted = list(dict.fromkeys(record_ids))
     condition = Condition()
-    condition.one_of("m.record_id", wanted)
+    condition.add(*of_records(wanted))
+    few = None if len(wanted) > _FEW else _few_anywhere(connection, state, condition, _FEW + 1)
+    if few is not None and len(few) <= _FEW:
+        last = {row.record.record_id: row.record for row in reversed(few)}
+        return sorted(last.values(), key=lambda record: (record.timestamp, record.seq))
     newest = (
         f"(SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) "
         f"WHERE {condition.text()} "
@@ -257,6 +305,9 @@ def is_one_place(state: State, query: object) -> bool:
 def chunks(connection: Connection, state: State, found: Found) -> Iterator[Chunk]:
     """Stream entries with their payloads; those that follow each other with one encoding come together."""
     for window in _windows(found):
+        if (large := unread(connection, state, window)) is not None:
+            yield large
+            continue
         payloads = Payloads(connection, state, window)
         columns = [*(column_of(window.records, name) for name in ("encoding", "variable")), window.layouts]
         starts = [0, *_changes(columns), len(window)]

@@ -232,7 +232,7 @@ def find_pruned(connection: Connection, state: State, query: Pruned) -> list[Pru
     if not state.has_pruned:
         return []
     match = replace(query.match, where=None, exclude=False)
-    condition = place_conditions(state.keys, match, versions_that_fit(connection, match, "_pruned"))
+    condition = place_conditions(state.keys, match, versions_that_fit(connection, state.keys, match, "_pruned"))
     for column in ("record", "lineage", "call"):
         if (wanted := getattr(match, f"{column}_ids")) is not None:
             condition.one_of(f"m.{column}_id", wanted)

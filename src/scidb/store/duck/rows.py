@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scidb.store.duck.found import COLUMNS
-from scidb.store.duck.sql import Condition
+from scidb.store.duck.sql import place_conditions
 from scidb.store.duck.state import Row
 from scidb.store.duck.types import KEY_SQL_TYPES
 from scidb.store.model import Record
@@ -54,12 +54,16 @@ def _sortable(number: int, key: SchemaKey) -> list[str]:
     return [length, f"CASE WHEN {is_below} THEN NULL ELSE {text} END", f"{text} DESC"]
 
 
-def versions_that_fit(connection: Connection, match: Match, log: str = "_record_metadata") -> list[str] | None:
+def versions_that_fit(
+    connection: Connection, keys: Sequence[SchemaKey], match: Match, log: str = "_record_metadata"
+) -> list[str] | None:
     """Return the texts of version keys that fit; JSON is compared here since SQL would rewrite its numbers."""
     if not match.version:
         return None
-    condition = Condition()
-    if match.variables is not None:
-        condition.one_of("variable_name", match.variables)
-    texts = connection.rows(f"SELECT DISTINCT version_keys FROM {log} WHERE {condition.text()}", condition.parameters)
+    place = place_conditions(keys, match, None)
+    # Where a location is named, of all that has ever been saved only what is there is looked at.
+    joined = " JOIN _schema s ON s.schema_id = m.schema_id" if match.schema else ""
+    texts = connection.rows(
+        f"SELECT DISTINCT m.version_keys FROM {log} m{joined} WHERE {place.text()}", place.parameters
+    )
     return [text for (text,) in texts if version_fits(text, match.version)]

@@ -26,6 +26,7 @@ __all__ = [
     "located",
     "logged",
     "not_superseded",
+    "of_records",
     "place_conditions",
     "quote",
     "same_result",
@@ -33,6 +34,7 @@ __all__ = [
 
 
 NEWEST_FIRST: Final = "m.timestamp DESC, m.seq DESC"
+_ID_DIGITS: Final = 64  # of a whole record_id
 
 
 def quote(identifier: str) -> str:
@@ -142,13 +144,14 @@ def entry_conditions(match: Match) -> Condition:
     """Return what a match asks of an entry itself."""
     condition = Condition()
     if match.record_ids is not None:
-        numbers = Condition()
-        numbers.one_of("record_id", match.record_ids)
-        # The key of _records finds the number; the log is in order of numbers, mostly.
-        condition.add(f"m.record_no IN (SELECT record_no FROM _records WHERE {numbers.text()})", *numbers.parameters)
+        condition.add(*of_records(match.record_ids))
     if match.record_prefix is not None:
-        if match.record_prefix and is_unicode(match.record_prefix):
-            condition.add("starts_with(m.record_id, ?)", match.record_prefix)
+        if len(match.record_prefix) == _ID_DIGITS:
+            condition.add(*of_records([match.record_prefix]))
+        elif match.record_prefix and is_unicode(match.record_prefix):
+            # A record has many lines in the log, and one here.
+            ids = "SELECT record_no FROM _records WHERE starts_with(record_id, ?)"
+            condition.add(f"m.record_no IN ({ids})", match.record_prefix)
         else:
             condition.add("FALSE")
     if match.lineage_ids is not None:
@@ -156,6 +159,14 @@ def entry_conditions(match: Match) -> Condition:
     if match.call_ids is not None:
         condition.one_of("m.call_id", match.call_ids)
     return condition
+
+
+def of_records(record_ids: Sequence[str]) -> tuple[str, *tuple[object, ...]]:
+    """Return the condition that an entry ``m`` is of one of these records, and its parameters."""
+    numbers = Condition()
+    numbers.one_of("record_id", record_ids)
+    # The key of _records finds the number; the log is in order of numbers, mostly.
+    return (f"m.record_no IN (SELECT record_no FROM _records WHERE {numbers.text()})", *numbers.parameters)
 
 
 def located(keys: Sequence[SchemaKey]) -> str:

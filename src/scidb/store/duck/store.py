@@ -19,7 +19,7 @@ from scidb.store.duck.annotations import find_groups, find_tags
 from scidb.store.duck.backups import find_backups
 from scidb.store.duck.changes import find_changes
 from scidb.store.duck.checking import check_connection
-from scidb.store.duck.compacting import check_room, compact
+from scidb.store.duck.compacting import check_room_anew, compact
 from scidb.store.duck.computed import (
     find_acceptances,
     find_calls,
@@ -44,6 +44,7 @@ from scidb.store.duck.snapshot import snapshot_of
 from scidb.store.duck.state import Row, Variable
 from scidb.store.duck.tables import FORMAT_VERSION
 from scidb.store.duck.trace import walk
+from scidb.store.duck.whereabouts import check_room, warn_if_shared
 from scidb.store.duck.write import Written, write_batch
 from scidb.store.model import (
     Acceptances,
@@ -218,7 +219,9 @@ class DuckStore:
 
         """
         path = Path(path).absolute()
-        if not is_file(path):
+        found = is_file(path)
+        warn_if_shared(path)
+        if not found:
             if read_only:
                 raise StorageError(f"There is no database {path} to read.", path=str(path))
             create(path, schema_keys)
@@ -284,10 +287,14 @@ class DuckStore:
     def write(self, batch: Batch) -> list[Record]:
         """Store a batch in one transaction and return its records, time-stamped, in order of `seq`."""
         check_batch_texts(batch)
+        check_room(self._connection.path, batch.chunks)
 
         def write(draft: State) -> Written:
             stamp = max(self._read_clock().strftime(_STAMP), _after(draft.clockwork.timestamp))
-            return write_batch(self._connection, draft, batch, stamp)
+            written = write_batch(self._connection, draft, batch, stamp)
+            if batch.check is not None:
+                batch.check()
+            return written
 
         return [row.record for row in self._change(write).rows]
 
@@ -302,7 +309,7 @@ class DuckStore:
         with self._connection.writer:
             self._check_writable()
             if removal.kind == "erase":
-                check_room(self._connection)
+                check_room_anew(self._connection)
             draft = self._current().draft()
             self._is_settled = False  # and so it stays, until the file is asked anew what is in it
             self._connection.transaction(lambda: work(draft))

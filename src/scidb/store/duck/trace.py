@@ -27,14 +27,16 @@ def walk(connection: Connection, state: State, query: TraceQuery) -> Trace:
     calls: dict[str, Call] = {}
     frontier = [*_first(connection, state, query.record_ids, up=up), *query.call_ids]
     distance = 0
-    while frontier and (query.depth is None or distance < query.depth):
+    while frontier and query.depth != 0:
         fresh = _calls(connection, [call_id for call_id in dict.fromkeys(frontier) if call_id not in calls])
         calls.update((call.call_id, call) for call in fresh)
+        distance += 1
+        if distance == query.depth:
+            break
         if up:
             frontier = [one.input_call_id for call in fresh for one in call.inputs if one.input_call_id]
         else:
             frontier = _users(connection, state, fresh)
-        distance += 1
     named = [*query.record_ids, *_records_of(connection, list(calls.values()))]
     return Trace(
         calls=tuple(calls.values()),

@@ -11,7 +11,7 @@ from scidb.store.model.memo import Hit, Invalidated
 from scidb.store.model.snapshots import BackedUp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from scidb.hashing.inputs import CallInput
     from scidb.store.model.kept import Call, Chunk, Edge, KeyType, KeyValue, SchemaKey
@@ -210,9 +210,13 @@ Event: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Everything that one write stores, in one transaction. The events are applied first."""
+    """Everything that one write stores, in one transaction. The events are applied first.
+
+    `check` is of this process and never sent: a store calls it before it commits, and stores nothing when it raises.
+    """
 
     chunks: tuple[Chunk, ...] = ()
     calls: tuple[Call, ...] = ()
     edges: tuple[Edge, ...] = ()
     events: tuple[Event, ...] = ()
+    check: Callable[[], None] | None = None

@@ -65,10 +65,16 @@ def _refused(store: Store, where: Filter, *words: str, error: type[Exception] = 
 
 
 def _fill(store: Store, data: Sequence[object], of: pa.DataType | None = None) -> None:
-    """Save a Force and a Side for each subject."""
-    for subject, value in enumerate(data, start=1):
-        save(store, "Force", float(subject), subject=subject)
-        _put(store, "Side", value, of, subject=subject)
+    """Save a Force and a Side for each subject, in one batch."""
+    store.register(TypeInfo("Side"))
+    places = [{"subject": subject} for subject in range(1, len(data) + 1)]
+    forces = [float(place["subject"]) for place in places]
+    sides = [
+        record("Side", (value, str(of)), place, encoding=f'{{"kind":"{of}"}}')
+        for place, value in zip(places, data, strict=True)
+    ]
+    force = scalars([record("Force", value, place) for place, value in zip(places, forces, strict=True)], forces)
+    store.write(Batch(chunks=(force, scalars(sides, data, of))))
 
 
 class FilteringCases(StoreCases):

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
-from scidb.exceptions import SerializationError
+from scidb.exceptions import SciDBError, SerializationError
 from scidb.hashing import ids
 from scidb.maintenance.verifying import contents, expected_id, parts
 from scidb.store import Wrapper
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scidb.store import Store
     from scidb.store.model import Batch, Chunk, Record
 
 __all__ = ["Verified"]
+
+# Fewer bytes are verified sooner than a thread begins.
+_MEANWHILE: Final = 4 * 2**20
 
 
 class Verified(Wrapper):
@@ -33,11 +40,25 @@ class Verified(Wrapper):
             ``unknown_encoding``).
 
         """
-        for chunk in batch.chunks:
-            if chunk.table is not None and len(chunk.records):
-                for part in parts(chunk):
-                    self._check(part)
-        return super().write(batch)
+        checked = [chunk for chunk in batch.chunks if chunk.table is not None and len(chunk.records)]
+        if sum(chunk.table.nbytes for chunk in checked if chunk.table is not None) < _MEANWHILE:
+            self._check_all(checked)
+            return super().write(batch)
+        for variable in {record.variable for chunk in checked for record in chunk.records}:
+            self._identity(variable)
+        # What is large is looked at while it is being stored, and is committed only when that has come to its end.
+        with ThreadPoolExecutor(1, "scidb-verifying") as threads:
+            checking = threads.submit(self._check_all, checked)
+            try:
+                return super().write(replace(batch, check=checking.result))
+            except SciDBError:
+                checking.result()  # which says better what is wrong
+                raise
+
+    def _check_all(self, chunks: Sequence[Chunk]) -> None:
+        for chunk in chunks:
+            for part in parts(chunk):
+                self._check(part)
 
     def _check(self, chunk: Chunk) -> None:
         for record, value in zip(chunk.records, contents(chunk), strict=True):

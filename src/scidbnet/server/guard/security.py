@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
@@ -18,6 +19,7 @@ from scidb.exceptions import (
     ServerError,
     StorageError,
 )
+from scidb.store.stopping import Stop, stoppable
 from scidbnet.auth import Caller, Role, check_verb, verb_of_path
 from scidbnet.auth.tokens import unauthenticated
 from scidbnet.server.callers import CALLER, path_of
@@ -29,6 +31,8 @@ from scidbnet.wire.framing import PARTS_TYPE
 from scidbnet.wire.versions import PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from scidbnet.auth import TokenFile
@@ -44,6 +48,9 @@ CONTENT_TYPES: Final = frozenset({"application/json", "application/octet-stream"
 
 SHOWN_TOKEN: Final = "shown_token"  # noqa: S105 - the name of a field
 """Where the state of a request has the id of a token that was shown, also where its secret was wrong."""
+
+# Until nothing runs any more that could be interrupted.
+_AGAIN: Final = 0.05
 
 logger = logging.getLogger("scidb.server")
 
@@ -143,8 +150,9 @@ class Guard:
 
         limit = asyncio.timeout(self._settings.time_limit)
         try:
-            async with limit:
-                await self._app(scope, receive, sending)
+            with _stopped_in(self._settings.time_limit):
+                async with limit:
+                    await self._app(scope, receive, sending)
         except TimeoutError as error:
             if not limit.expired():
                 raise
@@ -156,6 +164,25 @@ class Guard:
                     code="time_limit",
                     limit=self._settings.time_limit,
                 ) from error
+
+
+@contextmanager
+def _stopped_in(seconds: float) -> Iterator[None]:
+    """Stop what a request still does in the store then: threads cannot be cancelled, but statements can."""
+    stop, loop = Stop(seconds), asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def tell() -> None:
+        nonlocal timer
+        stop.stop()
+        timer = loop.call_later(_AGAIN, tell)
+
+    timer = loop.call_later(seconds, tell)
+    try:
+        with stoppable(stop):
+            yield
+    finally:
+        timer.cancel()
 
 
 def _check_content_type(headers: Headers) -> None:

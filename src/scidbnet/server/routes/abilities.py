@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from scidb.exceptions import PermissionDeniedError, SerializationError
 from scidb.filters import RawFilter
 from scidb.store import Wrapper
+from scidb.store.stopping import stopped_in
 from scidbnet.server.context import served
 from scidbnet.wire.chunks import table_bytes
 from scidbnet.wire.parameters import parameters_from_json
@@ -19,15 +20,13 @@ from scidbnet.wire.plain import from_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pyarrow as pa
-
-    from scidb.store import Store
+    from scidb.store import Sql, Store
     from scidb.store.model import Chunk, Query, Record, StoreInfo
     from scidbnet.server.context import Served
     from scidbnet.server.exchange.bodies import Body
     from scidbnet.server.settings import ServerSettings
 
-__all__ = ["ARROW_TYPE", "WithoutSql", "router", "within"]
+__all__ = ["ARROW_TYPE", "TimedFilters", "WithoutSql", "router", "within"]
 
 T = TypeVar("T")
 
@@ -38,7 +37,29 @@ ARROW_TYPE: Final = "application/vnd.apache.arrow.stream"
 
 def within(store: Store, settings: ServerSettings) -> Store:
     """Return a store that offers what the settings allow."""
-    return store if settings.allow_sql else WithoutSql(store)
+    return TimedFilters(store, settings.sql_seconds) if settings.allow_sql else WithoutSql(store)
+
+
+class TimedFilters(Wrapper):
+    """A store in which SQL in a filter may take no longer than SQL by itself."""
+
+    def __init__(self, store: Store, seconds: float) -> None:
+        super().__init__(store)
+        self._seconds = seconds
+
+    def find(self, query: Query[T]) -> list[T]:
+        """Find in the store inside."""
+        if not _has_raw_filter(query):
+            return super().find(query)
+        with stopped_in(self._seconds):
+            return super().find(query)
+
+    def fetch(self, query: Query[Record]) -> Iterator[Chunk]:
+        """Fetch from the store inside; what its filter holds for is known before the first chunk."""
+        if not _has_raw_filter(query):
+            return super().fetch(query)
+        with stopped_in(self._seconds):
+            return super().fetch(query)
 
 
 class WithoutSql(Wrapper):
@@ -59,15 +80,7 @@ class WithoutSql(Wrapper):
         _check_filter(query)
         return super().fetch(query)
 
-    def sql(self, *_: Any, **__: Any) -> pa.Table:
-        """Refuse.
-
-        Raises
-        ------
-        PermissionDeniedError
-            Saying what to ask for.
-
-        """
+    def _sql(self) -> Sql:
         raise PermissionDeniedError(
             "SQL is off on this server. Ask with find, load_all and filters, or ask its owner for "
             "`scidb serve --allow-sql`.",
@@ -76,15 +89,19 @@ class WithoutSql(Wrapper):
 
 
 def _check_filter(query: Any) -> None:
-    match = getattr(query, "match", None)
-    if match is None or match.where is None:
-        return
-    if any(isinstance(leaf, RawFilter) for leaf in match.where.leaves()):
+    if _has_raw_filter(query):
         raise PermissionDeniedError(
             "raw_sql filters are off on this server. Use other filters, or ask its owner for "
             "`scidb serve --allow-sql`.",
             ability="sql",
         )
+
+
+def _has_raw_filter(query: Any) -> bool:
+    match = getattr(query, "match", None)
+    if match is None or match.where is None:
+        return False
+    return any(isinstance(leaf, RawFilter) for leaf in match.where.leaves())
 
 
 @dataclass(frozen=True, slots=True)

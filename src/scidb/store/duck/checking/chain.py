@@ -10,6 +10,8 @@ from scidb.store.duck.lines import log_line
 from scidb.store.duck.sql import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow as pa
 
     from scidb.store.duck.checking.findings import Findings
@@ -32,8 +34,14 @@ def check_chain(found: Findings, noted: str | None = None) -> str | None:
     if not found.has("_record_metadata", "_erased", "_schema", "_registered_types"):
         return None
     walk = _Walk(found, noted)
+
+    def begin() -> Callable[[pa.RecordBatch], None]:
+        nonlocal walk
+        walk = _Walk(found, noted)
+        return walk.take
+
     try:
-        found.connection.stream(_lines(found), walk.take)
+        found.connection.stream(_lines(found), begin)
     except UNREADABLE as error:
         found.unreadable("_record_metadata", error)
         return None

@@ -16,9 +16,32 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Elements"]
+__all__ = ["Consecutive", "Elements", "gathered_type"]
 
+_LARGE: Final = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
 _GROWTH: Final = 8
+
+
+def gathered_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type in which elements of a type are gathered: text and bytes with 64-bit offsets."""
+    return _LARGE.get(kind, kind)
+
+
+class Consecutive:
+    """Says whether numbers that come in batches are 0, 1, 2 and so on; takes memory once, and not for each batch."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._ramp = self._expected = np.empty(0, np.int64)
+
+    def follow(self, numbers: NDArray[np.int64]) -> bool:
+        """Say so of the next ones."""
+        count = len(numbers)
+        if count > len(self._ramp):
+            self._ramp, self._expected = np.arange(count), np.empty(count, np.int64)
+        expected = np.add(self._ramp[:count], self._next, out=self._expected[:count])
+        self._next += count
+        return np.array_equal(numbers, expected)
 
 
 class Elements:
@@ -32,6 +55,7 @@ class Elements:
         self._taken = 0
         self._last = (-1, 0)  # the record of the element before, and the place behind it
         self._in_order = True
+        self._consecutive = Consecutive()
 
     def take(self, owner: NDArray[np.int64], place: NDArray[np.int64], columns: Sequence[pa.Array]) -> None:
         """Add a batch: the number of each element's record, its place therein, and the elements by column."""
@@ -39,12 +63,24 @@ class Elements:
         if not len(place) or self._taken > self._total or not self._in_order:
             return
         if len(self._numbers) == 1:
-            self._follow_one(place)
+            self._in_order = self._consecutive.follow(place)
+            self._counts[0] += len(place)
         else:
             self._follow(owner, place)
         if self._in_order:
-            for column, piece in zip(self._columns, columns, strict=True):
-                column.add(piece)
+            self._add(columns)
+
+    def extend(self, columns: Sequence[pa.Array]) -> None:
+        """Add elements of the only record, which come in order."""
+        count = len(columns[0]) if columns else 0
+        self._taken += count
+        if self._taken <= self._total:
+            self._counts[0] += count
+            self._add(columns)
+
+    def _add(self, columns: Sequence[pa.Array]) -> None:
+        for column, piece in zip(self._columns, columns, strict=True):
+            column.add(piece)
 
     def _follow(self, owner: NDArray[np.int64], place: NDArray[np.int64]) -> None:
         """Note how many elements of each record came, and whether each is in its place."""
@@ -59,13 +95,6 @@ class Elements:
         self._in_order = ascend and np.array_equal(place, expected)
         self._last = int(records[-1]), int(place[-1]) + 1
         self._counts[np.searchsorted(self._numbers, records)] += lengths
-
-    def _follow_one(self, place: NDArray[np.int64]) -> None:
-        """Do the same for a single record, which is mostly a large one."""
-        _, start = self._last
-        self._in_order = np.array_equal(place, np.arange(start, start + len(place)))
-        self._counts[0] += len(place)
-        self._last = int(self._numbers[0]), start + len(place)
 
     def lists(self) -> list[pa.Array] | None:
         """Return one list per record and column; None unless all came, and each in its place."""

@@ -1,0 +1,88 @@
+"""Growth: what people do once a record or once a call, in databases of up to a million records, against a thousand.
+
+Both handles are open, and each round is at another place. What is done once a day may grow, and is printed beside it.
+How many rows each operation reads is counted by tests.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final
+
+import scidb
+from benchmarks.growth_fill import fill
+from benchmarks.growth_work import OPERATIONS, Operation
+from benchmarks.harness import Comparison, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from scidb import DatabaseManager
+
+__all__ = ["run"]
+
+_FIRST: Final = 1_000
+_SIZES: Final = (10_000, 100_000, 1_000_000)
+_QUICK: Final = 3
+_PROMISED: Final = 1.5
+
+
+def run(folder: Path, rounds: int) -> list[Comparison]:
+    """Measure S8: every operation, in the smallest database and in each of the others; the largest decides."""
+    sizes = (100_000,) if rounds <= _QUICK else _SIZES
+    files = {count: fill(folder / f"growth_{count}.duckdb", count) for count in (_FIRST, *sizes)}
+    found = [_opening(files, count, rounds) for count in sizes]
+    with ExitStack() as stack:
+        handles = {count: stack.enter_context(scidb.open(file)) for count, file in files.items()}
+        for operation in OPERATIONS:
+            found += [
+                _compare(operation, handles, count, rounds, decides=count == sizes[-1])
+                for count in sizes
+                if count <= operation.until
+            ]
+    return found
+
+
+def _comparison(name: str, count: int, promised: float) -> Comparison:
+    return Comparison(f"{name}, {count:,} records", f"with {_FIRST:,} records", promised)
+
+
+def _compare(
+    operation: Operation, handles: dict[int, DatabaseManager], count: int, rounds: int, *, decides: bool
+) -> Comparison:
+    comparison = _comparison(operation.name, count, _PROMISED if operation.often and decides else math.inf)
+    # Each size goes to places where it has not been.
+    far = {_FIRST: 1_000 * len(str(count)), count: 0}
+
+    def rounds_in(size: int) -> Callable[[int], Callable[[], Any]]:
+        db = handles[size]
+
+        def prepare(number: int) -> Callable[[], float]:
+            which = far[size] + number
+
+            def timed() -> float:
+                with db.as_current():
+                    if operation.prepare is not None:
+                        operation.prepare(db, size // 2, which)
+                    started = time.perf_counter()
+                    operation.call(db, size // 2, which)
+                    return time.perf_counter() - started
+
+            return timed
+
+        return prepare
+
+    return measure(comparison, rounds_in(count), rounds_in(_FIRST), rounds)
+
+
+def _opening(files: dict[int, Path], count: int, rounds: int) -> Comparison:
+
+    def rounds_of(file: Path) -> Callable[[int], Callable[[], Any]]:
+        return lambda _: lambda: scidb.open(file).close()
+
+    return measure(
+        _comparison("open and close", count, math.inf), rounds_of(files[count]), rounds_of(files[_FIRST]), rounds
+    )
