@@ -20,7 +20,7 @@ import pytest
 import scidb
 from scidb import BaseVariable, for_each
 from scidb.exceptions import CorruptDatabaseError, DatabaseLockedError, StorageError, UnsupportedOperationError
-from scidb.store.duck import compacting, connection
+from scidb.store.duck import compacting, connection, lockfile
 from scidb.store.model import Entries
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ with scidb.open(sys.argv[1]) as db:
 _DIES = """
 import os, sys
 import scidb
-from scidb.store.duck import compacting, connection
+from scidb.store.duck import compacting, connection, lockfile
 
 def at(where, name):
     original = getattr(where, name)
@@ -348,7 +348,7 @@ print(written)
 @pytest.mark.slow
 def test_another_process_never_writes_into_the_file_that_goes(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for the file and gets it in the moment between has the one that stays; what he writes is there."""
-    held = connection.held
+    held = lockfile.held
 
     @contextmanager
     def held_for_long(path: Path) -> Iterator[None]:
