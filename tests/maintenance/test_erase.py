@@ -328,6 +328,9 @@ def test_the_chain_still_verifies(study: Path) -> None:
     with duckdb.connect(study) as connection:
         erased = connection.execute("SELECT timestamp, seq, line, chain FROM _erased").fetchall()
         stored = connection.execute("SELECT timestamp, seq, NULL, chain FROM _record_metadata").fetchall()
+        for table, key in (("_computations", "lineage_id"), ("_call_inputs", "call_id")):
+            lost = f"SELECT count(*) FROM {table} WHERE {key} NOT IN (SELECT {key} FROM _calls)"
+            assert connection.execute(lost).fetchall() == [(0,)]
     lines = sorted([*erased, *stored])
     assert len(erased) > 4
     assert {(stamp, seq) for stamp, seq, line, _ in lines if line is None} == digests
