@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,11 @@ import pytest
 import scidb
 from scidb import BaseVariable, for_each
 from scidb.exceptions import CorruptDatabaseError, DatabaseLockedError, StorageError, UnsupportedOperationError
-from scidb.store.duck import compacting, connection
+from scidb.store.duck import compacting, connection, lockfile
 from scidb.store.model import Entries
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from scidb import DatabaseManager
@@ -219,7 +220,7 @@ def test_a_statement_that_never_ends_is_waited_for_so_long(study: Path, monkeypa
                 inside.set()
                 leave.wait()
 
-            store._store._connection.stream("SELECT 1", take)
+            store._store._connection.stream("SELECT 1", lambda: take)
 
         reader = threading.Thread(target=read)
         reader.start()
@@ -247,7 +248,7 @@ with scidb.open(sys.argv[1]) as db:
 _DIES = """
 import os, sys
 import scidb
-from scidb.store.duck import compacting, connection
+from scidb.store.duck import compacting, connection, lockfile
 
 def at(where, name):
     original = getattr(where, name)
@@ -265,21 +266,25 @@ with scidb.open(sys.argv[1]) as db:
     at(compacting, "_copy_rows")
     at(compacting, "_write")
     at(compacting, "_flush")
-    at(connection, "_check_whole")
+    at(connection.Connection, "_let_go")
+    at(connection.Connection, "_put_in_place")
     at(connection, "flush_folder")
-    at(connection, "_connect")
+    at(connection.Connection, "_open_again")
     db.admin.compact()
 """
 
-_STEPS = [f"{when} {name}" for name in ("_copy_rows", "_write", "_flush", "_check_whole", "flush_folder", "_connect")
-          for when in ("before", "after")]  # fmt: skip
+_STEPS = [
+    f"{when} {name}"
+    for name in ("_copy_rows", "_write", "_flush", "_let_go", "_put_in_place", "flush_folder", "_open_again")
+    for when in ("before", "after")
+]
 
 
 def _python(code: str, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True, env={**os.environ})
 
 
-@pytest.mark.parametrize("step", ["after _check_whole"])
+@pytest.mark.parametrize("step", ["before _put_in_place"])
 def test_killed_at_a_step_a_whole_file_is_there(study: Path, step: str) -> None:
     """Killed just before the files change places, the old file or the new one is there, with everything in it."""
     _dies_at(study, step)
@@ -343,11 +348,15 @@ print(written)
 @pytest.mark.slow
 def test_another_process_never_writes_into_the_file_that_goes(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for the file and gets it in the moment between has the one that stays; what he writes is there."""
+    held = lockfile.held
 
-    def wait(path: Path) -> None:
-        time.sleep(0.2)  # long enough for somebody who waits
+    @contextmanager
+    def held_for_long(path: Path) -> Iterator[None]:
+        with held(path):
+            time.sleep(0.2)  # long enough for somebody who waits
+            yield
 
-    monkeypatch.setattr(connection, "_check_whole", wait)
+    monkeypatch.setattr(connection, "held", held_for_long)
     with _python(_WAITS, str(study), "8") as other:
         until = time.monotonic() + 6
         while time.monotonic() < until:

@@ -142,8 +142,9 @@ def test_a_pipeline_that_hands_on_unsaved_results(db: DatabaseManager) -> None:
 
     for subject in (1, 12):
         values = read(f"raw/{subject}.csv")
+        summed = total(values)  # of what is not saved yet
         Emg.save(values, subject=subject)
-        Group.save(total(values), of=f"s{subject}")
+        Group.save(summed, of=f"s{subject}")
     db.admin.erase(subject=12)
     assert [one.version_keys for one in db._store.find(Latest(Match(("Group",))))] == ['{"of":"s1"}']
     inputs = [one for call in db._store.find(Calls(tuple(e.call_id or "" for e in db.log()))) for one in call.inputs]
@@ -206,6 +207,7 @@ def test_flags_and_what_was_pruned_before_go_as_well(db: DatabaseManager) -> Non
     db.admin.erase(subject=12)
     assert [flag.reason for flag in db.flags()] == ["fine"]
     assert {line.record.schema.get("subject") for line in db._store.find(Pruned())} == {1}
+    assert db.admin.check(deep=True).problems == ()
 
 
 def test_what_cannot_be_meant_is_refused(db: DatabaseManager) -> None:
@@ -326,6 +328,9 @@ def test_the_chain_still_verifies(study: Path) -> None:
     with duckdb.connect(study) as connection:
         erased = connection.execute("SELECT timestamp, seq, line, chain FROM _erased").fetchall()
         stored = connection.execute("SELECT timestamp, seq, NULL, chain FROM _record_metadata").fetchall()
+        for table, key in (("_computations", "lineage_id"), ("_call_inputs", "call_id")):
+            lost = f"SELECT count(*) FROM {table} WHERE {key} NOT IN (SELECT {key} FROM _calls)"
+            assert connection.execute(lost).fetchall() == [(0,)]
     lines = sorted([*erased, *stored])
     assert len(erased) > 4
     assert {(stamp, seq) for stamp, seq, line, _ in lines if line is None} == digests

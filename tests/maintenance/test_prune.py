@@ -130,6 +130,12 @@ def test_unreachable_results_go(db: DatabaseManager) -> None:
     assert counts(unreachable.variables) == {"Scaled": 1, "Peak": 1}
     assert unreachable.losing == ()
 
+    # Somebody else with the same data has the same computation, which is still current there.
+    Emg.save([1.0], subject=2)
+    run(db)
+    assert db.admin.prune(unreachable=True, variable=Scaled, dry_run=True).records == 0
+    db.admin.erase(subject=2)
+
     # The scaled value goes on, and the peak is still that of before: it rests on what was superseded.
     Emg.save([5.0], subject=1)
     for_each(scale, {"emg": Emg}, [Scaled], db=db, progress=False, subject=[])

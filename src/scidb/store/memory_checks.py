@@ -37,18 +37,25 @@ def _of_log(state: State) -> Iterator[Problem]:
         yield Problem("reference", "A record has no line in the log.", record_id=record_id)
 
 
+def _known(state: State) -> set[str]:
+    """Return the records that are there, or were until they were pruned."""
+    return state.payloads.keys() | {line.record.record_id for line in state.pruned}
+
+
 def _of_calls(state: State) -> Iterator[Problem]:
+    records = _known(state)
     for call in state.calls.values():
         if call.run_id is not None and call.run_id not in state.runs:
             yield Problem("reference", f"A call is of a run that is not there: {call.run_id}.")
         for one in call.inputs:
-            known = one.record_id is None or is_lineage_alone(one.record_id) or one.record_id in state.payloads
+            known = one.record_id is None or is_lineage_alone(one.record_id) or one.record_id in records
             if not known:
                 yield Problem("reference", f"A call used a record that is not there: {one.record_id}.")
 
 
 def _of_labels(state: State) -> Iterator[Problem]:
+    records = _known(state)
     for _, event in state.flags:
         for record_id in event.record_ids:
-            if not is_lineage_alone(record_id) and record_id not in state.payloads:
+            if not is_lineage_alone(record_id) and record_id not in records:
                 yield Problem("reference", "A flag is on a record that is not there.", record_id=record_id)

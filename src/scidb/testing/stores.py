@@ -24,6 +24,7 @@ from scidb.testing.store_suite.matching import MatchingCases, OrderCases
 from scidb.testing.store_suite.payloads import PayloadCases
 from scidb.testing.store_suite.refusing import RefusingCases
 from scidb.testing.store_suite.remembering import MemoCases
+from scidb.testing.store_suite.removing import RemovingCases
 from scidb.testing.store_suite.renaming import RenamingCases
 from scidb.testing.store_suite.saving import SavingCases
 from scidb.testing.store_suite.sharing import SharingCases
@@ -42,6 +43,7 @@ class StoreTests(
     FilterRefusalCases,
     KeyCases,
     RefusingCases,
+    RemovingCases,
     RenamingCases,
     TracingCases,
     EventCases,
