@@ -135,6 +135,24 @@ def test_told_to_stop_it_finishes_what_runs(path: Path) -> None:
         assert server.wait() == 0
         assert server.lines[-1]["message"] == "Stopped; the database is closed."
         assert all({"time", "level", "logger"} <= line.keys() for line in server.lines)
+        audited = [line for line in server.lines if line["logger"] == "scidb.audit"]
+        [written] = [line for line in audited if line["path"] == f"{PREFIX}/store/write"]
+        assert {**written, "time": 0, "milliseconds": 0, "bytes_out": 0} == {
+            **dict.fromkeys(("time", "milliseconds", "bytes_out"), 0),
+            "level": "INFO",
+            "logger": "scidb.audit",
+            "user": "",
+            "verified": False,
+            "role": "admin",
+            "token_id": None,
+            "remote": "127.0.0.1",
+            "method": "POST",
+            "path": f"{PREFIX}/store/write",
+            "status": 200,
+            "whole": True,
+            "bytes_in": len(BODY),
+        }
+        assert [line["status"] for line in audited if line["path"] == f"{PREFIX}/store/types"] == [503]
     assert tags(path) == ["submitted"]
     assert not path.with_name("study.duckdb.lock").exists()
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 
+from scidb.exceptions import LimitExceededError
 from scidb.store.memory import MemoryStore
 from scidbnet.server import store_app
-from scidbnet.server.guard.protocol import LimitedProtocol, limited
+from scidbnet.server.guard.protocol import LimitedProtocol, Strangers, limited
 from scidbnet.server.settings import ServerSettings
 from scidbnet.wire.versions import PREFIX
 
@@ -165,3 +166,62 @@ def test_limits_are_those_of_each_server() -> None:
     found: list[Any] = [(kind.limit - 2**16, kind.seconds) for kind in (one, other)]
 
     assert found == [(1_000, LimitedProtocol.seconds), (2_000, 1.0)]
+
+
+class _Connection:
+    """A connection as far as it is counted."""
+
+    def __init__(self, *, is_known: bool = False) -> None:
+        self.is_known = is_known
+
+
+def test_strangers_are_counted_by_network() -> None:
+    """Whoever has shown that he may ask does not count; one network does not take the places of another."""
+    strangers: Any = Strangers(2)
+    first, second = _Connection(), _Connection()
+    for one in (first, second):
+        strangers.add(one, "192.0.2.7")
+    with pytest.raises(LimitExceededError, match="2 connections"):
+        strangers.add(_Connection(), "192.0.2.7")
+    strangers.add(_Connection(), "192.0.2.8")
+    first.is_known = True
+    third = _Connection()
+    strangers.add(third, "192.0.2.7")
+    with pytest.raises(LimitExceededError):
+        strangers.add(_Connection(), "192.0.2.7")
+    strangers.remove(third, "192.0.2.7")
+    strangers.add(_Connection(), "192.0.2.7")
+
+
+def test_connections_that_say_nothing_are_limited_in_number() -> None:
+    """The one too many is told so and cut off; those who ask are answered, also on more connections than that."""
+
+    async def talk() -> tuple[list[bytes], bytes]:
+        config = uvicorn.Config(store_app(MemoryStore([])), http=limited(LIMIT, strangers=3), log_level="critical")
+        server = uvicorn.Server(config)
+        config.load()
+        server.lifespan = config.lifespan_class(config)
+        listener = socket.create_server(("127.0.0.1", 0))
+        await server.startup(sockets=[listener])
+        port = listener.getsockname()[1]
+        answers, writers = [], []
+        try:
+            for _ in range(8):  # each stays open
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(f"{HEAD}\r\n".encode())
+                answers.append(await asyncio.wait_for(reader.readuntil(b"}"), 20))
+                writers.append(writer)
+            writers += [(await asyncio.open_connection("127.0.0.1", port))[1] for _ in range(3)]
+            await asyncio.sleep(0.1)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writers.append(writer)
+            return answers, await asyncio.wait_for(_until_the_end(reader), 20)
+        finally:
+            for writer in writers:
+                writer.close()
+            await server.shutdown(sockets=[listener])
+
+    answers, refused = asyncio.run(talk())
+
+    assert all(b" 200 OK" in one for one in answers)
+    assert _code(refused) == (429, "too_many_requests")

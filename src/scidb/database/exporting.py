@@ -78,8 +78,7 @@ class Exporting(Widening):
         name, cls = self._stored(variable)
         records: list[Record] = []
         values: list[Any] = []
-        match = self._match(name, metadata, params, as_of, where=self._resolved(where, as_of))
-        match = replace(match, exclude=self.excluded(exclude))
+        match = self._exported_match(name, where, as_of, exclude, params, metadata)
         for chunk in self._chosen_chunks(self._store.fetch(Latest(match)), where):
             records += chunk.records
             values += values_of(chunk, cls)
@@ -87,6 +86,18 @@ class Exporting(Widening):
             raise self._not_found(name, metadata, params, match=match, where=where, as_of=as_of)
         self._say_what_was_pruned(match)
         return name, records, values
+
+    def _exported_match(
+        self,
+        name: str,
+        where: Filter | None,
+        as_of: Any,
+        exclude: Any,
+        params: Mapping[str, Any] | None,
+        metadata: Mapping[str, Any],
+    ) -> Match:
+        match = self._match(name, metadata, params, as_of, where=self._resolved(where, as_of))
+        return replace(match, exclude=self.excluded(exclude))
 
     def export_value_to_csv(self, instance: BaseVariable, /, path: str | os.PathLike[str]) -> None:
         """Write one value into a CSV file, as ``BaseVariable.to_csv`` does."""
@@ -112,7 +123,7 @@ class Exporting(Widening):
 
         _publish(target, self._rows(name, records, values), note)
 
-    def _rows(self, name: str, records: Sequence[Record], values: Sequence[Any]) -> Iterator[pd.DataFrame]:
+    def _rows(self, name: str, records: Sequence[Record], values: Iterable[Any]) -> Iterator[pd.DataFrame]:
         """Yield the values of records beside their keys, in parts of one table."""
         hidden = telling_configuration(
             [record.version_keys for record in records],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from scidb.database.querying import QueryResult
 from scidb.exceptions import UnsupportedValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     import pandas as pd
 
@@ -22,11 +23,12 @@ _NESTED: Final = (list, dict, tuple, set, frozenset, bytes, bytearray, np.ndarra
 
 
 def flat_table(
-    name: str, keys: Sequence[str], places: Sequence[Mapping[str, Any]], values: Sequence[Any]
+    name: str, keys: Sequence[str], places: Sequence[Mapping[str, Any]], values: Iterable[Any]
 ) -> Iterator[pd.DataFrame]:
     """Yield values and their places as tables that together have the columns of the first of them.
 
     A single value or a document is one row; an array, a Series or a frame one row per sample, numbered by ``row``.
+    Values that are not in a sequence are gone through twice, first for the columns, and are not held.
 
     Raises
     ------
@@ -34,14 +36,18 @@ def flat_table(
         When a value has no form of rows and columns.
 
     """
-    parts = list(_parts(name, places, values))
+    parts: Iterable[pd.DataFrame] = _parts(name, places, values)
+    if isinstance(values, Sequence):
+        parts = list(parts)
+    found: dict[Any, None] = {}
+    for part in parts:
+        found.update(dict.fromkeys(part))
     present = {key for shown in places for key in shown}
     columns = [key for key in keys if key in present]
     columns += [key for shown in places for key in shown if key not in keys]
-    columns += ["row"] * any("row" in part for part in parts)
-    columns += [column for part in parts for column in part]
-    columns = list(dict.fromkeys(columns))
-    for part in parts:
+    columns += ["row"] * ("row" in found)
+    columns = list(dict.fromkeys([*columns, *found]))
+    for part in parts if isinstance(parts, list) else _parts(name, places, values):
         yield part.reindex(columns=columns)
 
 
@@ -80,7 +86,7 @@ def cell_text(value: Any) -> str | None:
 # ------------------------------------------------------------------ one table for values that follow each other
 
 
-def _parts(name: str, places: Sequence[Mapping[str, Any]], values: Sequence[Any]) -> Iterator[pd.DataFrame]:
+def _parts(name: str, places: Sequence[Mapping[str, Any]], values: Iterable[Any]) -> Iterator[pd.DataFrame]:
     import pandas as pd
 
     single: list[dict[str, Any]] = []

@@ -103,8 +103,8 @@ def store_app(store: Store, settings: ServerSettings | None = None, tokens: Toke
     app.add_exception_handler(Exception, _on_crash)
     app.add_middleware(Compressing)
     app.add_middleware(Guard, settings=settings, tokens=tokens)
-    app.add_middleware(Audit)
-    operations.watch(app)  # the last one is the first to see a request
+    operations.watch(app)
+    app.add_middleware(Audit)  # the last one is the first to see a request, also one that is sent away
     return app
 
 

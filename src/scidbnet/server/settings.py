@@ -24,5 +24,6 @@ class ServerSettings:
     header_limit: int = 64 * 2**10  # of the address and all headers
     header_count: int = 100
     requests_per_token: int = 256  # at once
+    strangers: int = 100  # connections from one address without a valid request so far
     failed_logins: int = 10  # a minute, from one address with one token
     write_timeout: float = 20.0  # that a write which comes again waits for its first coming

@@ -71,6 +71,7 @@ _HELP: Final = {
     "header_limit": "How long the address and all headers of a request may be, in bytes.",
     "header_count": "How many headers a request may have.",
     "requests_per_token": "How many requests with one token may run at once.",
+    "strangers": "How many connections without a valid request may be open from one network.",
     "failed_logins": "How often a minute a wrong token is looked at, from one network.",
 }
 

@@ -118,7 +118,8 @@ def _written(listener: socket.socket) -> str:
 def _config(options: ServerOptions, app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=limited(options.header_limit),
+        # Behind a proxy, everybody comes from there.
+        http=limited(options.header_limit, strangers=None if options.behind_proxy else options.strangers),
         ws="none",  # nothing here speaks it
         log_config=None,
         access_log=False,  # the audit says more

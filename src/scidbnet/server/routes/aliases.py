@@ -62,6 +62,8 @@ ROLES: Final[dict[str, Literal["reader", "writer"]]] = {}
 _JSON: Final = "application/json"
 _CSV: Final = "text/csv; charset=utf-8"
 # What is handed to a connection at once; it keeps all of a piece until the other side has taken it.
+# How much of a file that is being written stands in memory.
+_IN_MEMORY: Final = 2**20
 _PIECE: Final = 2**20
 _BINARY: Final = {"type": "string", "format": "binary"}
 _KEY: Final = {
@@ -204,10 +206,10 @@ async def find_by_lineage(request: Request) -> Response:
 @_alias("/export_to_csv", "reader", {_JSON: models.Export}, {"text/csv": None})
 async def export_to_csv(request: Request) -> Response:
     """Give the latest values that match as CSV; the header SciDB-Count says of how many records."""
-    limit = served(request).settings.memory_limit
 
     def work(db: ServedDatabase, asked: models.Export) -> Response:
-        file = tempfile.SpooledTemporaryFile(limit, "w+", encoding="utf-8", newline="", prefix="scidb-")  # noqa: SIM115
+        # Whole before it is answered, so that what has no form of rows is an error and not a shorter file.
+        file = tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="", prefix="scidb-")  # noqa: SIM115
         try:
             count = db.write_values(asked, _filters(asked)["where"], file)  # type: ignore[arg-type]
             file.seek(0)

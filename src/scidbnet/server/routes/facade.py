@@ -26,13 +26,13 @@ from scidb.hashing.inputs import CallInput, Input, identify_constant
 from scidb.memo import Sought
 from scidb.records import stored_values
 from scidb.store import Wrapper
-from scidb.store.model import Call, Computation, Edge, Match, Records, Stored
+from scidb.store.model import Call, Computation, Edge, Latest, Match, Records, Stored
 from scidb.store.names import check_not_renamed
 from scidb.variable import BaseVariable
 from scidbnet.server.routes.models import Constant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import TextIO
 
     from scidb.database.core import LineageMode
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from scidb.store.model import Answered, Batch, Record, TypeInfo
     from scidbnet.server.exchange.once import Once
     from scidbnet.server.routes.models import Ask, Computed, Export, Lineage, RecordInput, Save
+
+# What of the values is in memory at once while they are written as CSV.
+_AT_ONCE: Final = 16 * 2**20
+_RECORDS_AT_ONCE: Final = 10_000
 
 __all__ = ["Keyed", "ServedDatabase", "call_id_of", "checked_keys"]
 
@@ -178,10 +182,13 @@ class ServedDatabase(DatabaseManager):
 
     def write_values(self, asked: Export, where: Any, file: TextIO) -> int:
         """Write the latest values that match as CSV, and return how many records they are."""
-        name, records, values = self._exported(
-            asked.variable, where, asked.as_of, asked.exclude, asked.params, checked_keys(asked.metadata)
-        )
-        write_csv(file, self._rows(name, records, values))
+        name, _ = self._stored(asked.variable)
+        about = where, asked.as_of, asked.exclude, asked.params, checked_keys(asked.metadata)
+        match = self._exported_match(name, *about)
+        records = self._chosen(self._store.find(Latest(match)), where)
+        if not records:
+            raise self._not_found(name, about[-1], asked.params, match=match, where=where, as_of=asked.as_of)
+        write_csv(file, self._rows(name, records, _Values(self._store, records)))
         return len(records)
 
     def asked_by(self, asked: Ask) -> dict[str, Any]:
@@ -190,6 +197,32 @@ class ServedDatabase(DatabaseManager):
 
     def _say_if_misspelt(self, name: str, metadata: Mapping[str, Any], params: Mapping[str, Any] | None) -> None:
         """Say nothing: nobody reads what a server warns of."""
+
+
+class _Values:
+    """The values of records, in their order: fetched anew whenever they are gone through, some at a time."""
+
+    def __init__(self, store: Store, records: Sequence[Record]) -> None:
+        self._store, self._records = store, records
+
+    def __iter__(self) -> Iterator[Any]:
+        waiting: list[Record] = []
+        size = 0
+        for record in self._records:
+            if waiting and (size + record.nbytes > _AT_ONCE or len(waiting) == _RECORDS_AT_ONCE):
+                yield from self._fetched(waiting)
+                waiting, size = [], 0
+            waiting.append(record)
+            size += record.nbytes
+        yield from self._fetched(waiting)
+
+    def _fetched(self, records: Sequence[Record]) -> Iterator[Any]:
+        found = {
+            record.record_id: value
+            for chunk in self._store.fetch(Stored(tuple({record.record_id for record in records})))
+            for record, value in zip(chunk.records, stored_values(chunk), strict=True)
+        }
+        return (found[record.record_id] for record in records)
 
 
 class Keyed(Wrapper):
