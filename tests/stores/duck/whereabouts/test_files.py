@@ -255,6 +255,16 @@ def test_what_killed_processes_left_is_cleared(tmp_path: Path, root: Path, monke
     assert (mine.is_dir(), used.is_dir(), left.is_dir(), again != mine) == (True, True, False, True)
 
 
+def test_a_folder_that_others_can_enter_is_closed(tmp_path: Path, root: Path) -> None:
+    """What is ours already, but open to others, is restricted before anything is put there."""
+    ours = root / f"scidb-{os.getuid()}"
+    ours.mkdir()
+    ours.chmod(0o755)
+
+    assert spill.spill_folder(tmp_path / "a").parent.parent == ours
+    assert modes(root) == {ours.name: 0o700}
+
+
 @pytest.mark.parametrize("thing", ["link", "file"])
 def test_a_name_that_somebody_took(tmp_path: Path, root: Path, thing: str) -> None:
     """In the folder that all users share, what goes by the expected name and is not our folder is not used."""
