@@ -219,10 +219,10 @@ def test_closed_on_a_full_disk(disk: Path, full_at: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
 def test_many_fills(disk: Path, full_at: str, tmp_path: Path) -> None:
-    """50 fills with values of any size: each leaves the tables as before the save that failed."""
+    """80 fills with values of any size: each leaves the tables as before the save that failed."""
     chance = np.random.default_rng(7)
     failures = saved = 0
-    for turn in range(50):
+    for turn in range(20):
         path = disk / "study.duckdb"
         expected: dict[int, int] = {}
         store = None

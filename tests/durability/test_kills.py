@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 import random
 import signal
 import sys
@@ -31,14 +30,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL here")
-
-
-@pytest.fixture(scope="module")
-def processes() -> ForkServerContext:
-    """Return what starts processes that have imported everything."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.durability.victim"])
-    return context
 
 
 @dataclass
@@ -82,8 +73,6 @@ def kill_one(processes: ForkServerContext, path: Path, told: Told, seed: int) ->
             if here.poll(left):
                 messages.append(tuple(json.loads(here.recv_bytes())))
         process.kill()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
         while True:
             messages.append(tuple(json.loads(here.recv_bytes())))
     except EOFError:
@@ -92,6 +81,7 @@ def kill_one(processes: ForkServerContext, path: Path, told: Told, seed: int) ->
         process.kill()
         process.join()
         here.close()
+    assert process.exitcode == -signal.SIGKILL  # it has not ended by itself
 
 
 class Found:

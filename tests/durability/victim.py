@@ -98,7 +98,7 @@ WRITES: dict[str, Callable[[DatabaseManager, int], object]] = {
     "group": lambda db, n: db.add_to_var_group(f"group{n}", [KillNumber, KillMany]),
 }
 # What changes the whole database for good comes seldom.
-_SELDOM = {"key": 0.02, "register": 0.3, "rename": 0.5}
+_SELDOM = {"key": 0.2, "register": 0.3, "rename": 0.5}
 
 
 def prepare(path: Path) -> None:
@@ -106,6 +106,7 @@ def prepare(path: Path) -> None:
     with scidb.open(path, KEYS) as db:
         db.save(type(name_of(0), (BaseVariable,), {}), 0.5, subject=-1)
         KillNumber.save(0.5, subject=-1, db=db)
+        KillMany.save(0.5, subject=-1, db=db)
         _run(db, -1)
 
 

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import subprocess
-import sys
-import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +12,6 @@ import pytest
 
 from scidb.exceptions import (
     CorruptDatabaseError,
-    DatabaseLockedError,
     FormatVersionError,
     QueryError,
     SchemaKeyError,
@@ -28,7 +22,6 @@ from scidb.exceptions import (
 from scidb.hashing.ids import chain_link, line_digest
 from scidb.store import open_store
 from scidb.store.duck import DuckStore
-from scidb.store.duck.connection import Connection
 from scidb.store.duck.tables import TABLES
 from scidb.store.model import Batch, Chunk, Entries, KeyAdded, Latest, Match, Record, SchemaKey, TypeInfo
 
@@ -301,72 +294,7 @@ def test_read_only(store: DuckStore, path: Path) -> None:
         assert list(path.parent.iterdir()) == [path]
 
 
-# ------------------------------------------------------------------ processes and threads
-
-
-def test_locked_by_another_process(store: DuckStore, path: Path) -> None:
-    """Another process waits, then learns who has the file (R6)."""
-    note = json.loads((path.parent / "study.duckdb.lock").read_text())
-    assert note["pid"] == os.getpid()
-    assert (path.parent / "study.duckdb.lock").stat().st_mode & 0o777 == 0o600
-    code = (
-        "import sys; from scidb.store.duck import DuckStore; from scidb.exceptions import DatabaseLockedError\n"
-        "try: DuckStore.open(sys.argv[1], lock_timeout=0.2)\n"
-        "except DatabaseLockedError as e: print(e.pid, e.host, e.user, e.since)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(note["pid"]), note["host"], note["user"], note["since"]]
-    store.close()
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_waits_for_another_process(store: DuckStore, path: Path) -> None:
-    """The file is had as soon as the other process lets it go; a note left behind by a killed one means nothing."""
-    store.close()
-    (path.parent / "study.duckdb.lock").write_text('{"pid": 1, "host": "x", "user": "y", "since": "z"}')
-    code = "import sys, time, duckdb; c = duckdb.connect(sys.argv[1]); print('had', flush=True); time.sleep(0.5)"
-    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        other.stdout.readline()
-        with pytest.raises(DatabaseLockedError, match=f"process {other.pid} of "):
-            DuckStore.open(path, lock_timeout=0)
-        DuckStore.open(path, lock_timeout=30).close()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_fork_is_refused(store: DuckStore) -> None:
-    """A forked child cannot use its parent's handle."""
-    child = os.fork()
-    if child == 0:
-        try:
-            store.find(Latest())
-        except StorageError as error:
-            os._exit(17 if "fork" in str(error) else 1)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 17
-    assert store.find(Latest()) == []
-
-
-def test_close_ends_every_thread_s_cursor(store: DuckStore, path: Path) -> None:
-    """After close the file is free, also when other threads have read and are still there."""
-    ready, done = threading.Event(), threading.Event()
-
-    def read() -> None:
-        store.find(Latest())
-        ready.set()
-        done.wait(10)
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    ready.wait(10)
-    store.close()
-    code = "import sys, duckdb; duckdb.connect(sys.argv[1]).close()"
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
-    done.set()
-    thread.join()
-    with pytest.raises(StorageError, match="closed"):
-        store.find(Latest())
+# ------------------------------------------------------------------ handles
 
 
 def test_one_connection_for_two_handles(path: Path) -> None:
@@ -397,36 +325,7 @@ def test_unknown_scheme() -> None:
         open_store("ftp://lab:8765")
 
 
-# ------------------------------------------------------------------ failing writes
-
-
-@pytest.mark.parametrize("number", range(1, 12))
-def test_failed_write_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Whichever statement of a write fails, nothing is stored and the handle goes on."""
-    store = DuckStore.open(path, KEYS)
-    store.register(TypeInfo("StepLength"))
-    original = Connection._run
-    calls = 0
-
-    def run(self: Connection, query: str, call: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == number:
-            raise duckdb.IOException("No space left on device")
-        return original(self, query, call)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Connection, "_run", run)
-        with pytest.raises(StorageError, match="No space left"):
-            _save(store, {1: 1.0})
-    assert store.find(Entries()) == []
-    [entry] = _save(store, {1: 1.0})
-    assert store.find(Latest()) == [entry]
-    assert _values(store) == [1.0]
-    store.close()
-    with closing(DuckStore.open(path)) as reopened:
-        assert reopened.find(Entries()) == [entry]
-        assert _values(reopened) == [1.0]
+# ------------------------------------------------------------------ refused writes
 
 
 def test_lists_of_unequal_length(store: DuckStore) -> None:

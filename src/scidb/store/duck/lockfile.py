@@ -94,7 +94,10 @@ class LockFile:
             return None
 
     @classmethod
-    def _from(cls, path: Path, said: dict[str, object], guard: int | None) -> LockFile:
+    def _from(cls, path: Path, said: object, guard: int | None) -> LockFile:
+        if not isinstance(said, dict):
+            message = "not a note"
+            raise TypeError(message)
         begin = said.get("started")
         began = None if begin is None else str(begin)
         return cls(path, int(str(said["pid"])), str(said["host"]), str(said["user"]), str(said["since"]), began, guard)
@@ -158,9 +161,9 @@ def refuse_while_held(database: Path) -> None:
 def remove_stale(database: Path) -> None:
     """Remove a note whose process is gone, once the file is had for reading: nobody writes to it then."""
     note = LockFile.read(database)
-    if note is not None and not note.is_held():
+    if note is None or not note.is_held():
         with contextlib.suppress(OSError):
-            note.path.unlink(missing_ok=True)
+            _beside(database).unlink(missing_ok=True)
 
 
 # ------------------------------------------------------------------ waiting
