@@ -125,7 +125,8 @@ class Connection:
             if self._lock_file is None:
                 refuse_while_held(self.path)
             with translated(self.path):
-                config: dict[str, Any] = {**_SETTINGS, "temp_directory": str(spill_folder(self.path))}
+                # An empty name makes DuckDB do without.
+                config: dict[str, Any] = {**_SETTINGS, "temp_directory": str(spill_folder(self.path) or "")}
                 root = duckdb.connect(self.path, read_only=self._read_only, config=config)
             try:
                 with translated(self.path):

@@ -215,6 +215,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+def own_folder(tmp_path: Path) -> Path:
+    """Return the folder of this process."""
+    found = spill.spill_folder(tmp_path / "study.duckdb")
+    assert found is not None
+    return found.parent
+
+
 def test_it_does_not_lie_beside_the_database(tmp_path: Path, root: Path, umask: int) -> None:
     """DuckDB's own temporary files go to the folder for such, where only the owner of the process can come."""
     path = tmp_path / "study.duckdb"
@@ -241,7 +248,7 @@ def test_a_disk_comes_before_memory(root: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_what_killed_processes_left_is_cleared(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next process takes away what nobody uses any more, and leaves what somebody does."""
-    mine = spill.spill_folder(tmp_path / "a").parent
+    mine = own_folder(tmp_path)
     left, used = mine.with_name("1-left"), mine.with_name("2-used")
     for folder in (left, used):
         folder.mkdir()
@@ -249,10 +256,20 @@ def test_what_killed_processes_left_is_cleared(tmp_path: Path, root: Path, monke
     file = os.open(used, os.O_RDONLY)
     fcntl.flock(file, fcntl.LOCK_SH)
     monkeypatch.setattr(spill, "_folders", {})
-    again = spill.spill_folder(tmp_path / "a").parent
+    again = own_folder(tmp_path)
     os.close(file)
 
     assert (mine.is_dir(), used.is_dir(), left.is_dir(), again != mine) == (True, True, False, True)
+
+
+def test_a_folder_that_others_can_enter_is_closed(tmp_path: Path, root: Path) -> None:
+    """What is ours already, but open to others, is restricted before anything is put there."""
+    ours = root / f"scidb-{os.getuid()}"
+    ours.mkdir()
+    ours.chmod(0o755)
+
+    assert own_folder(tmp_path).parent == ours
+    assert modes(root) == {ours.name: 0o700}
 
 
 @pytest.mark.parametrize("thing", ["link", "file"])
@@ -262,10 +279,21 @@ def test_a_name_that_somebody_took(tmp_path: Path, root: Path, thing: str) -> No
     theirs.mkdir()
     name.symlink_to(theirs) if thing == "link" else name.touch()
 
-    found = spill.spill_folder(tmp_path / "a").parent
+    found = own_folder(tmp_path)
 
     assert (found.parent.parent, list(theirs.iterdir())) == (root, [])
     assert stat.S_IMODE(found.parent.stat().st_mode) == 0o700
+
+
+def test_without_a_folder_for_it(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no temporary folder can be made a database opens all the same, and nothing is put beside it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(root / "none"))
+    store = open_store(tmp_path / "study.duckdb")
+    [[place]] = store._connection.rows("SELECT current_setting('temp_directory')")
+    save(store, "Force", 1.0, subject=1)
+
+    assert (place, len(store.find(ALL))) == ("", 1)
+    store.close()
 
 
 @pytest.mark.slow

@@ -25,11 +25,17 @@ _folders: Final[dict[int, Path]] = {}
 _locks: Final[list[int]] = []
 
 
-def spill_folder(database: Path) -> Path:
-    """Return where DuckDB may put data of this file; it makes the folder when it needs it, and takes it away."""
+def spill_folder(database: Path) -> Path | None:
+    """Return where DuckDB may put data of this file; it makes the folder when it needs it, and takes it away.
+
+    None where no folder can be made; a database can be read and written without.
+    """
     pid = os.getpid()
-    if pid not in _folders or not _folders[pid].is_dir():
-        _folders[pid] = _own_folder()
+    try:
+        if pid not in _folders or not _folders[pid].is_dir():
+            _folders[pid] = _own_folder()
+    except OSError:
+        return None
     # The same for each connection of this process to the file, as DuckDB demands.
     return _folders[pid] / hashlib.sha256(os.fsencode(database)).hexdigest()[:16]
 
