@@ -37,9 +37,11 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
     """Measure S6 at several sizes, that it is flat, what it is by hand, and two workers against one."""
     found = [_overhead(folder, size, rounds) for size in _SIZES]
     per_call = [statistics.median(comparison.ours) for comparison in found]
-    flat = Comparison(f"the same at {_SIZES[-1]:,}, each", f"at {_SIZES[0]}, each", 1.0, per_call[-1:], per_call[:1])
+    flat = Comparison(
+        f"S6: the same at {_SIZES[-1]:,}, each", f"at {_SIZES[0]}, each", 1.0, per_call[-1:], per_call[:1]
+    )
     found.append(flat)
-    floor = Comparison(f"the rows of {_SIZE:,} of them read and written by hand, each", "SELECT 1", math.inf)
+    floor = Comparison(f"beside: the rows of {_SIZE:,} of them read and written by hand, each", "SELECT 1", math.inf)
     found.append(measure(floor, _child(folder, "by-hand", _SIZE), _child(folder, "select-1"), rounds))
     ours = Comparison(f"for_each of {_SIZE:,} of them, each", "the same rows read and written by hand", 3.5)
     found.append(measure(ours, _child(folder, "for_each", _SIZE), _child(folder, "by-hand", _SIZE), rounds))
@@ -50,7 +52,7 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
 
 
 def _overhead(folder: Path, size: int, rounds: int) -> Comparison:
-    comparison = Comparison(f"for_each of {size:,} trivial calls, load to save, each", "SELECT 1", 0.5)
+    comparison = Comparison(f"S6: for_each of {size:,} trivial calls, load to save, each", "SELECT 1", 0.5)
     few = rounds if size < _SIZES[-1] else max(2, rounds // 4)
     return measure(comparison, _child(folder, "for_each", size), _child(folder, "select-1"), few)
 
