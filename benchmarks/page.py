@@ -1,4 +1,4 @@
-"""``python -m benchmarks.page FIGURES.json``: write the measured table into docs/performance.md, between its two marks."""
+"""``python -m benchmarks.page FIGURES.json``: write the measured table into docs/performance.md, between its marks."""
 
 from __future__ import annotations
 
