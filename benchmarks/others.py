@@ -27,7 +27,7 @@ from benchmarks.single import BenchOne, BenchSignal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scidb import BaseVariable
+    from scidb import BaseVariable, DatabaseManager
 
 __all__ = ["run"]
 
@@ -79,8 +79,11 @@ def _compare(
     loading = Comparison(f"beside: load {what}, {_TIMES} times", name)
     label = f"{variable.__name__}_{name.replace(' ', '_')}"
 
+    opened: list[DatabaseManager] = []
+
     def ours(number: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
         db = scidb.open(folder / f"{label}_{number}.duckdb", {"subject": int})
+        opened.append(db)
         variable.save(values[0], subject=-1, db=db)
         return _both(lambda n, value: variable.save(value, subject=n, db=db), lambda n: variable.load(subject=n, db=db))
 
@@ -99,6 +102,8 @@ def _compare(
     sides = [{number: make_side(number) for number in range(rounds + 1)} for make_side in (ours, theirs)]
     measure(saving, lambda number: sides[0][number][0], lambda number: sides[1][number][0], rounds)
     measure(loading, lambda number: sides[0][number][1], lambda number: sides[1][number][1], rounds)
+    for db in opened:
+        db.close()
     return [saving, loading]
 
 
