@@ -10,7 +10,21 @@ from pathlib import Path
 
 from benchmarks.harness import environment, table, to_json
 
-GROUPS = ("saving", "values", "rerun", "memo", "parallel", "status", "addressing", "growth", "importing", "network")
+GROUPS = (
+    "saving",
+    "single",
+    "digests",
+    "values",
+    "rerun",
+    "memo",
+    "parallel",
+    "status",
+    "addressing",
+    "growth",
+    "importing",
+    "network",
+    "others",
+)
 
 
 def main() -> int:

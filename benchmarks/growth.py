@@ -47,7 +47,7 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
 
 
 def _comparison(name: str, count: int, promised: float) -> Comparison:
-    return Comparison(f"{name}, {count:,} records", f"with {_FIRST:,} records", promised)
+    return Comparison(f"S8: {name}, {count:,} records", f"with {_FIRST:,} records", promised)
 
 
 def _compare(

@@ -18,7 +18,7 @@ __all__ = ["run"]
 def run(folder: Path, rounds: int) -> list[Comparison]:
     """Measure whole processes."""
     del folder
-    comparison = Comparison("import scidb", "import duckdb, pandas, pyarrow", 1.3)
+    comparison = Comparison("S11: import scidb", "import duckdb, pandas, pyarrow", 1.3)
     return [measure(comparison, _python("import scidb"), _python("import duckdb, pandas, pyarrow"), rounds)]
 
 

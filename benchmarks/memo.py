@@ -24,15 +24,21 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
     """Measure S5, S5r, and the fingerprint."""
     select, by_hand = _child(folder, "select", "small"), _child(folder, "hand", "handle")
     fresh = _child(folder, "hand", "process")
-    single = "the first hit of a handle, less the next one"
+    single = "S5: the first hit of a handle, less the next one"
     works: list[tuple[str, str, float, str, Any]] = [
         ("warm fingerprint of a one-function thunk", "SELECT 1", 0.25, "fingerprint", select),
-        (f"each of {COMBINATIONS:,} first hits, less the next one", "SELECT 1", 3.0, "firsts", select),
-        (f"each of {SCATTERED} first hits far apart, less the next one", "SELECT 1", 3.0, "scattered", select),
+        (f"S5: each of {COMBINATIONS:,} first hits, less the next one", "SELECT 1", 3.0, "firsts", select),
+        (f"S5: each of {SCATTERED} first hits far apart, less the next one", "SELECT 1", 3.0, "scattered", select),
         (single, "SELECT 1", 3.0, "handle", select),
         (single, "the statements that find one result, by hand", 2.5, "handle", by_hand),
-        ("the first hit of a process, less the next one", "these statements in a fresh process", 5.0, "process", fresh),
-        (f"run {COMBINATIONS:,} finished combinations again, each", "SELECT 1", 0.15, "run", select),
+        (
+            "S5: the first hit of a process, less the next one",
+            "these statements in a fresh process",
+            5.0,
+            "process",
+            fresh,
+        ),
+        (f"S5r: run {COMBINATIONS:,} finished combinations again, each", "SELECT 1", 0.15, "run", select),
     ]
     found = [
         _compare(title, limit, promised, folder, work, theirs, rounds) for title, limit, promised, work, theirs in works
@@ -40,10 +46,10 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
     if importlib.util.find_spec("joblib") is None:
         return found
     pairs = {
-        "small": ("hit, small arguments", 1.0),
-        "array": ("hit, an array of 10 MB as argument", 0.5),
-        "record": ("hit, a loaded variable of 10,000 samples as argument", 1 / 3),
-        "run": (f"run {COMBINATIONS:,} finished combinations again, each", 0.25),
+        "small": ("S5: hit, small arguments", 1.0),
+        "array": ("S5: hit, an array of 10 MB as argument", 0.5),
+        "record": ("S5: hit, a loaded variable of 10,000 samples as argument", 1 / 3),
+        "run": (f"S5r: run {COMBINATIONS:,} finished combinations again, each", 0.25),
     }
     for work, (title, promised) in pairs.items():
         theirs = _child(folder, "joblib", work)

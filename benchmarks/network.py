@@ -67,8 +67,8 @@ def _large(
 ) -> list[Comparison]:
     columns, described = _by_hand(variable, value, folder)
     limit = "Arrow Flight over DuckDB, written by hand"
-    saving, loading = (Comparison(f"over HTTP: {verb} a {what}", limit, 1.5) for verb in ("save", "load"))
-    beside = [Comparison(f"Flight in memory: {verb} a {what}", limit) for verb in ("put", "get")]
+    saving, loading = (Comparison(f"S10: over HTTP, {verb} a {what}", limit, 1.5) for verb in ("save", "load"))
+    beside = [Comparison(f"beside: Flight in memory, {verb} a {what}", limit) for verb in ("put", "get")]
     with (
         _flight("flight", folder / f"{variable.__name__}_hand.duckdb", described) as hand,
         _flight("memory", folder, described) as memory,
@@ -159,7 +159,7 @@ def _small(remote: DatabaseManager, bare: httpx.Client, folder: Path, rounds: in
             return work
 
         # Comes first: it is of as many records on both sides.
-        every = Comparison(f"over HTTP: load_all of {_MANY:,} scalars", "the same from a local file", 1.5)
+        every = Comparison(f"S10s: over HTTP, load_all of {_MANY:,} scalars", "the same from a local file", 1.5)
         measure(every, lambda _: lambda: _all(remote), lambda _: lambda: _all(local), rounds)
         return [
             measure(_single("save", "the same rows in a transaction"), save, insert, rounds),
@@ -169,7 +169,7 @@ def _small(remote: DatabaseManager, bare: httpx.Client, folder: Path, rounds: in
 
 
 def _single(verb: str, by_hand: str) -> Comparison:
-    work = f"over HTTP: {verb} a small record, {_REPEATS} times"
+    work = f"S10s: over HTTP, {verb} a small record, {_REPEATS} times"
     return Comparison(work, f"an empty request to bare uvicorn, and {by_hand}", 2.0)
 
 

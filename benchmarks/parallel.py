@@ -37,10 +37,12 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
     """Measure S6 at several sizes, that it is flat, what it is by hand, and two workers against one."""
     found = [_overhead(folder, size, rounds) for size in _SIZES]
     per_call = [statistics.median(comparison.ours) for comparison in found]
-    flat = Comparison(f"the same at {_SIZES[-1]:,}, each", f"at {_SIZES[0]}, each", 1.0, per_call[-1:], per_call[:1])
+    flat = Comparison(
+        f"S6: the same at {_SIZES[-1]:,}, each", f"at {_SIZES[0]}, each", 1.0, per_call[-1:], per_call[:1]
+    )
     found.append(flat)
     for work, what in (("by-hand", "by hand"), ("identified", "by hand, and their digests made")):
-        rows = Comparison(f"the rows of {_SIZE:,} of them read and written {what}, each", "SELECT 1", math.inf)
+        rows = Comparison(f"beside: the rows of {_SIZE:,} of them read and written {what}, each", "SELECT 1", math.inf)
         found.append(measure(rows, _child(folder, work, _SIZE), _child(folder, "select-1"), rounds))
     ours = Comparison(f"for_each of {_SIZE:,} of them, each", "the same rows and digests by hand", 2.5)
     found.append(measure(ours, _child(folder, "for_each", _SIZE), _child(folder, "identified", _SIZE), rounds))
@@ -51,7 +53,7 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
 
 
 def _overhead(folder: Path, size: int, rounds: int) -> Comparison:
-    comparison = Comparison(f"for_each of {size:,} trivial calls, load to save, each", "SELECT 1", 0.5)
+    comparison = Comparison(f"S6: for_each of {size:,} trivial calls, load to save, each", "SELECT 1", 0.5)
     few = rounds if size < _SIZES[-1] else max(2, rounds // 4)
     return measure(comparison, _child(folder, "for_each", size), _child(folder, "select-1"), few)
 

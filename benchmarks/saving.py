@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["run"]
+__all__ = ["rows_of", "run"]
 
 _TABLES: Final = ("_schema", "_records", "_record_metadata")
 
@@ -39,8 +39,8 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
     scalars = [float(value) for value in rng.random(2_000)]
     arrays = [rng.random(10_000) for _ in range(500)]
     return [
-        _compare("save 2,000 scalars in one save_many", BenchScalar, scalars, 5.0, folder, rounds),
-        _compare("save 500 arrays of 10,000 float64 in one save_many", BenchArray, arrays, 3.0, folder, rounds),
+        _compare("S1: save 2,000 scalars in one save_many", BenchScalar, scalars, 2.0, folder, rounds),
+        _compare("S2: save 500 arrays of 10,000 in one save_many", BenchArray, arrays, 1.5, folder, rounds),
     ]
 
 
@@ -50,7 +50,7 @@ def _compare(
     template = folder / f"{variable.__name__}.duckdb"
     with scidb.open(template, {"subject": int}) as db:
         variable.save_many(_items(values), db=db)
-    written, definitions = _rows_of(template, variable)
+    written, definitions = rows_of(template, variable)
 
     def ours(number: int) -> Callable[[], Any]:
         db = scidb.open(folder / f"{variable.__name__}_ours_{number}.duckdb", {"subject": int})
@@ -75,7 +75,7 @@ def _items(values: list[Any]) -> list[tuple[Any, dict[str, int]]]:
     return [(value, {"subject": number}) for number, value in enumerate(values)]
 
 
-def _rows_of(path: Path, variable: type[BaseVariable]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+def rows_of(path: Path, variable: type[BaseVariable]) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Return what SciDB wrote, as plain lists (arrays for samples), and bare definitions of its tables."""
     with duckdb.connect(path, read_only=True) as connection:
         written, definitions = {}, []
@@ -90,6 +90,7 @@ def _rows_of(path: Path, variable: type[BaseVariable]) -> tuple[dict[str, dict[s
                 for column in table.column_names
             }
             written[name]["__schema__"] = table.schema
+            written[name]["__table__"] = table
     return written, definitions
 
 

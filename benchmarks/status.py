@@ -75,10 +75,10 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
     def ones(_: int) -> Callable[[], Any]:
         return lambda: [bare.execute("SELECT 1").fetchall() for _ in range(_ONES)]
 
-    green = Comparison("status of 10,000 records, all of them green", _LIMIT, 5.0)
+    green = Comparison("S5s: status of 10,000 records, all of them green", _LIMIT, 5.0)
     found = [measure(green, states, ones, rounds)]
     StatusRaw.save_many([(-1.0, {"subject": s, "trial": t}) for s, t in cells[::10]], db=db)
-    stale = Comparison("status of 10,000 records, 750 of them stale", _LIMIT, 5.0)
+    stale = Comparison("S5s: status of 10,000 records, 750 of them stale", _LIMIT, 5.0)
     found.append(measure(stale, states, ones, rounds))
     db.close()
     return found

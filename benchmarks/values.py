@@ -55,12 +55,14 @@ def run(folder: Path, rounds: int) -> list[Comparison | Amounts]:
     by_hand = "the same columns, one Arrow insert, committed and closed"
     fetched = "the same columns of its rows fetched as Arrow"
     return [
-        _saving(Comparison(f"save a {size}", by_hand, 1.5), BenchLargeArray, array, folder, rounds),
-        _loading(Comparison(f"load a {size}", fetched, 1.5), BenchLargeArray, folder, rounds),
-        _saving(Comparison(f"save a {shape}", by_hand, 1.5), BenchFrame, frame, folder, rounds),
-        _loading(Comparison(f"load a {shape}", fetched, 1.5), BenchFrame, folder, rounds),
-        _against_parquet(Comparison(f"load a {shape}", "pq.read_table(zstd).to_pandas()", 1.0), frame, folder, rounds),
-        _file_size(Amounts(f"file of a {shape}", "its Parquet file, zstd", 1.1), frame, folder),
+        _saving(Comparison(f"S3: save a {size}", by_hand, 1.5), BenchLargeArray, array, folder, rounds),
+        _loading(Comparison(f"S3: load a {size}", fetched, 1.5), BenchLargeArray, folder, rounds),
+        _saving(Comparison(f"S3: save a {shape}", by_hand, 1.5), BenchFrame, frame, folder, rounds),
+        _loading(Comparison(f"S3: load a {shape}", fetched, 1.5), BenchFrame, folder, rounds),
+        _against_parquet(
+            Comparison(f"beside: load a {shape}", "pq.read_table(zstd).to_pandas()"), frame, folder, rounds
+        ),
+        _file_size(Amounts(f"S9: file of a {shape}", "its Parquet file, zstd", 1.1), frame, folder),
         *_peaks("array", 134_217_728 // part, folder),
         *_peaks("frame", 10_000_000 // part, folder),
     ]
@@ -205,7 +207,7 @@ def _peaks(kind: str, length: int, folder: Path) -> list[Amounts]:
     what = f"{length:,} float64" if kind == "array" else f"{length:,} rows x 10"
     results = []
     for verb in ("save", "load"):
-        amounts = Amounts(f"peak memory, {verb} {what}", _LIMIT, 2.5)
+        amounts = Amounts(f"S12: peak memory, {verb} {what}", _LIMIT, 2.5)
         code = f"from benchmarks.values import {verb}_peak; {verb}_peak({kind!r}, {length}, {str(path)!r})"
         command = [sys.executable, "-c", code]
         root = Path(__file__).resolve().parent.parent

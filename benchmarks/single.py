@@ -1,0 +1,169 @@
+"""One record at a time, and all of a few: saving and loading, against the same rows inserted and fetched by hand."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any, Final
+
+import duckdb
+import numpy as np
+
+import scidb
+from benchmarks.harness import Amounts, Comparison, measure
+from benchmarks.saving import rows_of
+from scidb import BaseVariable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from scidb import DatabaseManager
+
+__all__ = ["run"]
+
+_KEYS: Final = {"subject": int}
+_TIMES: Final = 100
+_STORED: Final = 10_000
+_BY_HAND: Final = "the same inserts in a transaction by hand"
+_FETCHED: Final = "the bare query of the same rows, as Arrow"
+
+
+class BenchOne(BaseVariable):
+    """A number."""
+
+
+class BenchSignal(BaseVariable):
+    """An array of 10,000 samples."""
+
+
+def run(folder: Path, rounds: int) -> list[Comparison | Amounts]:
+    """Measure S1e, S2 each, S4, S4a, and what S9 says of arrays."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.random(10_000) for _ in range(500)]
+    return [
+        _each("S1e: save a scalar", BenchOne, [float(n) for n in range(_TIMES)], folder, rounds),
+        _each("S2: save an array of 10,000", BenchSignal, arrays[:_TIMES], folder, rounds),
+        _load_one(folder, rounds),
+        _load_all("S4a: load_all of 2,000 scalars", BenchOne, [float(n) for n in range(2_000)], 3.0, folder, rounds),
+        _load_all("S4a: load_all of 500 arrays of 10,000", BenchSignal, arrays, 1.5, folder, rounds),
+        _size("S9: file of 500 arrays of 10,000", arrays, 1.05, folder),
+        _size("S9: file of rounded sensor data", [_sensor(rng) for _ in range(100)], 0.4, folder),
+    ]
+
+
+def _sensor(rng: Any) -> Any:
+    return np.round(np.cumsum(rng.normal(0, 0.01, 10_000)), 3)
+
+
+def _filled(path: Path, variable: type[BaseVariable], values: list[Any]) -> Path:
+    path.unlink(missing_ok=True)
+    with scidb.open(path, _KEYS) as db:
+        variable.save_many([(value, {"subject": number}) for number, value in enumerate(values)], db=db)
+    return path
+
+
+# ------------------------------------------------------------------ saving
+
+
+def _each(work: str, variable: type[BaseVariable], values: list[Any], folder: Path, rounds: int) -> Comparison:
+    written, definitions = rows_of(_filled(folder / "each.duckdb", variable, values), variable)
+    each = [_part(written, number) for number in range(len(values))]
+
+    def ours(number: int) -> Callable[[], Any]:
+        db = scidb.open(folder / f"each_{variable.__name__}_{number}.duckdb", _KEYS)
+        variable.save(values[0], subject=-1, db=db)
+        return lambda: [variable.save(value, subject=n, db=db) for n, value in enumerate(values)]
+
+    def hand(number: int) -> Callable[[], Any]:
+        connection = duckdb.connect(folder / f"hand_{variable.__name__}_{number}.duckdb")
+        for definition in definitions:
+            connection.execute(definition)
+        return lambda: _insert_each(connection, each)
+
+    return measure(Comparison(f"{work}, {len(values)} times", _BY_HAND, 1.5), ours, hand, rounds)
+
+
+def _part(written: dict[str, dict[str, Any]], number: int) -> dict[str, Any]:
+    """Return what belongs to one record, as tables of Arrow where it is long and rows where it is short."""
+    found: dict[str, Any] = {}
+    for name, columns in written.items():
+        table = columns["__table__"]
+        own = "record_no" if "record_no" in table.column_names else "schema_id"
+        keys = table.column(own).to_numpy()
+        wanted = np.unique(keys)[number + (name == "_schema")]
+        first, last = np.searchsorted(keys, [wanted, wanted + 1])
+        found[name] = table.slice(first, last - first).combine_chunks()
+    return found
+
+
+def _insert_each(connection: duckdb.DuckDBPyConnection, each: list[dict[str, Any]]) -> None:
+    for rows in each:
+        _insert(connection, rows)
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, rows: dict[str, Any]) -> None:
+    connection.execute("BEGIN")
+    for name, table in rows.items():
+        if table.num_rows > 1:
+            connection.from_arrow(table).insert_into(name)
+            continue
+        cells = [column[0].as_py() for column in table.columns]
+        connection.execute(f'INSERT INTO "{name}" VALUES ({", ".join("?" * len(cells))})', cells)
+    connection.execute("COMMIT")
+
+
+# ------------------------------------------------------------------ loading
+
+
+def _load_one(folder: Path, rounds: int) -> Comparison:
+    path = _filled(folder / "load.duckdb", BenchOne, [float(n) for n in range(_STORED)])
+    copy = shutil.copy(path, folder / "load_hand.duckdb")
+    query = f'SELECT * FROM "{BenchOne.table_name()}" WHERE record_no = ?'
+
+    def ours(number: int) -> Callable[[], Any]:
+        db = scidb.open(path)
+        BenchOne.load(subject=_STORED - 1, db=db)
+        return lambda: [BenchOne.load(subject=n, db=db) for n in _some(number)]
+
+    def hand(number: int) -> Callable[[], Any]:
+        connection = duckdb.connect(copy, read_only=True)
+        return lambda: [connection.execute(query, [n]).fetchall() for n in _some(number)]
+
+    comparison = Comparison(f"S4: load one of {_STORED:,} by all keys, {_TIMES} times", "a SELECT by record_no", 2.0)
+    return measure(comparison, ours, hand, rounds)
+
+
+def _some(number: int) -> range:
+    return range(number * _TIMES, (number + 1) * _TIMES)
+
+
+def _load_all(
+    work: str, variable: type[BaseVariable], values: list[Any], promised: float, folder: Path, rounds: int
+) -> Comparison:
+    path = _filled(folder / f"all_{variable.__name__}.duckdb", variable, values)
+    copy = shutil.copy(path, folder / f"all_{variable.__name__}_hand.duckdb")
+
+    def every(db: DatabaseManager) -> None:
+        assert sum(1 for _ in variable.load_all(db=db)) == len(values)
+
+    def ours(_: int) -> Callable[[], Any]:
+        db = scidb.open(path)
+        return lambda: every(db)
+
+    def hand(_: int) -> Callable[[], Any]:
+        connection = duckdb.connect(copy, read_only=True)
+        return lambda: connection.sql(f'SELECT * FROM "{variable.table_name()}"').to_arrow_table()
+
+    return measure(Comparison(work, _FETCHED, promised), ours, hand, rounds)
+
+
+# ------------------------------------------------------------------ the file
+
+
+def _size(work: str, arrays: list[Any], promised: float, folder: Path) -> Amounts:
+    empty = folder / "empty.duckdb"
+    if not empty.exists():
+        scidb.open(empty, _KEYS).close()
+    path = _filled(folder / "size.duckdb", BenchSignal, arrays)
+    ours = path.stat().st_size - empty.stat().st_size
+    return Amounts(work, "the bytes of the values", promised, ours, sum(array.nbytes for array in arrays))
