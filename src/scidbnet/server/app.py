@@ -94,7 +94,6 @@ def store_app(store: Store, settings: ServerSettings | None = None, tokens: Toke
     app.include_router(maintenance.router, prefix=PREFIX)
     app.include_router(snapshots.router, prefix=PREFIX)
     app.include_router(claims.router, prefix=PREFIX)
-    app.include_router(maintenance.router, prefix=PREFIX)
     app.include_router(aliases.router, prefix=PREFIX)
     app.include_router(tokens_routes.router, prefix=PREFIX)
     app.include_router(openapi.router)
