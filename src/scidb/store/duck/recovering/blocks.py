@@ -1,8 +1,8 @@
 """The bytes of a DuckDB file: headers and blocks, each with a checksum over the rest of it.
 
-Only ever used on a copy. Of a block in which one byte is wrong the checksum mostly tells which, and what it was. To give
-another damaged block a checksum that fits lets DuckDB read it all the same: what comes out may be wrong, so whoever
-does so compares every value with its hash.
+Only ever used on a copy. Of a block in which one byte is wrong the checksum mostly tells which, and what it was. To
+give another damaged block a checksum that fits lets DuckDB read it all the same: what comes out may be wrong, so
+whoever does so compares every value with its hash.
 """
 
 from __future__ import annotations
