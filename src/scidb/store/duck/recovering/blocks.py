@@ -1,8 +1,8 @@
 """The bytes of a DuckDB file: headers and blocks, each with a checksum over the rest of it.
 
-Only ever used on a copy. Of a block in which one byte is wrong the checksum tells which, and what it was. To give
-another damaged block a checksum that fits lets DuckDB read it all the same: what comes out may be wrong, so whoever
-does so compares every value with its hash.
+Only ever used on a copy. Of a block in which one byte is wrong the checksum mostly tells which, and what it was. To
+give another damaged block a checksum that fits lets DuckDB read it all the same: what comes out may be wrong, so
+whoever does so compares every value with its hash.
 """
 
 from __future__ import annotations
@@ -161,23 +161,31 @@ def _checksum(data: bytes) -> int:
 
 
 def _mended(data: bytes) -> bytes | None:
-    """Return a header or block as it was before one byte of it changed; None if that is not what happened."""
+    """Return a header or block as it was before one byte of it changed; None if that is not all, or not clear.
+
+    A change in the upper bytes of a word leaves few traces in the sum, so that several would explain it.
+    """
     [stored] = struct.unpack_from("<Q", data)
     words = np.frombuffer(data[8:], "<u8")
+    if not words.any():
+        return None  # nothing was ever there
+    found: list[tuple[int, int]] = []
     with np.errstate(over="ignore"):
         products = words * _FACTOR
         wanted = np.uint64(stored ^ _checksum(data[8:]))
-        if not len(words) or not data[8:].strip(b"\0"):
-            return None  # nothing was ever there
-        for turned in range(1, 256):
-            for place in range(0, 64, 8):
-                pattern = np.uint64(turned << place)
-                found = np.flatnonzero(((words ^ pattern) * _FACTOR) ^ products == wanted)
-                if len(found) == 1:
-                    whole = words.copy()
-                    whole[found[0]] ^= pattern
-                    return data[:8] + whole.tobytes()
-    return None
+        for place in range(56, -8, -8):
+            for turned in range(1, 256):
+                pattern = turned << place
+                fits = np.flatnonzero(((words ^ np.uint64(pattern)) * _FACTOR) ^ products == wanted)
+                found += [(int(at), pattern) for at in fits[:2]]
+                if len(found) > 1:
+                    return None
+    if not found:
+        return None
+    [(at, pattern)] = found
+    whole = words.copy()
+    whole[at] ^= np.uint64(pattern)
+    return data[:8] + whole.tobytes()
 
 
 def _fields(file: BinaryIO, number: int) -> tuple[int, ...]:
