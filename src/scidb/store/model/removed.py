@@ -83,7 +83,7 @@ class Removed:
     """The proof of one removal: how much went, when, by whom and why, and nothing of what it was."""
 
     removal_id: str
-    kind: RemovalKind
+    kind: RemovalKind | Literal["recover"]  # lost: what a recovery could not read
     reason: str
     entries: int
     records: int
