@@ -17,7 +17,7 @@ from scidb import registry, store
 from scidb.current import current, set_default
 from scidb.hashing import settings as settings_of_fingerprints
 from scidb.store.duck import opening
-from scidb.store.duck.connection import create_file
+from scidb.store.duck.creating import create_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -18,7 +18,8 @@ import scidb
 from scidb import BaseVariable, for_each
 from scidb.exceptions import StorageError
 from scidb.store.duck import DuckStore, connection
-from scidb.store.duck.connection import Connection, create_file
+from scidb.store.duck.connection import Connection
+from scidb.store.duck.creating import create_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

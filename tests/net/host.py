@@ -18,7 +18,7 @@ from starlette.routing import Mount, Route
 
 from scidb.store import open_store
 from scidb.store.duck import opening
-from scidb.store.duck.connection import create_file
+from scidb.store.duck.creating import create_file
 from scidb.store.model import SchemaKey
 from scidbnet.auth import TokenFile
 from scidbnet.server import store_app

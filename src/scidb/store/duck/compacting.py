@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from scidb.exceptions import CorruptDatabaseError, StorageError, UnsupportedOperationError
-from scidb.store.duck.connection import new_file
+from scidb.store.duck.creating import new_file
 from scidb.store.duck.failures import translated
 from scidb.store.duck.sql import literal, quote
 from scidb.store.model import Compaction

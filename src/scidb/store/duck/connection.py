@@ -10,8 +10,7 @@ import os
 import threading
 import time
 import weakref
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import duckdb
@@ -23,7 +22,8 @@ from scidb.store.duck.failures import is_invalidated, is_lost, translated
 from scidb.store.duck.held import Held, Holding
 from scidb.store.duck.limits import stopped_after
 from scidb.store.duck.lockfile import LockFile, flush_folder, held, refuse_while_held, remove_stale, retry_while_locked
-from scidb.store.duck.whereabouts import discard_empty_log, prepare_log, private_folder, restrict, spill_folder
+from scidb.store.duck.seats import Seat
+from scidb.store.duck.whereabouts import discard_empty_log, prepare_log, restrict, spill_folder
 from scidb.store.stopping import running
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from scidb.store.duck.asking import Parameters
 
-__all__ = ["Connection", "create_file", "new_file"]
+__all__ = ["Connection"]
 
 T = TypeVar("T")
 
@@ -62,31 +62,6 @@ _AFTER_CONNECTING: Final = {
 }
 
 
-@dataclass(slots=True)
-class _Seat:
-    """A cursor and the thread's right to it, which it has for the length of a statement."""
-
-    cursor: duckdb.DuckDBPyConnection
-    busy: threading.RLock = field(default_factory=threading.RLock)
-    is_gone: bool = False
-
-    def leave(self) -> None:
-        """Close the cursor, whoever uses it; a statement that runs is interrupted."""
-        if self.busy.acquire(blocking=False):
-            try:
-                self._close()
-            finally:
-                self.busy.release()
-        else:
-            # DuckDB 2 refuses to close under a running statement, and DuckDB 1 takes away what it reads.
-            with stopped_after(self.cursor, 0.0), self.busy:
-                self._close()
-
-    def _close(self) -> None:
-        self.is_gone = True
-        self.cursor.close()
-
-
 class Connection:
     """A DuckDB file, open in this process.
 
@@ -100,10 +75,10 @@ class Connection:
         self._read_only = read_only
         self._lock_timeout = lock_timeout
         self._lock_file: LockFile | None = None
-        self._seats: weakref.WeakKeyDictionary[threading.Thread, _Seat] = weakref.WeakKeyDictionary()
+        self._seats: weakref.WeakKeyDictionary[threading.Thread, Seat] = weakref.WeakKeyDictionary()
         self._seats_lock = threading.Lock()
         self.writer = threading.RLock()
-        self._transaction: _Seat | None = None
+        self._transaction: Seat | None = None
         self._writing_in: threading.Thread | None = None
         self._is_closing = False
         self._closed = False
@@ -264,7 +239,7 @@ class Connection:
 
     # -------------------------------------------------------------- threads and transactions
 
-    def _seat(self) -> _Seat:
+    def _seat(self) -> Seat:
         thread = threading.current_thread()
         while True:
             self.check_usable()
@@ -277,7 +252,7 @@ class Connection:
                 return seat
             with self._seats_lock:
                 if not self._closed and not self._is_lost:
-                    seat = self._seats[thread] = _Seat(self._root.cursor())
+                    seat = self._seats[thread] = Seat(self._root.cursor())
                     return seat
 
     def check_usable(self) -> None:
@@ -324,7 +299,7 @@ class Connection:
             if self._is_lost:
                 self._open_again()
             with self._seats_lock:
-                self._transaction = _Seat(self._root.cursor())
+                self._transaction = Seat(self._root.cursor())
             self._writing_in = threading.current_thread()
             try:
                 self.execute("BEGIN TRANSACTION")
@@ -350,7 +325,7 @@ class Connection:
             self._give_up(self._transaction)
             self._transaction = None
 
-    def _give_up(self, seat: _Seat) -> None:
+    def _give_up(self, seat: Seat) -> None:
         # Closed within a transaction, an interrupted statement keeps DuckDB 1.x from ever opening the file again.
         try:
             with translated(self.path):
@@ -485,48 +460,3 @@ def _as_arrow(cursor: duckdb.DuckDBPyConnection, query: str, parameters: list[ob
         return cursor.sql(query, params=parameters).to_arrow_table()
     # DuckDB 1.x takes the rows of a relation with parameters through Python.
     return cursor.execute(query, parameters).to_arrow_table()
-
-
-# ------------------------------------------------------------------ making a file
-
-
-def create_file(path: Path, statements: Sequence[str]) -> None:
-    """Make a database file from these statements, whole or not at all; one that is there is left alone."""
-    with translated(path), private_folder(path) as folder:
-        draft = folder / path.name
-        with closing(new_file(draft)) as connection:
-            connection.execute("BEGIN")
-            for statement in statements:
-                connection.execute(statement)
-            connection.execute("COMMIT")
-            connection.execute("USE memory")
-            connection.execute("DETACH draft")
-        restrict(draft)
-        _publish(draft, path)
-
-
-def new_file(path: Path) -> duckdb.DuckDBPyConnection:
-    """Make an empty file of the storage version that every DuckDB reads, in use as ``draft`` of a connection."""
-    # DuckDB 1.x writes this version by itself and knows no newer one.
-    version = "(STORAGE_VERSION 'v1.5.0')" if int(duckdb.__version__.split(".")[0]) > 1 else ""
-    connection = duckdb.connect(":memory:")
-    quoted = str(path).replace("'", "''")
-    try:
-        connection.execute("SET preserve_insertion_order = true")
-        connection.execute(f"ATTACH '{quoted}' AS draft {version}")
-        connection.execute("USE draft")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _publish(draft: Path, path: Path) -> None:
-    try:
-        # Unlike a rename, a link never replaces what another process made meanwhile.
-        os.link(draft, path)
-    except FileExistsError:
-        return
-    except OSError:
-        if not path.exists():
-            draft.rename(path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from scidb.exceptions import CorruptDatabaseError, FormatVersionError, SchemaKeyError, SciDBError, StorageError
-from scidb.store.duck.connection import create_file
+from scidb.store.duck.creating import create_file
 from scidb.store.duck.migrations import migrate, steps_from
 from scidb.store.duck.tables import FORMAT_VERSION, check_new_key, create_all
 

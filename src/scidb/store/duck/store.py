@@ -15,31 +15,16 @@ from scidb.exceptions import (
 )
 from scidb.store.duck import state as states
 from scidb.store.duck.ahead import known_chunks, look_up
-from scidb.store.duck.annotations import find_groups, find_tags
-from scidb.store.duck.backups import find_backups
-from scidb.store.duck.changes import find_changes
 from scidb.store.duck.checking import check_connection
 from scidb.store.duck.compacting import check_room_anew, compact
-from scidb.store.duck.computed import (
-    find_acceptances,
-    find_calls,
-    find_calls_given,
-    find_computations,
-    find_generated,
-    find_timings,
-    find_varying,
-)
 from scidb.store.duck.connection import Connection
-from scidb.store.duck.events import find_environments, find_exports, find_failures, find_runs, find_sources
-from scidb.store.duck.flags import find_flags, find_marks
-from scidb.store.duck.memo import find_invalidations, find_memo_entries
-from scidb.store.duck.occurring import find_forms, find_levels, find_locations
+from scidb.store.duck.finders import FINDERS
+from scidb.store.duck.occurring import find_locations
 from scidb.store.duck.opening import check_format, create, is_file, note_writer
 from scidb.store.duck.places import place_at, place_texts
 from scidb.store.duck.read import chunks, find_rows, is_one_place
 from scidb.store.duck.registered import add_type, find_types, update_type
-from scidb.store.duck.removing import find_pruned, find_removals, remove_lines
-from scidb.store.duck.requests import find_answers
+from scidb.store.duck.removing import remove_lines
 from scidb.store.duck.snapshot import snapshot_of
 from scidb.store.duck.state import Row, Variable
 from scidb.store.duck.tables import FORMAT_VERSION
@@ -47,40 +32,15 @@ from scidb.store.duck.trace import walk
 from scidb.store.duck.whereabouts import check_room, warn_if_shared
 from scidb.store.duck.write import Written, write_batch
 from scidb.store.model import (
-    Acceptances,
-    Answers,
-    Backups,
-    Calls,
-    CallsGiven,
-    Changes,
-    Computations,
     Entries,
-    Environments,
-    Exports,
-    Failures,
-    Flags,
-    Forms,
-    GeneratedFiles,
-    Groups,
-    Invalidations,
     Latest,
-    Levels,
     Locations,
-    Marks,
     Match,
-    MemoEntries,
-    Pruned,
     Records,
-    Removals,
     Results,
-    Runs,
-    Sources,
     Stored,
     StoreInfo,
-    Tags,
-    Timings,
     TypeInfo,
-    Varying,
 )
 from scidb.store.names import check_new_name, check_not_renamed, check_same_keys, check_variable_name
 from scidb.store.texts import check_batch_texts, check_type_texts
@@ -111,35 +71,6 @@ if TYPE_CHECKING:
 __all__ = ["DuckStore"]
 
 T = TypeVar("T")
-
-# What answers each kind of question that is not about records.
-_FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]] = {
-    Forms: lambda connection, _, query: find_forms(connection, query),
-    Levels: find_levels,
-    Changes: find_changes,
-    Tags: lambda connection, *_: find_tags(connection),
-    Groups: lambda connection, *_: find_groups(connection),
-    Runs: lambda connection, _, query: find_runs(connection, query),
-    Failures: lambda connection, _, query: find_failures(connection, query),
-    Exports: lambda connection, _, query: find_exports(connection, query),
-    Flags: lambda connection, _, query: find_flags(connection, query),
-    Marks: find_marks,
-    Environments: lambda connection, _, query: find_environments(connection, query),
-    Sources: lambda connection, _, query: find_sources(connection, query),
-    Calls: lambda connection, _, query: find_calls(connection, query),
-    CallsGiven: lambda connection, _, query: find_calls_given(connection, query),
-    Computations: lambda connection, _, query: find_computations(connection, query),
-    Timings: lambda connection, _, query: find_timings(connection, query),
-    GeneratedFiles: lambda connection, _, query: find_generated(connection, query),
-    Varying: lambda connection, _, query: find_varying(connection, query),
-    Acceptances: lambda connection, state, _: find_acceptances(connection, state),
-    Invalidations: find_invalidations,
-    MemoEntries: lambda connection, _, query: find_memo_entries(connection, query),
-    Removals: lambda connection, *_: find_removals(connection),
-    Pruned: find_pruned,
-    Answers: lambda connection, _, query: find_answers(connection, query),
-    Backups: lambda connection, *_: find_backups(connection),
-}
 
 _TICK: Final = dt.timedelta(microseconds=1)
 _STAMP: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -389,9 +320,9 @@ class DuckStore:
             query = Records(Match(record_ids=query.record_ids))
         if isinstance(query, Records | Entries):
             return list(self._found(query).records)
-        if type(query) not in _FINDERS:
+        if type(query) not in FINDERS:
             raise UnsupportedOperationError(f"A DuckDB store cannot answer a {type(query).__name__}.")
-        return _FINDERS[type(query)](self._connection, self._current(), query)
+        return FINDERS[type(query)](self._connection, self._current(), query)
 
     def _answered(self, query: Latest | Locations) -> Sequence[object]:
         """Answer from memory a question that was asked before, when nothing was saved meanwhile."""

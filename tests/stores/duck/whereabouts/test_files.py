@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from scidb.exceptions import StorageError
-from scidb.store.duck import DuckStore, connection
+from scidb.store.duck import DuckStore, connection, creating
 from scidb.store.duck.whereabouts import spill
 from scidb.store.model import Batch, Chunk, Latest, Match, SchemaKey, TypeInfo
 from scidb.testing.store_suite.samples import record, save
@@ -83,13 +83,13 @@ def test_everything_is_the_owner_s(tmp_path: Path, umask: int, monkeypatch: pyte
 def test_nobody_sees_it_being_made(tmp_path: Path, umask: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The draft of a new file lies where others cannot come: who opened it then could read it for ever."""
     seen: list[int] = []
-    publish = connection._publish
+    publish = creating._publish
 
     def look(draft: Path, path: Path) -> None:
         seen.extend((stat.S_IMODE(draft.parent.stat().st_mode), stat.S_IMODE(draft.stat().st_mode)))
         publish(draft, path)
 
-    monkeypatch.setattr(connection, "_publish", look)
+    monkeypatch.setattr(creating, "_publish", look)
     open_store(tmp_path / "study.duckdb").close()
 
     assert seen == [0o700, 0o600]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import duckdb
 
-from scidb.store.duck.connection import create_file
+from scidb.store.duck.creating import create_file
 from scidb.store.duck.sql import literal, quote
 from scidb.store.duck.state import variable_of
 from scidb.store.duck.tables import TABLES, create_all
