@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -368,14 +368,22 @@ class Connection:
                     self._root, self._is_lost = root, False
                     self._openings += 1
 
-    def _let_go(self) -> None:
+    def _let_go(self, *, last: bool = False) -> None:
         with self._seats_lock:
             seats = dict(self._seats)
             self._seats.clear()
         with translated(self.path):
             for seat in seats.values():
                 seat.leave()
+            if last and not self._read_only and not self._is_lost and self._has_log():
+                # Where a disk is full, DuckDB 1.5 was seen to crash when it first met that as it closed.
+                with suppress(duckdb.Error):
+                    self._root.execute("CHECKPOINT").fetchall()
             self._root.close()
+
+    def _has_log(self) -> bool:
+        log = self.path.with_name(f"{self.path.name}.wal")
+        return log.exists() and log.stat().st_size > 0
 
     def close(self) -> None:
         """Let go of the file; a write under way is awaited, what reads is interrupted. Closing twice does nothing."""
@@ -389,7 +397,7 @@ class Connection:
                     self._closed = True
                     if self._lock_file:
                         self._lock_file.remove()  # while it is ours for sure
-                    self._let_go()
+                    self._let_go(last=True)
         finally:
             self._is_closing = False
 
