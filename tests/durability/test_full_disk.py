@@ -104,9 +104,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     seen: list[str] = []
     original = Connection._let_go
 
-    def let_go(self: Connection) -> None:
+    def let_go(self: Connection, *, last: bool = False) -> None:
         seen.append(str(self.path))
-        original(self)
+        original(self, last=last)
 
     with monkeypatch.context() as patch:
         patch.setattr(Connection, "_let_go", let_go)

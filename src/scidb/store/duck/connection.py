@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import weakref
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import duckdb
@@ -422,7 +422,7 @@ class Connection:
                     self._root, self._is_lost = root, False
                     self._openings += 1
 
-    def _let_go(self) -> None:
+    def _let_go(self, *, last: bool = False) -> None:
         with self._seats_lock:
             seats = dict(self._seats)
             self._seats.clear()
@@ -432,8 +432,16 @@ class Connection:
             self.holding.let_go()
             if not self._read_only:
                 discard_empty_log(self.path)
+            if last and not self._read_only and not self._is_lost and self._has_log():
+                # Where a disk is full, DuckDB 1.5 was seen to crash when it first met that as it closed.
+                with suppress(duckdb.Error):
+                    self._root.execute("CHECKPOINT").fetchall()
             self._root.close()
             self.holding.close_files()
+
+    def _has_log(self) -> bool:
+        log = self.path.with_name(f"{self.path.name}.wal")
+        return log.exists() and log.stat().st_size > 0
 
     def close(self) -> None:
         """Let go of the file; a write under way is awaited, what reads is interrupted. Closing twice does nothing."""
@@ -445,10 +453,9 @@ class Connection:
                 if not self._closed:
                     self._undo()
                     self._closed = True
-                    if self._lock_file:  # while it is ours for sure
-                        discard_empty_log(self.path)
-                        self._lock_file.remove()
-                    self._let_go()
+                    if self._lock_file:
+                        self._lock_file.remove()  # while it is ours for sure
+                    self._let_go(last=True)
         finally:
             self._is_closing = False
 

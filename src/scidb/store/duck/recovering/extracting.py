@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import CorruptDatabaseError, StorageError
-from scidb.store.duck.connection import Connection, create_file
+from scidb.store.duck.connection import Connection
+from scidb.store.duck.creating import create_file
 from scidb.store.duck.recovering.blocks import cut_log, find_damage, seal, use_older_header
 
 if TYPE_CHECKING:
