@@ -61,6 +61,7 @@ def test_a_file_that_cannot_be_opened(scidb: Scidb, here: Path) -> None:
     assert "scidb recover" in said.stderr
 
 
+@pytest.mark.slow
 def test_over_http(tmp_path: Path) -> None:
     """A server checks its file for an admin, repairs it, and sends values to be hashed; nobody else may ask."""
     tokens = TokenFile(tmp_path / "tokens.json")

@@ -212,7 +212,7 @@ _SAVES = st.lists(
 
 
 @given(saves=_SAVES)
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_views_say_what_loads(saves: list[tuple[Any, ...]], tmp_path_factory: pytest.TempPathFactory) -> None:
     """For any saves, both views hold the values of load_all: the latest per location and version keys (A4, V1)."""
     path = tmp_path_factory.mktemp("views") / "study.duckdb"

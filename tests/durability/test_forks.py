@@ -186,7 +186,10 @@ _SCRIPT = """
 """
 
 
-@pytest.mark.parametrize("end", ["end", "close", "forget"])
+_SLOW = pytest.mark.slow  # the other ends take seconds
+
+
+@pytest.mark.parametrize("end", ["end", pytest.param("close", marks=_SLOW), pytest.param("forget", marks=_SLOW)])
 def test_the_end_of_a_fork(path: Path, end: str) -> None:
     """However a fork ends, it writes nothing into the file, and what its parent saves afterwards is not lost."""
     command = [sys.executable, "-c", textwrap.dedent(_SCRIPT), str(path), end]

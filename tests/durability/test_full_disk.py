@@ -136,6 +136,7 @@ def test_full_and_free_again(disk: Path, full_at: str, tmp_path: Path, monkeypat
         assert [one.data for one in db.load_all(FullNumber)] == [0.5, 1.5]
 
 
+@pytest.mark.slow
 def test_other_threads_go_on(disk: Path, full_at: str) -> None:
     """Who reads while another thread finds the disk full reads on, whether or not the file is opened again."""
     stop, wrong, read = threading.Event(), [], 0

@@ -236,6 +236,7 @@ def test_a_worker_returns_what_it_has_when_time_is_up() -> None:
         assert report.completed == 108
 
 
+@pytest.mark.slow
 def test_large_inputs_are_not_all_loaded() -> None:
     """Memory is bounded: inputs are taken from the database as workers need them."""
     with scidb.open("memory:", {"subject": int}) as db, db.as_current():

@@ -101,6 +101,7 @@ def row(seen: Seen) -> list[object]:
     return [seen.before.hash, seen.after.hash, list(seen.why)]
 
 
+@pytest.mark.slow
 def test_other_processes_and_other_pythons_agree(study: Study) -> None:
     """M5, M9: neither PYTHONHASHSEED nor the version of Python counts: equal digests, and equal reasons.
 

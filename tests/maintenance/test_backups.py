@@ -193,6 +193,7 @@ def test_old_points_in_time_go(db: DatabaseManager, target: Path, tmp_path: Path
     assert sum(one.stat().st_size for one in target.rglob("*.pack")) < size + last.written + only.written
 
 
+@pytest.mark.slow
 def test_an_end_in_the_middle_of_removing(
     db: DatabaseManager, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -506,6 +507,7 @@ def test_nothing_is_overwritten(db: DatabaseManager, target: Path, tmp_path: Pat
     assert sorted(one.name for one in tmp_path.glob("*there*")) == ["there.duckdb"]
 
 
+@pytest.mark.slow
 def test_a_file_in_use_is_left_alone(db: DatabaseManager, target: Path, tmp_path: Path) -> None:
     """With force=, too: neither what this process has open is replaced, nor what another one has."""
     db.admin.backup(target)

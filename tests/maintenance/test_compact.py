@@ -178,6 +178,7 @@ def test_only_files_are_compacted(study: Path) -> None:
         db.admin.compact()
 
 
+@pytest.mark.slow
 def test_other_threads_go_on(study: Path) -> None:
     """While a file is written anew, threads read and save through the same handle, and nothing fails."""
     stop = threading.Event()
@@ -208,6 +209,7 @@ def test_other_threads_go_on(study: Path) -> None:
         assert len(list(db.load_all(Remark))) == len(saved) + 2
 
 
+@pytest.mark.slow
 def test_a_statement_that_never_ends_is_waited_for_so_long(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that does not come to an end stops the change of files, and the handle stays usable."""
     monkeypatch.setattr(connection, "_PATIENCE", 0.2)

@@ -193,6 +193,7 @@ def _recovered_or_refused(study: Path, new: Path, whole: dict[str, Any]) -> str 
     return None
 
 
+@pytest.mark.slow
 def test_a_log_that_cannot_be_replayed(study: Path, tmp_path: Path) -> None:
     """Of writes that are in DuckDB's log alone, those in front of the damage are recovered."""
     whole = _all(study)

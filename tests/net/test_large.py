@@ -98,6 +98,7 @@ def values(chunk: Chunk) -> Any:
     return chunk.table["value"][0].values.to_numpy()
 
 
+@pytest.mark.slow
 def test_every_kind_of_column_comes_back(file: Path) -> None:
     """A table loaded from a server is the table loaded from the file, to the type of each column."""
     target = serve([SchemaKey("subject", "int")])
