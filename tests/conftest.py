@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # A busy machine is not a slow strategy, hence no deadline and no complaint about slowness.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("default", _PATIENT, derandomize=True, max_examples=15)
+settings.register_profile("default", _PATIENT, derandomize=True, max_examples=10)
 settings.register_profile("slow", _PATIENT, max_examples=5_000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 

@@ -310,6 +310,7 @@ def test_a_day_is_not_compared_with_a_time(db: DatabaseManager) -> None:
 # ---------------------------------------------------------------- threads
 
 
+@pytest.mark.slow
 @pytest.mark.every_store
 def test_readers_with_filters_while_one_writes(db: DatabaseManager) -> None:
     """R5: 8 threads that read with ``where=`` see whole answers while another thread writes and tags."""

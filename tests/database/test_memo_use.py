@@ -104,6 +104,7 @@ def test_hits_are_there_after_closing(tmp_path: Path) -> None:
         assert db.get_cache_stats()["total_hits"] == 2
 
 
+@pytest.mark.slow
 def test_hits_of_a_script_that_does_not_close(tmp_path: Path) -> None:
     """What was counted is written when the process ends, too."""
     script = tmp_path / "script.py"
@@ -378,6 +379,7 @@ def test_results_do_not_outlive_their_last_use() -> None:
 # ------------------------------------------------------------------ threads
 
 
+@pytest.mark.slow
 def test_eight_threads_on_one_database(db: DatabaseManager) -> None:
     """R5: eight threads call and save with the same and with different arguments; nothing is lost or mixed up."""
     barrier = threading.Barrier(8)

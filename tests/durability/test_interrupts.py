@@ -136,6 +136,7 @@ def _interrupt_every(pair: Pair, moments: Iterator[int]) -> int:
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # struck where Python cannot raise
 def test_interrupt_at_some_moments(pair: Pair) -> None:
     """Wherever an interrupt strikes, the save is there as a whole or not at all, and the handle goes on."""

@@ -127,6 +127,7 @@ def test_one_percent_costs_one_percent(db: DatabaseManager, target: Path) -> Non
     assert second.written < second.nbytes / 50
 
 
+@pytest.mark.slow
 def test_what_is_noted(db: DatabaseManager, target: Path) -> None:
     """The database knows which backups were made of it, by whom."""
     made = [db.admin.backup(str(target)), db.admin.backup(target)]
@@ -152,6 +153,7 @@ def test_what_was_not_written_yet_is_in_it(db: DatabaseManager, target: Path, tm
     assert restored.counts["_hits"] == 1
 
 
+@pytest.mark.slow
 def test_a_restored_database_goes_on(db: DatabaseManager, target: Path, tmp_path: Path) -> None:
     """What was restored is a database like any other, and goes on in the same backup folder."""
     db.admin.backup(target)
@@ -169,6 +171,7 @@ def test_a_restored_database_goes_on(db: DatabaseManager, target: Path, tmp_path
 # ------------------------------------------------------------------ keeping some
 
 
+@pytest.mark.slow
 def test_old_points_in_time_go(db: DatabaseManager, target: Path, tmp_path: Path) -> None:
     """With keep=, older ones and the blocks that only they need go; what is kept is whole."""
     for number in range(4):
@@ -301,6 +304,7 @@ def test_counts_are_compared(db: DatabaseManager, target: Path, tmp_path: Path) 
         restore(target, tmp_path / "back.duckdb")
 
 
+@pytest.mark.slow
 def test_problems_of_the_database_are_said(
     db: DatabaseManager, target: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -482,6 +486,7 @@ def test_one_backup_at_a_time(db: DatabaseManager, target: Path) -> None:
     assert isinstance(db.admin.backup(target), BackupReport)
 
 
+@pytest.mark.slow
 def test_read_only(db: DatabaseManager, target: Path, tmp_path: Path) -> None:
     """A database that is open read-only is backed up, too, and noted nowhere."""
     db.close()

@@ -127,7 +127,8 @@ def test_a_bad_block_of_values(study: Path, tmp_path: Path) -> None:
     assert "1 blocks damaged" in report.notes[0]
 
 
-@pytest.mark.parametrize("table", ["_record_metadata", pytest.param("_records", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["_record_metadata", "_records"])
 def test_a_bad_block_of_a_table(study: Path, tmp_path: Path, table: str) -> None:
     """What hangs on rows that are lost is taken out or named; the rest is there, and the new file passes."""
     _check_bad_table(study, tmp_path, table)

@@ -112,6 +112,7 @@ def test_status_knows_what_would_be_used(study: DatabaseManager, steps: Any, mad
     assert counts["input changed"] == {"merge": 1, "column": 1, "places": 2, "columns": 2, "each": 2}[made]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", KINDS)
 def test_results_are_made_again(study: DatabaseManager, steps: Any, made: str) -> None:
     """A record goes back to its very inputs, and a fresh process comes to the same number."""

@@ -224,6 +224,7 @@ def test_custom_storage_goes_through_its_class(work: Any, db: DatabaseManager) -
     assert outcomes(db.reproduce(work.Pair.load_one(day=1))) == [("Pair", "equal")]
 
 
+@pytest.mark.slow
 def test_a_file_is_read_again_only_as_it_was(work: Any, db: DatabaseManager, tmp_path: Path) -> None:
     """M10: a file whose content is another one is not read, and a moved folder is named."""
     for name in ("old", "new"):

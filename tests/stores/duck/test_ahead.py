@@ -207,6 +207,7 @@ def test_windows_grow_while_they_are_of_use() -> None:
     assert window.around(9_000) is None
 
 
+@pytest.mark.slow
 def test_eight_threads_on_one_handle(tmp_path: Path) -> None:
     """R5: eight threads that look up the same and different results, while one saves others, get what was saved."""
     with _filled(tmp_path / "study.duckdb", 120) as (store, ids):

@@ -84,6 +84,7 @@ def test_one_statement(store: DuckStore, monkeypatch: pytest.MonkeyPatch, kind: 
     assert len(filtered) == len(bare) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Latest, Records, Entries])
 @pytest.mark.parametrize("moment", [0, 1])
 def test_write_in_between(store: DuckStore, monkeypatch: pytest.MonkeyPatch, kind: Any, moment: int) -> None:
