@@ -80,6 +80,7 @@ def test_over_http(tmp_path: Path) -> None:
         db.admin.check()
 
 
+@pytest.mark.slow
 def test_recover(scidb: Scidb, study: Path, here: Path) -> None:
     """What can be read is in the new file; what is lost is a table or JSON; nothing is written over."""
     copy = shutil.copyfile(study, here / "copy.duckdb")

@@ -201,6 +201,7 @@ _DAY = dt.date(2026, 1, 2)
 _HOUR = dt.timedelta(hours=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "holding", "failing"),
     [

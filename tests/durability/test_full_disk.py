@@ -167,6 +167,7 @@ def test_other_threads_go_on(disk: Path, full_at: str) -> None:
         assert len(list(db.load_all(FullArray))) == sum(failed % 100 for failed in failures)
 
 
+@pytest.mark.slow
 def test_a_run_on_a_full_disk(tmp_path: Path, full_at: str) -> None:
     """A for_each that finds the disk full says so; what it has saved is there, and the next run computes the rest."""
 

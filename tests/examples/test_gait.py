@@ -209,6 +209,7 @@ def test_dask_gives_the_same_records(folder: Path, tmp_path: Path) -> None:
 # ---------------------------------------------------------------- the command
 
 
+@pytest.mark.slow
 def test_the_script_and_the_module_are_one_analysis(folder: Path, tmp_path: Path) -> None:
     """The script writes gait.duckdb where it is run, and prints a row per subject; imported, it has nothing to do."""
     command = [sys.executable, str(EXAMPLES / "gait.py"), str(folder)]

@@ -45,6 +45,7 @@ def _module(name: str) -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["demo", "gait"], indirect=True)
 def test_every_view_is_read(database: Path) -> None:
     """Both views of every variable have as many records there as SciDB says."""
