@@ -51,6 +51,10 @@ def check_tables(found: Findings) -> None:
         _check_format(found)
     found.load_keys()
     _check_places(found)
+    for name in sorted(
+        TABLES.keys() & found.columns.keys()
+    ):  # each to its end: other questions read some columns of some rows
+        found.ask(name, f"SELECT bit_xor(hash(t)) FROM {quote(name)} t")
 
 
 def _check_format(found: Findings) -> None:
