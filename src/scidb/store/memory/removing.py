@@ -11,7 +11,7 @@ from scidb.store.model import REMOVED_CALL, Export, PrunedLine, Removed
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from scidb.store.memory_state import State
+    from scidb.store.memory.state import State
     from scidb.store.model import Record, Removal
 
 __all__ = ["remove"]

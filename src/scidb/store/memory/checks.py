@@ -10,7 +10,7 @@ from scidb.store.model import Checked, Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scidb.store.memory_state import State
+    from scidb.store.memory.state import State
 
 __all__ = ["check_state"]
 

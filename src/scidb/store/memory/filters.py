@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from scidb.filters import Filter
     from scidb.store.filter_checks import KeyLeaf, VariableLeaf
-    from scidb.store.memory_state import State
+    from scidb.store.memory.state import State
     from scidb.store.model import KeyValue, Record
 
 __all__ = ["where_it_holds"]

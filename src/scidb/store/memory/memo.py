@@ -21,7 +21,7 @@ from scidb.store.model import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from scidb.store.memory_state import State
+    from scidb.store.memory.state import State
 
 __all__ = ["find_invalidations", "find_memo_entries", "find_results", "invalidate"]
 

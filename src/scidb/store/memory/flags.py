@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from scidb.store.model import Flag, Flagged, Flags, Mark, Marks
 
 if TYPE_CHECKING:
-    from scidb.store.memory_state import State
+    from scidb.store.memory.state import State
     from scidb.store.model import Match
 
 __all__ = ["find_flags", "find_marks", "left_out"]
