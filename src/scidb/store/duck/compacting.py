@@ -18,6 +18,7 @@ from scidb.exceptions import CorruptDatabaseError, StorageError, UnsupportedOper
 from scidb.store.duck.creating import new_file
 from scidb.store.duck.failures import translated
 from scidb.store.duck.sql import literal, quote
+from scidb.store.duck.whereabouts import sole_folder
 from scidb.store.model import Compaction
 
 if TYPE_CHECKING:
@@ -82,22 +83,13 @@ def compact(connection: Connection) -> Compaction:
         check_room_anew(connection)
         path = connection.path.resolve()
         before = path.stat().st_size
-        draft = path.with_name(f".{path.name}.compact")
-        try:
-            _discard(draft)
+        with translated(path), sole_folder(path, "compact") as folder:
+            draft = folder / path.name
             _check_nothing_foreign(connection)
             _write(connection, draft)
-            shutil.copymode(path, draft)
             _flush(draft)
             connection.replace_file(draft)
-        finally:
-            _discard(draft)
         return Compaction(before, path.stat().st_size)
-
-
-def _discard(draft: Path) -> None:
-    draft.unlink(missing_ok=True)
-    draft.with_name(f"{draft.name}.wal").unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:
