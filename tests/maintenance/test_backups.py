@@ -395,8 +395,8 @@ def test_a_full_disk(db: DatabaseManager, target: Path, tmp_path: Path, monkeypa
             db.admin.backup(target)
     assert _tree(target) == before
     with monkeypatch.context() as patch:
-        patch.setattr("scidb.maintenance.backups.restoring.shutil.disk_usage", lambda _: shutil_usage(1000))
-        with pytest.raises(StorageError, match="1000 are free"):
+        patch.setattr("shutil.disk_usage", lambda _: shutil_usage(1000))
+        with pytest.raises(StorageError, match="1,000 bytes are free"):
             restore(target, tmp_path / "back.duckdb")
     _save(db, [31])
     assert db.admin.backup(target).is_verified
@@ -411,7 +411,7 @@ def test_no_room_to_try_it_out(
     db: DatabaseManager, target: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where there is no room for a second database, the backup is made and says that nobody tried it out."""
-    monkeypatch.setattr("scidb.maintenance.backups.saving.shutil.disk_usage", lambda _: shutil_usage(1000))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil_usage(1000))
     assert not db.admin.backup(target).is_verified
     assert "has no room" in caplog.text
 

@@ -294,7 +294,7 @@ def test_an_erasure_that_could_not_rewrite_the_file_says_so(study: Path, monkeyp
     with scidb.open(study, ["subject"]) as db:
         Remark.save(text, subject=12, db=db)
         monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1_000))
-        with pytest.raises(StorageError, match="more, and try again; nothing was changed"):
+        with pytest.raises(StorageError, match=r"1,000 bytes are free\. Nothing was written"):
             db.admin.erase(subject=12)
         assert len(db.log()) == 1
         monkeypatch.undo()

@@ -16,7 +16,7 @@ from scidb.exceptions import (
 from scidb.store.duck import state as states
 from scidb.store.duck.ahead import known_chunks, look_up
 from scidb.store.duck.checking import check_connection
-from scidb.store.duck.compacting import check_room_anew, compact
+from scidb.store.duck.compacting import compact, require_room_to_compact
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.finders import FINDERS
 from scidb.store.duck.occurring import find_locations
@@ -240,7 +240,7 @@ class DuckStore:
         with self._connection.writer:
             self._check_writable()
             if removal.kind == "erase":
-                check_room_anew(self._connection)
+                require_room_to_compact(self._connection)
             draft = self._current().draft()
             self._is_settled = False  # and so it stays, until the file is asked anew what is in it
             self._connection.transaction(lambda: work(draft))

@@ -104,14 +104,14 @@ def test_nobody_sees_it_being_written_anew(tmp_path: Path, umask: int, monkeypat
     folder.mkdir()
     (folder / "study.duckdb").write_text("of a process that was killed")
     seen: list[dict[str, int]] = []
-    flush = compacting._flush
+    flush = compacting.flush_file
 
     def look(draft: Path) -> None:
         assert draft.is_relative_to(folder)
         seen.append(modes(tmp_path))
         flush(draft)
 
-    monkeypatch.setattr(compacting, "_flush", look)
+    monkeypatch.setattr(compacting, "flush_file", look)
     store.compact()
     store.close()
 

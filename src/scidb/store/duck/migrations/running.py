@@ -5,11 +5,11 @@ from __future__ import annotations
 import filecmp
 import logging
 import os
-import shutil
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import ConflictError, CorruptDatabaseError, MigrationError, SciDBError, StorageError
+from scidb.store.disk import flush_file, require_room
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.copied import look_at
 from scidb.store.duck.migrations.to_3 import TO_3
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from scidb.store.duck.held import Held
     from scidb.store.duck.migrations.step import Step
 
 __all__ = ["migrate", "preview", "steps_from"]
@@ -107,7 +106,7 @@ def _keep_copy(connection: Connection, version: int) -> Path:
     _remove(draft)
     try:
         with closing(connection.hold(read_only=False)) as held:
-            _check_room(held, path)
+            require_room(wanted, held.database_bytes + held.log_bytes, f"the copy {wanted.name}")
             _write(draft, held.read_database, held.database_bytes)
             if held.log_bytes:
                 _write(draft.with_name(f"{draft.name}.wal"), held.read_log, held.log_bytes)
@@ -131,18 +130,6 @@ def _keep_copy(connection: Connection, version: int) -> Path:
         _remove(draft)
 
 
-def _check_room(held: Held, path: Path) -> None:
-    needed, free = held.database_bytes + held.log_bytes, shutil.disk_usage(path.parent).free
-    if free < needed:
-        raise StorageError(
-            f"{path} is of an older format, and is brought up to date once there is a copy of it beside it: "
-            f"{needed} bytes, and {free} are free. Nothing was changed. Make room, and open it again.",
-            path=str(path),
-            needed=needed,
-            free=free,
-        )
-
-
 def _write(path: Path, read: Callable[[int, int], bytes], nbytes: int) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         for start in range(0, nbytes, _PIECE):
@@ -150,8 +137,7 @@ def _write(path: Path, read: Callable[[int, int], bytes], nbytes: int) -> None:
 
 
 def _publish(draft: Path, wanted: Path) -> Path:
-    with draft.open("r+b") as file:
-        os.fsync(file.fileno())
+    flush_file(draft)
     for number in range(1, 100):
         path = wanted if number == 1 else wanted.with_name(f"{wanted.name}.{number}")
         if path.exists():
