@@ -439,6 +439,8 @@ def _other_things(path: Path) -> Path:
         (lambda _: "", "is no path"),
         (lambda _: 5, "is no path"),
         (lambda _: None, "is no path"),
+        (lambda _: "~nobody-of-that-name/backups", "is no path of a file"),
+        (lambda path: f"{path}\0", "is no path of a file"),
     ],
 )
 def test_where_a_backup_cannot_go(db: DatabaseManager, tmp_path: Path, made: Callable[[Path], Any], said: str) -> None:
@@ -449,6 +451,16 @@ def test_where_a_backup_cannot_go(db: DatabaseManager, tmp_path: Path, made: Cal
         db.admin.backup(place)
     assert _tree(tmp_path / "place") == before
     assert db._store.find(Backups()) == []
+
+
+def test_it_is_noted_where_it_is(db: DatabaseManager, tmp_path: Path) -> None:
+    """A path with a way up and down again is shown and noted as the place that it leads to."""
+    (tmp_path / "here").mkdir()
+    made = db.admin.backup(tmp_path / "here" / ".." / "backups")
+    assert made.path == str(tmp_path / "backups")
+    assert [one.path for one in db._store.find(Backups())] == [made.path]
+    back = restore(tmp_path / "here" / ".." / "backups", tmp_path / "here" / ".." / "back.duckdb")
+    assert back.path == str(tmp_path / "back.duckdb")
 
 
 def test_not_another_databases_folder(db: DatabaseManager, target: Path, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def plain_path(path: object) -> Path:
-    """Return a path without ``~``, from the root on.
+    """Return a path from the root on, as it is shown and noted: without ``~``, ``..`` and links.
 
     Raises
     ------
@@ -55,7 +55,10 @@ def plain_path(path: object) -> Path:
     """
     if not isinstance(path, str | os.PathLike) or not str(path):
         raise SciDBError(f"{path!r} is no path; a text such as 'backups/study' is.")
-    return Path(path).expanduser().absolute()
+    try:
+        return Path(path).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # of a user or a link that leads nowhere, and zero bytes
+        raise SciDBError(f"{path!r} is no path of a file: {error}.") from error
 
 
 def create(path: Path) -> IO[bytes]:
