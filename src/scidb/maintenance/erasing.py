@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import NotFoundError
 from scidb.hashing.inputs import preview
-from scidb.maintenance.maintained import maintained
 from scidb.maintenance.plans import Erasing, count
 from scidb.records import place
+from scidb.store.abilities import maintained
 from scidb.store.model import (
     CallsGiven,
     Entries,

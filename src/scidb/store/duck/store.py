@@ -221,8 +221,7 @@ class DuckStore:
         check_room(self._connection.path, batch.chunks)
 
         def write(draft: State) -> Written:
-            stamp = max(self._read_clock().strftime(_STAMP), _after(draft.clockwork.timestamp))
-            written = write_batch(self._connection, draft, batch, stamp)
+            written = write_batch(self._connection, draft, batch, self._next_stamp(draft))
             if batch.check is not None:
                 batch.check()
             return written
@@ -233,8 +232,7 @@ class DuckStore:
         """Remove lines of the log, and what goes with them; what is erased, from the file as well."""
 
         def work(draft: State) -> None:
-            stamp = max(self._read_clock().strftime(_STAMP), _after(draft.clockwork.timestamp))
-            done.append(remove_lines(self._connection, draft, removal, stamp))
+            done.append(remove_lines(self._connection, draft, removal, self._next_stamp(draft)))
 
         done: list[Removed] = []
         with self._connection.writer:
@@ -303,6 +301,10 @@ class DuckStore:
     def _read_clock(self) -> dt.datetime:
         now = self._clock()
         return now.replace(tzinfo=dt.UTC) if now.tzinfo is None else now.astimezone(dt.UTC)
+
+    def _next_stamp(self, state: State) -> str:
+        """Return the time as it is stored: later than any before, also when the clock is not."""
+        return max(self._read_clock().strftime(_STAMP), _after(state.clockwork.timestamp))
 
     # -------------------------------------------------------------- reading
 
@@ -423,8 +425,7 @@ class DuckStore:
     def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
         """Return the database as it is now in pieces, those that are known without their bytes."""
         with self._connection.writer:
-            last = self._current().clockwork.timestamp
-            taken = max(self._read_clock().strftime(_STAMP), _after(last))
+            taken = self._next_stamp(self._current())
             held = self._connection.hold(read_only=self._read_only)
         return snapshot_of(held, self._connection.path, taken, known)
 
@@ -437,7 +438,7 @@ class DuckStore:
 
 
 def _after(stamp: str) -> str:
-    """Return the next instant, so that time increases also when the clock does not."""
+    """Return the next instant."""
     if not stamp:
         return ""
     return (dt.datetime.strptime(stamp, _STAMP).replace(tzinfo=dt.UTC) + _TICK).strftime(_STAMP)
