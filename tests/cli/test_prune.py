@@ -63,14 +63,17 @@ def test_a_participant_is_erased(scidb: Scidb, study: Path, here: Path) -> None:
     """The plan shows what is theirs and what was made from it; --yes removes it, and the file stays readable."""
     copy = here / "copy.duckdb"
     shutil.copyfile(study, copy)
+    kept = here / "copy.duckdb.format-2"
+    kept.write_bytes(b"as it was")
     planned = scidb("erase", "subject=2", "--db", str(copy))
+    assert f"  {kept}\n" in planned.stderr
     rows = [line.split() for line in planned.stdout.splitlines()[1:]]
     assert {(row[0], row[1], row[3]) for row in rows} == {
         ("Reaction", "its", "3"), ("Slope", "its", "1"), ("GroupSlope", "made", "it")
     }  # fmt: skip
     assert "With --yes, 5 records of subject=2 are removed for good" in planned.stderr
     [done] = lines(scidb("erase", "subject=2", "--db", str(copy), "--yes", "--json", "--reason", "withdrew"))
-    assert (done["records"], done["done"]) == (5, True)
+    assert (done["records"], done["done"], done["copies"]) == (5, True, [str(kept)])
     with open_database(copy) as db:
         assert db.distinct_schema_values("subject") == [1]
         assert [one.reason for one in db.admin.removals()] == ["withdrew"]

@@ -15,6 +15,8 @@ from scidb import BaseVariable, for_each, thunk
 from scidb.exceptions import NotFoundError, SchemaKeyError, SciDBError, StorageError
 from scidb.hashing.ids import chain_link
 from scidb.store.duck import store as duck_store
+from scidb.store.duck.checking.repairing import copy_beside
+from scidb.store.duck.keeping import keep_copy
 from scidb.store.duck.store import DuckStore
 from scidb.store.model import Calls, Entries, Failures, Latest, Match, MemoEntries, Pruned, Runs
 
@@ -286,6 +288,31 @@ def test_no_byte_of_the_values_stays_in_the_file(study: Path) -> None:
 
 def _first(emg: Any) -> float:
     return float(emg[0])
+
+
+def test_copies_beside_the_file_are_named(study: Path) -> None:
+    """Copies from before a migration or a repair hold them still, as do backups: the plan names them, and they stay."""
+    text = secrets.token_hex(24)
+    with scidb.open(study, ["subject"]) as db:
+        Remark.save(text, subject=12, db=db)
+        assert db.admin.erase(subject=12, dry_run=True).copies == ()
+        store: Any = db._store
+        with pytest.raises(StorageError, match="would lack what is in the log"):
+            keep_copy(store._store._connection, "format-2")
+        repaired = copy_beside(store._store._connection)
+        made = keep_copy(store._store._connection, "format-2")
+        draft = study.with_name(".study.duckdb.format-2.part")  # of a process that was killed
+        draft.write_text(text)
+        study.with_name("study.duckdb.notes").write_text("mine")
+        study.with_name("other.duckdb.format-2").write_text("of another database")
+        backup = db.admin.backup(study.parent / "backups").path
+        plan = db.admin.erase(subject=12)
+    assert plan.copies == tuple(sorted(map(str, (made, repaired, draft))))
+    assert plan.backups == (backup,)
+    assert {"copies", "backups"} <= plan.to_dict().keys()
+    assert text.encode() not in study.read_bytes()
+    for copy in (made, repaired):
+        assert text.encode() in copy.read_bytes()
 
 
 def test_an_erasure_that_could_not_rewrite_the_file_says_so(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -334,7 +334,7 @@ class Admin:
         -------
         Erasing
             variables and derived (records, entries, nbytes of each), failures, runs, generated, exports, backups,
-            mentions.
+            copies, mentions.
 
         Raises
         ------

@@ -20,6 +20,7 @@ from scidb.store.model import (
     Exports,
     FailedAt,
     Failures,
+    KeptCopies,
     Latest,
     Line,
     Locations,
@@ -211,6 +212,7 @@ class _Found:
             generated=self._generated(),
             exports=tuple(dict.fromkeys(one.path for one in exports)),
             backups=tuple(backups),
+            copies=tuple(one.path for one in self._store.find(KeptCopies())),
             mentions=self._mentions(),
         )
 

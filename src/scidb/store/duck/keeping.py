@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import ConflictError, SciDBError, StorageError
 from scidb.store.disk import flush_file, flush_folder, require_room
+from scidb.store.model import KeptCopy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,15 +18,19 @@ if TYPE_CHECKING:
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.held import Held
 
-__all__ = ["keep_copy"]
+__all__ = ["find_copies", "keep_copy"]
 
+_KINDS: Final = ("format-", "before-repair-")
+_DRAFT: Final = ".part"  # the same of what a backup is restored to
 _PIECE: Final = 2**24
 
 
-def keep_copy(connection: Connection, kind: str, check: Callable[[Held, Path], None]) -> Path:
-    """Copy the file, with what its log holds, and give the copy a name that is free; `check` refuses a bad one.
+def keep_copy(connection: Connection, kind: str, check: Callable[[Held, Path], None] | None = None) -> Path:
+    """Copy the file, and give the copy a name that is free; `check` refuses a bad one.
 
-    `kind` is what its name ends in: ``format-2`` or ``before-repair-`` and a time.
+    What the log holds comes into the copy when that is opened, as `check` may; where nobody does, nothing may be in it.
+
+    `kind` is what its name ends in: one of `_KINDS` and more.
 
     Raises
     ------
@@ -36,16 +41,21 @@ def keep_copy(connection: Connection, kind: str, check: Callable[[Held, Path], N
     path = connection.path
     # Not *.duckdb, of which a folder shall have one.
     wanted = path.with_name(f"{path.name}.{kind}")
-    draft = path.with_name(f".{wanted.name}.part")
+    draft = path.with_name(f".{wanted.name}{_DRAFT}")
     _remove(draft)
     try:
         with closing(connection.hold(read_only=False)) as held:
             require_room(wanted, held.database_bytes + held.log_bytes, f"the copy {wanted.name}")
             _write(draft, held.read_database, held.database_bytes)
             if held.log_bytes:
-                _write(draft.with_name(f"{draft.name}.wal"), held.read_log, held.log_bytes)
+                _write(_log_of(draft), held.read_log, held.log_bytes)
             held.check_still()
-            check(held, draft)
+            if check is not None:
+                check(held, draft)
+        if _log_of(draft).exists():
+            raise StorageError(
+                f"{wanted} would lack what is in the log. Nothing was changed; try again.", path=str(path)
+            )
         return _publish(draft, wanted)
     except OSError as error:
         if isinstance(error, SciDBError):
@@ -80,7 +90,24 @@ def _publish(draft: Path, wanted: Path) -> Path:
     raise ConflictError(f"There are a hundred copies like {wanted} already. Move them away.", path=str(wanted))
 
 
+def _log_of(draft: Path) -> Path:
+    return draft.with_name(f"{draft.name}.wal")
+
+
 def _remove(draft: Path) -> None:
-    for path in (draft, draft.with_name(f"{draft.name}.wal"), draft.with_name(f"{draft.name}.lock")):
+    for path in (draft, _log_of(draft), draft.with_name(f"{draft.name}.lock")):
         with suppress(OSError):
             path.unlink()
+
+
+def find_copies(path: Path) -> list[KeptCopy]:
+    """Return the copies beside a file, and drafts of such that a process left which was killed."""
+    found = {}
+    for file in dict.fromkeys((path, path.resolve())):
+        starts = tuple(f"{file.name}.{kind}" for kind in _KINDS)
+        with suppress(OSError):  # a folder that cannot be listed
+            for one in file.parent.iterdir():
+                is_draft = one.name.startswith(f".{file.name}.") and one.name.endswith(_DRAFT)
+                if is_draft or one.name.startswith(starts):
+                    found[str(one)] = one.stat().st_size
+    return [KeptCopy(*one) for one in sorted(found.items())]

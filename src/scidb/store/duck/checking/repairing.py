@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from scidb.exceptions import StorageError
 from scidb.store.duck import state as states
 from scidb.store.duck.checking.layouts import ORPHANS
 from scidb.store.duck.checking.shown import LEVEL, VIEW, expected_dtypes, expected_levels, level_of_places
@@ -19,22 +18,15 @@ if TYPE_CHECKING:
 
     from scidb.store.duck.checking.findings import Findings
     from scidb.store.duck.connection import Connection
-    from scidb.store.duck.held import Held
 
 __all__ = ["copy_beside", "repair_all"]
 
 
 def copy_beside(connection: Connection) -> Path:
     """Copy the file as it is to one beside it, and return that; called with the writer's lock held."""
-    connection.execute("CHECKPOINT")
+    connection.execute("CHECKPOINT")  # since nobody opens a copy of what may be damaged
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S%f")
-    return keep_copy(connection, f"before-repair-{stamp}", _check_copy)
-
-
-def _check_copy(held: Held, copy: Path) -> None:
-    # Nobody opens the copy of what may be damaged, so that nothing would come into it from a log.
-    if held.log_bytes:
-        raise StorageError(f"{copy} would lack what is in the log. Nothing was repaired; try again.", path=str(copy))
+    return keep_copy(connection, f"before-repair-{stamp}")
 
 
 def repair_all(connection: Connection, found: Findings) -> None:
