@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+import duckdb
 from tests.cli.conftest import Reaction, Slope, fit, lines
 
 from scidb import for_each
@@ -86,6 +87,18 @@ def test_the_file_is_written_anew(scidb: Scidb, study: Path, here: Path) -> None
     [sizes] = lines(scidb("compact", "--db", str(copy), "--json"))
     assert sizes["after"] == copy.stat().st_size
     assert "before, " in scidb("compact", "--db", str(copy)).stdout
+
+
+def test_an_interrupted_erasure_is_completed(scidb: Scidb, study: Path, here: Path) -> None:
+    """It is a problem until the file is written anew, and who does that is not told to do it."""
+    copy = here / "copy.duckdb"
+    shutil.copyfile(study, copy)
+    scidb("erase", "subject=2", "--db", str(copy), "--yes")
+    with duckdb.connect(copy) as file:
+        file.execute("UPDATE _removals SET rewritten = FALSE")
+    assert "`scidb compact` completes it" in scidb("fsck", "--db", str(copy), "--json", expect=1).stdout
+    assert "interrupted" not in scidb("compact", "--db", str(copy)).stderr
+    scidb("fsck", "--db", str(copy))
 
 
 def test_what_is_missing_is_said(scidb: Scidb) -> None:

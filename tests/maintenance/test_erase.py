@@ -12,7 +12,7 @@ import pytest
 
 import scidb
 from scidb import BaseVariable, for_each, thunk
-from scidb.exceptions import NotFoundError, SchemaKeyError, SciDBError, StorageError
+from scidb.exceptions import InterruptedErasureWarning, NotFoundError, SchemaKeyError, SciDBError, StorageError
 from scidb.hashing.ids import chain_link
 from scidb.store.duck import store as duck_store
 from scidb.store.duck.checking.repairing import copy_beside
@@ -335,10 +335,18 @@ def test_an_erasure_that_could_not_rewrite_the_file_says_so(study: Path, monkeyp
         assert db.log() == []
         assert [one.is_rewritten for one in db.admin.removals()] == [False]
         monkeypatch.undo()
+        assert [one.kind for one in db.admin.check()] == ["erased"]
+    with scidb.open(study, read_only=True) as db:
+        assert not db.admin.check().ok
+    with pytest.warns(InterruptedErasureWarning, match="Run `scidb compact`"):
+        db = scidb.open(study)
+    with db:
         assert text.encode() in _bytes(study.parent)
         db.admin.erase(subject=12)  # nothing is left in the log
         assert [one.is_rewritten for one in db.admin.removals()] == [True]
         assert text.encode() not in _bytes(study.parent)
+        assert db.admin.check().ok
+    scidb.open(study).close()
 
 
 def test_the_chain_still_verifies(study: Path) -> None:

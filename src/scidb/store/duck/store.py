@@ -20,7 +20,7 @@ from scidb.store.duck.compacting import compact, require_room_to_compact
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.finders import FINDERS
 from scidb.store.duck.occurring import find_locations
-from scidb.store.duck.opening import check_format, create, is_file, note_writer
+from scidb.store.duck.opening import check_format, create, is_file, note_writer, warn_of_interrupted
 from scidb.store.duck.places import place_at, place_texts
 from scidb.store.duck.read import chunks, find_rows, is_one_place
 from scidb.store.duck.registered import add_type, find_types, update_type
@@ -163,6 +163,7 @@ class DuckStore:
             check_same_keys(path, store.describe().schema_keys, schema_keys)
             if not read_only:
                 note_writer(connection)
+                warn_of_interrupted(connection)
         except BaseException:
             connection.close()
             raise
