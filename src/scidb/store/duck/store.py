@@ -243,7 +243,7 @@ class DuckStore:
             draft = self._current().draft()
             self._is_settled = False  # and so it stays, until the file is asked anew what is in it
             self._connection.transaction(lambda: work(draft))
-            if removal.kind == "prune":
+            if done[0].is_rewritten:  # nothing to do, or done before
                 return done[0]
             try:
                 self.compact()
