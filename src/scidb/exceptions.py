@@ -53,6 +53,7 @@ __all__ = [
     "FilterError",
     "FormatVersionError",
     "IgnoreWarning",
+    "InterruptedErasureWarning",
     "LargeGlobalWarning",
     "LimitExceededError",
     "MigrationError",
@@ -312,6 +313,10 @@ class ChangingCodeWarning(SciDBWarning):
 
 class IgnoreWarning(SciDBWarning):
     """A name in ``ignore=`` has no effect, because the code reads nothing of that name."""
+
+
+class InterruptedErasureWarning(SciDBWarning):
+    """Somebody was erased from a database, and their bytes may still be in its file: it was not written anew."""
 
 
 class LargeGlobalWarning(SciDBWarning):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+import duckdb
 from tests.cli.conftest import Reaction, Slope, fit, lines
 
 from scidb import for_each
@@ -63,14 +64,17 @@ def test_a_participant_is_erased(scidb: Scidb, study: Path, here: Path) -> None:
     """The plan shows what is theirs and what was made from it; --yes removes it, and the file stays readable."""
     copy = here / "copy.duckdb"
     shutil.copyfile(study, copy)
+    kept = here / "copy.duckdb.format-2"
+    kept.write_bytes(b"as it was")
     planned = scidb("erase", "subject=2", "--db", str(copy))
+    assert f"  {kept}\n" in planned.stderr
     rows = [line.split() for line in planned.stdout.splitlines()[1:]]
     assert {(row[0], row[1], row[3]) for row in rows} == {
         ("Reaction", "its", "3"), ("Slope", "its", "1"), ("GroupSlope", "made", "it")
     }  # fmt: skip
     assert "With --yes, 5 records of subject=2 are removed for good" in planned.stderr
     [done] = lines(scidb("erase", "subject=2", "--db", str(copy), "--yes", "--json", "--reason", "withdrew"))
-    assert (done["records"], done["done"]) == (5, True)
+    assert (done["records"], done["done"], done["copies"]) == (5, True, [str(kept)])
     with open_database(copy) as db:
         assert db.distinct_schema_values("subject") == [1]
         assert [one.reason for one in db.admin.removals()] == ["withdrew"]
@@ -83,6 +87,18 @@ def test_the_file_is_written_anew(scidb: Scidb, study: Path, here: Path) -> None
     [sizes] = lines(scidb("compact", "--db", str(copy), "--json"))
     assert sizes["after"] == copy.stat().st_size
     assert "before, " in scidb("compact", "--db", str(copy)).stdout
+
+
+def test_an_interrupted_erasure_is_completed(scidb: Scidb, study: Path, here: Path) -> None:
+    """It is a problem until the file is written anew, and who does that is not told to do it."""
+    copy = here / "copy.duckdb"
+    shutil.copyfile(study, copy)
+    scidb("erase", "subject=2", "--db", str(copy), "--yes")
+    with duckdb.connect(copy) as file:
+        file.execute("UPDATE _removals SET rewritten = FALSE")
+    assert "`scidb compact` completes it" in scidb("fsck", "--db", str(copy), "--json", expect=1).stdout
+    assert "interrupted" not in scidb("compact", "--db", str(copy)).stderr
+    scidb("fsck", "--db", str(copy))
 
 
 def test_what_is_missing_is_said(scidb: Scidb) -> None:

@@ -395,8 +395,8 @@ def test_a_full_disk(db: DatabaseManager, target: Path, tmp_path: Path, monkeypa
             db.admin.backup(target)
     assert _tree(target) == before
     with monkeypatch.context() as patch:
-        patch.setattr("scidb.maintenance.backups.restoring.shutil.disk_usage", lambda _: shutil_usage(1000))
-        with pytest.raises(StorageError, match="1000 are free"):
+        patch.setattr("shutil.disk_usage", lambda _: shutil_usage(1000))
+        with pytest.raises(StorageError, match="1,000 bytes are free"):
             restore(target, tmp_path / "back.duckdb")
     _save(db, [31])
     assert db.admin.backup(target).is_verified
@@ -411,7 +411,7 @@ def test_no_room_to_try_it_out(
     db: DatabaseManager, target: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where there is no room for a second database, the backup is made and says that nobody tried it out."""
-    monkeypatch.setattr("scidb.maintenance.backups.saving.shutil.disk_usage", lambda _: shutil_usage(1000))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil_usage(1000))
     assert not db.admin.backup(target).is_verified
     assert "has no room" in caplog.text
 
@@ -439,6 +439,8 @@ def _other_things(path: Path) -> Path:
         (lambda _: "", "is no path"),
         (lambda _: 5, "is no path"),
         (lambda _: None, "is no path"),
+        (lambda _: "~nobody-of-that-name/backups", "is no path of a file"),
+        (lambda path: f"{path}\0", "is no path of a file"),
     ],
 )
 def test_where_a_backup_cannot_go(db: DatabaseManager, tmp_path: Path, made: Callable[[Path], Any], said: str) -> None:
@@ -449,6 +451,16 @@ def test_where_a_backup_cannot_go(db: DatabaseManager, tmp_path: Path, made: Cal
         db.admin.backup(place)
     assert _tree(tmp_path / "place") == before
     assert db._store.find(Backups()) == []
+
+
+def test_it_is_noted_where_it_is(db: DatabaseManager, tmp_path: Path) -> None:
+    """A path with a way up and down again is shown and noted as the place that it leads to."""
+    (tmp_path / "here").mkdir()
+    made = db.admin.backup(tmp_path / "here" / ".." / "backups")
+    assert made.path == str(tmp_path / "backups")
+    assert [one.path for one in db._store.find(Backups())] == [made.path]
+    back = restore(tmp_path / "here" / ".." / "backups", tmp_path / "here" / ".." / "back.duckdb")
+    assert back.path == str(tmp_path / "back.duckdb")
 
 
 def test_not_another_databases_folder(db: DatabaseManager, target: Path, tmp_path: Path) -> None:

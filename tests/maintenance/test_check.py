@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,6 @@ from scidb.store.wrap import ReadOnly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from scidb.store.model import Problem
 
@@ -414,8 +414,10 @@ def test_repair(study: Path) -> None:
     assert {one.kind for one in report if not one.repaired} == {"rows"}
     assert {one.kind for one in report if one.repaired} == {"orphan", "view", "stale"}
     assert report.copy is not None
-    with open(report.copy, "rb") as copy:  # noqa: PTH123 - a text
-        assert copy.read() == before or not check_file(report.copy).ok
+    copy = Path(report.copy)
+    assert copy.read_bytes() == before or not check_file(copy).ok
+    assert copy.stat().st_mode & 0o077 == 0
+    assert [one.name for one in study.parent.iterdir() if one.suffix == ".duckdb"] == [study.name]
     assert {one.kind for one in check_file(study)} == {"rows"}
     with scidb.open(study, read_only=True) as db:
         assert db.query('SELECT count(*) AS n FROM "Emg"').to_arrow().to_pylist() == [{"n": 24}]

@@ -164,9 +164,12 @@ def test_a_copy_that_differs_is_thrown_away(study: Path, monkeypatch: pytest.Mon
 
 
 def test_room_is_looked_for_first(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the new file does not fit beside the old one, that is said with how much is missing."""
+    """Where the new file does not fit beside the old one, that is said with how much is needed and free."""
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1_000_000))
-    with scidb.open(study) as db, pytest.raises(StorageError, match=r"takes [\d,]+ bytes.*has 1,000,000 left"):
+    with (
+        scidb.open(study) as db,
+        pytest.raises(StorageError, match=r"about \d+ MiB are needed and 1,000,000 bytes are free"),
+    ):
         db.admin.compact()
 
 
@@ -267,7 +270,7 @@ step = sys.argv[2]
 with scidb.open(sys.argv[1]) as db:
     at(compacting, "_copy_rows")
     at(compacting, "_write")
-    at(compacting, "_flush")
+    at(compacting, "flush_file")
     at(connection.Connection, "_let_go")
     at(connection.Connection, "_put_in_place")
     at(connection, "flush_folder")
@@ -277,7 +280,7 @@ with scidb.open(sys.argv[1]) as db:
 
 _STEPS = [
     f"{when} {name}"
-    for name in ("_copy_rows", "_write", "_flush", "_let_go", "_put_in_place", "flush_folder", "_open_again")
+    for name in ("_copy_rows", "_write", "flush_file", "_let_go", "_put_in_place", "flush_folder", "_open_again")
     for when in ("before", "after")
 ]
 

@@ -12,9 +12,11 @@ import pytest
 
 import scidb
 from scidb import BaseVariable, for_each, thunk
-from scidb.exceptions import NotFoundError, SchemaKeyError, SciDBError, StorageError
+from scidb.exceptions import InterruptedErasureWarning, NotFoundError, SchemaKeyError, SciDBError, StorageError
 from scidb.hashing.ids import chain_link
 from scidb.store.duck import store as duck_store
+from scidb.store.duck.checking.repairing import copy_beside
+from scidb.store.duck.keeping import keep_copy
 from scidb.store.duck.store import DuckStore
 from scidb.store.model import Calls, Entries, Failures, Latest, Match, MemoEntries, Pruned, Runs
 
@@ -288,13 +290,38 @@ def _first(emg: Any) -> float:
     return float(emg[0])
 
 
+def test_copies_beside_the_file_are_named(study: Path) -> None:
+    """Copies from before a migration or a repair hold them still, as do backups: the plan names them, and they stay."""
+    text = secrets.token_hex(24)
+    with scidb.open(study, ["subject"]) as db:
+        Remark.save(text, subject=12, db=db)
+        assert db.admin.erase(subject=12, dry_run=True).copies == ()
+        store: Any = db._store
+        with pytest.raises(StorageError, match="would lack what is in the log"):
+            keep_copy(store._store._connection, "format-2")
+        repaired = copy_beside(store._store._connection)
+        made = keep_copy(store._store._connection, "format-2")
+        draft = study.with_name(".study.duckdb.format-2.part")  # of a process that was killed
+        draft.write_text(text)
+        study.with_name("study.duckdb.notes").write_text("mine")
+        study.with_name("other.duckdb.format-2").write_text("of another database")
+        backup = db.admin.backup(study.parent / "backups").path
+        plan = db.admin.erase(subject=12)
+    assert plan.copies == tuple(sorted(map(str, (made, repaired, draft))))
+    assert plan.backups == (backup,)
+    assert {"copies", "backups"} <= plan.to_dict().keys()
+    assert text.encode() not in study.read_bytes()
+    for copy in (made, repaired):
+        assert text.encode() in copy.read_bytes()
+
+
 def test_an_erasure_that_could_not_rewrite_the_file_says_so(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without room for the new file nothing is erased; when that fails later, it is said, and compact completes it."""
     text = secrets.token_hex(24)
     with scidb.open(study, ["subject"]) as db:
         Remark.save(text, subject=12, db=db)
         monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1_000))
-        with pytest.raises(StorageError, match="more, and try again; nothing was changed"):
+        with pytest.raises(StorageError, match=r"1,000 bytes are free\. Nothing was written"):
             db.admin.erase(subject=12)
         assert len(db.log()) == 1
         monkeypatch.undo()
@@ -308,10 +335,18 @@ def test_an_erasure_that_could_not_rewrite_the_file_says_so(study: Path, monkeyp
         assert db.log() == []
         assert [one.is_rewritten for one in db.admin.removals()] == [False]
         monkeypatch.undo()
+        assert [one.kind for one in db.admin.check()] == ["erased"]
+    with scidb.open(study, read_only=True) as db:
+        assert not db.admin.check().ok
+    with pytest.warns(InterruptedErasureWarning, match="Run `scidb compact`"):
+        db = scidb.open(study)
+    with db:
         assert text.encode() in _bytes(study.parent)
         db.admin.erase(subject=12)  # nothing is left in the log
         assert [one.is_rewritten for one in db.admin.removals()] == [True]
         assert text.encode() not in _bytes(study.parent)
+        assert db.admin.check().ok
+    scidb.open(study).close()
 
 
 def test_the_chain_still_verifies(study: Path) -> None:

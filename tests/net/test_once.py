@@ -19,13 +19,14 @@ from tests.net.serving import serve
 
 from scidb import BaseVariable
 from scidb.database import DatabaseManager
-from scidb.exceptions import ConflictError, NetworkError, SerializationError
+from scidb.exceptions import ConflictError, NetworkError, SerializationError, StorageError
 from scidb.store import Wrapper
 from scidb.store.memory import MemoryStore
 from scidb.store.model import (
     Answered,
     Answers,
     Batch,
+    Compaction,
     Entries,
     KeyAdded,
     SchemaKey,
@@ -250,6 +251,83 @@ def test_a_write_that_runs_for_long(slow: Slow) -> None:
         assert (again.status_code, refusal(again).code) == (503, "still_writing")
         assert first.result(20).content == send(client, batch_of(1.0), "k").content
     assert slow.writes == 1
+
+
+# ---------------------------------------------------------------- work that takes long
+
+
+class SlowWork(Wrapper):
+    """A store that compacts once it may, or fails."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.has_begun, self.may_go = threading.Event(), threading.Event()
+        self.compactions = 0
+        self.error: SciDBError | None = None
+
+    def compact(self) -> Compaction:
+        self.compactions += 1
+        self.has_begun.set()
+        assert self.may_go.wait(20)
+        if self.error is not None:
+            raise self.error
+        return Compaction(self.compactions, 0)
+
+
+def compact(client: httpx.Client, key: str | None) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return client.post("/ability/maintenance/compact", json={}, headers=headers)
+
+
+def test_work_that_is_asked_for_while_it_runs() -> None:
+    """It is done once, and who asks again gets the answer, also afterwards; without a key, or with another, anew."""
+    store = SlowWork(MemoryStore(KEYS))
+    with served(store) as client, ThreadPoolExecutor(3) as pool:
+        first = pool.submit(compact, client, "k")
+        assert store.has_begun.wait(20)
+        others = [pool.submit(compact, client, "k") for _ in range(2)]
+        time.sleep(0.1)  # until they are there
+        assert (store.compactions, first.done()) == (1, False)
+        store.may_go.set()
+        answers = [one.result(20).json() for one in (first, *others)] + [compact(client, "k").json()]
+        assert answers == [{"before": 1, "after": 0}] * 4
+        assert [compact(client, key).json()["before"] for key in ("l", None, None, "l")] == [2, 3, 4, 2]
+        assert compact(client, 201 * "k").status_code == 400
+
+
+def test_work_that_failed_is_done_again() -> None:
+    """A failure is answered to all who wait for it, and kept for nobody."""
+    store = SlowWork(MemoryStore(KEYS))
+    store.may_go.set()
+    with served(store) as client:
+        store.error = StorageError("No room.")
+        assert [compact(client, "k").status_code for _ in range(2)] == [507, 507]
+        store.error = None
+        assert compact(client, "k").json() == {"before": 3, "after": 0}
+
+
+def test_work_that_takes_longer_than_a_timeout() -> None:
+    """The client waits for it, however little patience it has with other requests, and does not ask twice."""
+    store = SlowWork(MemoryStore(KEYS))
+    with served(store) as client:
+        remote = HttpStore.open(str(client.base_url).partition("/api")[0], timeout=0.3, retry_for=0.0)
+        threading.Timer(1.0, store.may_go.set).start()
+        assert remote.compact() == Compaction(1, 0)
+        remote.close()
+    assert store.compactions == 1
+
+
+def test_work_whose_answer_is_lost() -> None:
+    """The connection dies while it runs: the client asks again under the same key, and it is not done again."""
+    store = SlowWork(MemoryStore(KEYS))
+    with served(store) as client, cutting(str(client.base_url).partition("/api")[0]) as proxy:
+        remote = HttpStore.open(proxy.address)
+        proxy.cut("answer", 1)
+        store.may_go.set()
+        assert remote.compact() == Compaction(1, 0)
+        assert proxy.cuts == 1
+        remote.close()
+    assert store.compactions == 1
 
 
 # ---------------------------------------------------------------- connections that die

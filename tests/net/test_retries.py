@@ -143,6 +143,20 @@ def test_the_end_of_patience(time: Time) -> None:
     assert max(time.waits) <= 5
 
 
+def test_what_took_long_before_it_broke(time: Time) -> None:
+    """Patience counts from the first failure: work of hours that is cut off is asked for again."""
+    transport, request = ask(BROKEN, OK)
+    send = transport.send
+
+    def slowly(*asked: Any) -> Answered:
+        time.now += 3_600
+        return send(*asked)
+
+    transport.send = slowly  # type: ignore[method-assign]
+    assert request() == {"done": True}
+    assert len(transport.sent) == 2
+
+
 def test_a_server_that_was_never_there(time: Time) -> None:
     """A wrong address is said within seconds."""
     client = Requests(cast("Transport", Scripted(ABSENT)), patience=60.0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import typer
 
 from scidb.cli.context import DatabaseOption, JsonOption, open_for_writing, settings_of
 from scidb.cli.jsonlines import print_json_lines
 from scidb.cli.tables import bytes_text
+from scidb.exceptions import InterruptedErasureWarning
 
 __all__ = ["compact"]
 
@@ -19,7 +21,11 @@ def compact(ctx: typer.Context, db: DatabaseOption = None, as_json: JsonOption =
     Nothing in the database changes. It takes room beside the file, and killed at any moment it leaves one whole file.
     """
     settings = settings_of(ctx, db, as_json)
-    with open_for_writing(settings) as database:
+    with warnings.catch_warnings():
+        # Here it is completed.
+        warnings.simplefilter("ignore", InterruptedErasureWarning)
+        database = open_for_writing(settings)
+    with database:
         done = database.admin.compact()
         target = database.target
     if settings.as_json:

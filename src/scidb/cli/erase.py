@@ -19,6 +19,7 @@ _FILES = {
     "generated": "Files that functions wrote of it",
     "exports": "Files that it was exported to",
     "backups": "Backups",
+    "copies": "Copies of the database file from before a migration or a repair",
 }
 
 

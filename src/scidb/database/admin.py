@@ -10,8 +10,8 @@ from scidb.exceptions import NotRegisteredError, SchemaKeyError, SciDBError, did
 from scidb.maintenance.backups import back_up
 from scidb.maintenance.checking import check
 from scidb.maintenance.erasing import erase
-from scidb.maintenance.maintained import maintained
 from scidb.maintenance.pruning import Conditions, prune
+from scidb.store.abilities import maintained
 from scidb.store.model import Backups, Batch, KeyAdded, Removals, Renamed
 from scidb.variable import BaseVariable
 
@@ -334,7 +334,7 @@ class Admin:
         -------
         Erasing
             variables and derived (records, entries, nbytes of each), failures, runs, generated, exports, backups,
-            mentions.
+            copies, mentions.
 
         Raises
         ------

@@ -12,13 +12,13 @@ from scidb.exceptions import (
     SerializationError,
     ServerError,
     StorageError,
-    UnsupportedOperationError,
 )
 from scidb.foreach.estimate import Estimate
 from scidb.foreach.progress import Progress
 from scidb.maintenance.report import CheckReport
 from scidb.maintenance.verifying import expected_id, parts, stored_contents
-from scidb.store import Maintenance, open_store
+from scidb.store import open_store
+from scidb.store.abilities import maintained
 from scidb.store.model import Chunk, Match, Problem, Records
 
 if TYPE_CHECKING:
@@ -39,11 +39,7 @@ def check(
     store: Store, *, deep: bool = False, repair: bool = False, head: str | None = None, progress: bool | None = None
 ) -> CheckReport:
     """Check a store; see `scidb.database.admin.Admin.check`."""
-    if not isinstance(store, Maintenance):
-        raise UnsupportedOperationError(
-            f"The store {store.describe().target!r} cannot be checked. Open the file itself.", ability="maintenance"
-        )
-    checked = store.check(repair=repair, head=head)
+    checked = maintained(store).check(repair=repair, head=head)
     if deep:
         values = _Values(store, [one.record_id for one in checked.problems if one.kind == "unreadable"])
         values.check(progress=progress)

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import NotFoundError
 from scidb.hashing.inputs import preview
-from scidb.maintenance.maintained import maintained
 from scidb.maintenance.plans import Erasing, count
 from scidb.records import place
+from scidb.store.abilities import maintained
 from scidb.store.model import (
     CallsGiven,
     Entries,
     Exports,
     FailedAt,
     Failures,
+    KeptCopies,
     Latest,
     Line,
     Locations,
@@ -211,6 +212,7 @@ class _Found:
             generated=self._generated(),
             exports=tuple(dict.fromkeys(one.path for one in exports)),
             backups=tuple(backups),
+            copies=tuple(one.path for one in self._store.find(KeptCopies())),
             mentions=self._mentions(),
         )
 

@@ -87,9 +87,10 @@ class Erasing(_Plan):
         The records elsewhere that were made from them, by variable: group means, for example. They go, too.
     failures, runs
         Failed combinations that go, and runs whose settings name the place and are forgotten.
-    generated, exports, backups
-        Files that hold it, outside of the database: what functions wrote, what records were exported to, and backups.
-        They are never touched: see to them yourself.
+    generated, exports, backups, copies
+        Files that hold it, outside of the database: what functions wrote, what records were exported to, backups, and
+        copies beside the file, made before it was brought to a newer format or repaired. They are never touched: see
+        to them yourself.
     mentions
         Variables with records that stay, and whose version keys name the place, such as a filter that left it out.
     done
@@ -104,6 +105,7 @@ class Erasing(_Plan):
     generated: tuple[str, ...]
     exports: tuple[str, ...]
     backups: tuple[str, ...]
+    copies: tuple[str, ...]
     mentions: tuple[str, ...]
 
 

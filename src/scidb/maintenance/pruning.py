@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scidb.maintenance.maintained import maintained
 from scidb.maintenance.plans import Removing, count
+from scidb.store.abilities import maintained
 from scidb.store.model import Entries, Flags, Latest, Line, Match, Removal, Tags, TraceQuery
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from scidb.exceptions import StorageError, UnsupportedOperationError
-from scidb.store.protocol import Claims, Maintenance, Snapshots, Sql
+from scidb.store.abilities import maintained
+from scidb.store.protocol import Claims, Snapshots, Sql
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
         TraceQuery,
         TypeInfo,
     )
-    from scidb.store.protocol import Store
+    from scidb.store.protocol import Maintenance, Store
 
 __all__ = ["ReadOnly", "Wrapper"]
 
@@ -123,13 +124,7 @@ class Wrapper:
         return self._maintenance().compact()
 
     def _maintenance(self) -> Maintenance:
-        if not isinstance(self._store, Maintenance):
-            raise UnsupportedOperationError(
-                f"The store {self._store.describe().target!r} cannot be checked or maintained from here. Open the file "
-                "itself, or ask whoever keeps it.",
-                ability="maintenance",
-            )
-        return self._store
+        return maintained(self._store)
 
     def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
         """Return a snapshot of the store inside, when it has the ability."""

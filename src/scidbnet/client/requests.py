@@ -53,7 +53,8 @@ class Requests:
     transport
         The connections.
     patience
-        Seconds after which nothing is tried again. A server that never answered is given up after three.
+        Seconds after its first failure for which something is tried again. A server that never answered is given up
+        after three.
 
     """
 
@@ -71,22 +72,30 @@ class Requests:
         *,
         tries: int = sys.maxsize,
         stores: bool = False,
+        wait: float | None = None,
     ) -> tuple[Any, Mapping[str, str]]:
-        """Return what a request answers as JSON types, and the headers of the answer.
+        """Return what a request answers as JSON types, and the headers of the answer; see `Transport.send`.
 
         Of one that `stores` something, an error says whether it may have: by its detail ``stored``, False or None.
         """
 
         def ask() -> tuple[Any, Mapping[str, str]]:
-            answer = self.answer(method, path, headers, body)
+            answer = self.answer(method, path, headers, body, wait)
             text = answer.read()
             return from_text(text, "The answer of the server") if text else None, answer.headers
 
         return self.tried(ask, tries, stores=stores)
 
-    def answer(self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes] = ()) -> Answer:
+    def answer(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: Sequence[Bytes] = (),
+        wait: float | None = None,
+    ) -> Answer:
         """Return the answer to a request that is sent once, whose body is read as it comes; for use in `tried`."""
-        answer = self._transport.send(method, path, headers, body)
+        answer = self._transport.send(method, path, headers, body, wait)
         if answer.status < 400:
             return answer
         error = _error(answer)
@@ -98,7 +107,7 @@ class Requests:
 
     def tried(self, work: Callable[[], T], tries: int = sys.maxsize, *, stores: bool = False) -> T:
         """Do some work, again after a while when the connection broke or the server was not there."""
-        started = time.monotonic()
+        failing_since = None
         may_be_stored = False
         for attempt in itertools.count(1):
             try:
@@ -116,8 +125,10 @@ class Requests:
             else:
                 self._was_met = True
                 return done
+            # From then on: it may have been under way for long.
+            failing_since = time.monotonic() if failing_since is None else failing_since
             patience = self._patience if self._was_met else min(self._patience, _UNMET)
-            if attempt >= tries or time.monotonic() - started + wait > patience:
+            if attempt >= tries or time.monotonic() - failing_since + wait > patience:
                 break
             time.sleep(wait)
         if stores:

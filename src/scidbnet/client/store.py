@@ -64,6 +64,9 @@ T = TypeVar("T")
 
 _JSON: Final = {"Content-Type": "application/json"}
 _PARTS: Final = {"Content-Type": PARTS_TYPE}
+_MAINTENANCE: Final = 24 * 3_600.0
+"""Seconds for which work on the database as a whole is waited for."""
+
 _FRESH: Final = 1.0
 """Seconds for which a description is not asked for again; whoever goes by one that changed meanwhile is refused."""
 
@@ -285,8 +288,10 @@ class HttpStore:
         return load(self._maintain("compact", {}), Compaction, "The answer")
 
     def _maintain(self, action: str, data: Any) -> Any:
+        """Ask for work that may take hours; one key stands for it, so that sent again it is not done again."""
         self._check_open()
-        answer, _ = self._requests.json("POST", f"{PREFIX}/ability/maintenance/{action}", _JSON, [to_text(data)])
+        path, headers = f"{PREFIX}/ability/maintenance/{action}", {**_JSON, IDEMPOTENCY_KEY: uuid.uuid4().hex}
+        answer, _ = self._requests.json("POST", path, headers, [to_text(data)], wait=_MAINTENANCE)
         self._described = None
         return answer
 

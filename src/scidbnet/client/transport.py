@@ -146,8 +146,15 @@ class Transport:
         # Not at the end of the program, when there may be something left to send: what of the memo was used.
         weakref.finalize(self, self._pool.clear).atexit = False
 
-    def send(self, method: str, path: str, headers: Mapping[str, str], body: Sequence[Bytes] = ()) -> Answer:
-        """Send a request and return its answer.
+    def send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: Sequence[Bytes] = (),
+        wait: float | None = None,
+    ) -> Answer:
+        """Send a request and return its answer; `wait` says how many seconds to wait for one that takes long.
 
         Raises
         ------
@@ -159,17 +166,22 @@ class Transport:
             self._connect()
         length = sum(map(len, body))
         if self._compress and length >= COMPRESSED_FROM:
-            answer = self._answer(method, path, {**headers, "Content-Encoding": ZSTD}, compressed(body))
+            answer = self._answer(method, path, {**headers, "Content-Encoding": ZSTD}, compressed(body), wait)
             if answer.status != _NOT_TAKEN:
                 return answer
             answer.close()
             self._compress = False  # its Arrow has no zstd
         if length <= _PIECE:
-            return self._answer(method, path, headers, b"".join(body) if body else None)
-        return self._answer(method, path, {**headers, "Content-Length": str(length)}, iter(body))
+            return self._answer(method, path, headers, b"".join(body) if body else None, wait)
+        return self._answer(method, path, {**headers, "Content-Length": str(length)}, iter(body), wait)
 
     def _answer(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | Iterator[Bytes] | None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | Iterator[Bytes] | None,
+        wait: float | None,
     ) -> Answer:
         with translated(self.base_url):
             response = self._pool.urlopen(
@@ -180,6 +192,7 @@ class Transport:
                 preload_content=False,
                 decode_content=False,
                 redirect=False,
+                **({} if wait is None else {"timeout": urllib3.Timeout(connect=self._timeout, read=wait)}),
             )
             if getattr(response, "length_remaining", 0) is None and not getattr(response, "chunked", False):
                 response.close()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from scidbnet.server.callers import caller_of, on_behalf
 from scidbnet.server.exchange.bodies import Spool
 from scidbnet.server.exchange.once import Once
+from scidbnet.server.exchange.works import Works
 from scidbnet.server.guard.lifecycle import Lifecycle
 from scidbnet.server.guard.metrics import Metrics
 
@@ -32,6 +33,7 @@ class Served:
     lifecycle: Lifecycle
     metrics: Metrics | None  # without the extra that counts
     once: Once
+    works: Works
     tokens: TokenFile | None = None
 
     @classmethod
@@ -40,7 +42,8 @@ class Served:
         spool, lifecycle = Spool(settings), Lifecycle()
         metrics = Metrics.of(spool, lifecycle)
         once = Once(settings.write_timeout)
-        return cls(store, store.describe().format_version, settings, spool, lifecycle, metrics, once, tokens)
+        version = store.describe().format_version
+        return cls(store, version, settings, spool, lifecycle, metrics, once, Works(), tokens)
 
 
 def served(request: Request) -> Served:

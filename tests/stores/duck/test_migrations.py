@@ -228,8 +228,8 @@ def test_no_copy_no_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     path = _file(2, tmp_path)
     before = _rows(path)
     with monkeypatch.context() as patch:
-        patch.setattr("scidb.store.duck.migrations.running.shutil.disk_usage", lambda _: type("", (), {"free": 10}))
-        with pytest.raises(StorageError, match="10 are free"):
+        patch.setattr("shutil.disk_usage", lambda _: type("", (), {"free": 10}))
+        with pytest.raises(StorageError, match="10 bytes are free"):
             DuckStore.open(path)
     assert _rows(path) == before
     assert [one.name for one in tmp_path.iterdir()] == ["study.duckdb"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import os
@@ -12,11 +11,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from scidb.exceptions import DatabaseLockedError, SciDBError, StorageError
+from scidb.store.disk import flush_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DRAFT", "alone", "create", "plain_path", "publish", "remove_drafts", "sync_folder", "translated"]
+__all__ = ["DRAFT", "alone", "create", "plain_path", "publish", "remove_drafts", "translated"]
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def plain_path(path: object) -> Path:
-    """Return a path without ``~``, from the root on.
+    """Return a path from the root on, as it is shown and noted: without ``~``, ``..`` and links.
 
     Raises
     ------
@@ -55,7 +55,10 @@ def plain_path(path: object) -> Path:
     """
     if not isinstance(path, str | os.PathLike) or not str(path):
         raise SciDBError(f"{path!r} is no path; a text such as 'backups/study' is.")
-    return Path(path).expanduser().absolute()
+    try:
+        return Path(path).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # of a user or a link that leads nowhere, and zero bytes
+        raise SciDBError(f"{path!r} is no path of a file: {error}.") from error
 
 
 def create(path: Path) -> IO[bytes]:
@@ -67,20 +70,7 @@ def create(path: Path) -> IO[bytes]:
 def publish(draft: Path, path: Path) -> None:
     """Give a file, which is on the disk, its name, so that it is there after a power cut, too."""
     draft.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder onto the disk, where the system knows how."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        # A network share may not know how.
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush_folder(path.parent)
 
 
 def remove_drafts(folder: Path) -> None:

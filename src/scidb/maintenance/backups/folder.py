@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from scidb.exceptions import CorruptDatabaseError, NotFoundError, StorageError
-from scidb.maintenance.backups.files import DRAFT, create, plain_path, publish, sync_folder
+from scidb.maintenance.backups.files import DRAFT, create, plain_path, publish
 from scidb.maintenance.backups.packs import Pack, PackWriter
 from scidb.records import instant
+from scidb.store.disk import flush_folder
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -217,7 +218,7 @@ class BackupFolder:
         old = manifests[: max(0, len(manifests) - count)]
         for manifest in old:
             (self.snapshots_path / manifest.name).unlink()
-        sync_folder(self.snapshots_path)
+        flush_folder(self.snapshots_path)
         self._remove_unused({digest for manifest in manifests[len(old) :] for digest in manifest.blocks})
         return tuple(old)
 

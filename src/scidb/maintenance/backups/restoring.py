@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from scidb.exceptions import CorruptDatabaseError, StorageError
-from scidb.maintenance.backups.files import DRAFT, create, plain_path, sync_folder, translated
+from scidb.maintenance.backups.files import DRAFT, create, plain_path, translated
 from scidb.maintenance.backups.folder import BackupFolder
 from scidb.store import is_open_here
+from scidb.store.disk import flush_file, flush_folder, require_room
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -148,14 +148,7 @@ def _put_together(source: BackupFolder, manifest: Manifest, draft: Path) -> Seen
             path=str(source.path),
             block=missing[0],
         )
-    free = shutil.disk_usage(draft.parent).free
-    if free < manifest.nbytes:
-        raise StorageError(
-            f"There is no room beside {draft.parent}: the database has {manifest.nbytes} bytes, and {free} are free.",
-            path=str(draft.parent),
-            needed=manifest.nbytes,
-            free=free,
-        )
+    require_room(draft, manifest.nbytes, f"the database of {manifest.taken}")
     _write(draft, manifest.database, packs)
     if manifest.log:
         _write(draft.with_name(f"{draft.name}.wal"), manifest.log, packs)
@@ -176,7 +169,7 @@ def _put_together(source: BackupFolder, manifest: Manifest, draft: Path) -> Seen
             f"{', '.join(tables) or 'tables that it did not have'}. Restore another point in time.",
             path=str(source.path),
         )
-    _sync(draft)
+    flush_file(draft)
     return seen
 
 
@@ -186,12 +179,6 @@ def _write(path: Path, blocks: Sequence[str], packs: Mapping[str, Pack]) -> None
             file.write(packs[digest].read(digest))
 
 
-def _sync(path: Path) -> None:
-    # Opened for writing, since some systems flush only what may be written.
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
-
-
 def _publish(draft: Path, path: Path, *, force: bool) -> None:
     if force:
         # What the old file had not taken in yet must not be taken for what the new one has not.
@@ -199,7 +186,7 @@ def _publish(draft: Path, path: Path, *, force: bool) -> None:
         draft.replace(path)
     else:
         _link(draft, path)
-    sync_folder(path.parent)
+    flush_folder(path.parent)
 
 
 def _link(draft: Path, path: Path) -> None:

@@ -5,8 +5,6 @@ The old file stays open, and readable, until the new one is complete; killed at 
 
 from __future__ import annotations
 
-import os
-import shutil
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -14,10 +12,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
-from scidb.exceptions import CorruptDatabaseError, StorageError, UnsupportedOperationError
+from scidb.exceptions import CorruptDatabaseError, UnsupportedOperationError
+from scidb.store.disk import flush_file, require_room
 from scidb.store.duck.creating import new_file
 from scidb.store.duck.failures import translated
 from scidb.store.duck.sql import literal, quote
+from scidb.store.duck.whereabouts import sole_folder
 from scidb.store.model import Compaction
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from scidb.store.duck.connection import Connection
 
-__all__ = ["check_room_anew", "compact"]
+__all__ = ["compact", "require_room_to_compact"]
 
 # Beside the blocks that are copied: the catalog, and what is rounded up.
 _MARGIN: Final = 4 * 2**20
@@ -52,58 +52,27 @@ class _Table:
     order: tuple[str, ...]
 
 
-def check_room_anew(connection: Connection) -> None:
-    """Refuse to begin where the new file would not fit.
-
-    Raises
-    ------
-    StorageError
-        Saying how much room is needed.
-
-    """
+def require_room_to_compact(connection: Connection) -> None:
+    """Refuse to begin where the new file would not fit beside the old one; see `require_room`."""
     connection.execute("CHECKPOINT")
     [(size, used)] = connection.rows("SELECT block_size, used_blocks FROM pragma_database_size()")
-    needed = size * used + _MARGIN
-    folder = connection.path.resolve().parent
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise StorageError(
-            f"To write {connection.path} anew takes {needed:,} bytes beside it, and {folder} has {free:,} left. "
-            f"Make room for {needed - free:,} more, and try again; nothing was changed.",
-            path=str(connection.path),
-            needed=needed,
-            free=free,
-        )
+    path = connection.path.resolve()
+    require_room(path, size * used + _MARGIN, f"{path.name}, which is written anew,")
 
 
 def compact(connection: Connection) -> Compaction:
     """Write the file anew, and go on with the new one; nobody writes meanwhile."""
     with connection.writer:
-        check_room_anew(connection)
+        require_room_to_compact(connection)
         path = connection.path.resolve()
         before = path.stat().st_size
-        draft = path.with_name(f".{path.name}.compact")
-        try:
-            _discard(draft)
+        with translated(path), sole_folder(path, "compact") as folder:
+            draft = folder / path.name
             _check_nothing_foreign(connection)
             _write(connection, draft)
-            shutil.copymode(path, draft)
-            _flush(draft)
+            flush_file(draft)
             connection.replace_file(draft)
-        finally:
-            _discard(draft)
         return Compaction(before, path.stat().st_size)
-
-
-def _discard(draft: Path) -> None:
-    draft.unlink(missing_ok=True)
-    draft.with_name(f"{draft.name}.wal").unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    """Have the disk itself keep what was written, before anything relies on it."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _check_nothing_foreign(connection: Connection) -> None:

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import duckdb
 
 from scidb.exceptions import QueryError, SciDBError, StorageError
+from scidb.store.disk import flush_folder
 from scidb.store.duck import forks
 from scidb.store.duck.asking import answer, check_query, explained, plain_parameters
 from scidb.store.duck.failures import is_invalidated, is_lost, translated
 from scidb.store.duck.held import Held, Holding
 from scidb.store.duck.limits import stopped_after
-from scidb.store.duck.lockfile import LockFile, flush_folder, held, refuse_while_held, remove_stale, retry_while_locked
+from scidb.store.duck.lockfile import LockFile, held, refuse_while_held, remove_stale, retry_while_locked
 from scidb.store.duck.seats import Seat
 from scidb.store.duck.whereabouts import discard_empty_log, prepare_log, restrict, spill_folder
 from scidb.store.stopping import running

@@ -18,6 +18,7 @@ from scidb.store.duck.computed import (
 )
 from scidb.store.duck.events import find_environments, find_exports, find_failures, find_runs, find_sources
 from scidb.store.duck.flags import find_flags, find_marks
+from scidb.store.duck.keeping import find_copies
 from scidb.store.duck.memo import find_invalidations, find_memo_entries
 from scidb.store.duck.occurring import find_forms, find_levels
 from scidb.store.duck.removing import find_pruned, find_removals
@@ -38,6 +39,7 @@ from scidb.store.model import (
     GeneratedFiles,
     Groups,
     Invalidations,
+    KeptCopies,
     Levels,
     Marks,
     MemoEntries,
@@ -84,4 +86,5 @@ FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]]
     Pruned: find_pruned,
     Answers: lambda connection, _, query: find_answers(connection, query),
     Backups: lambda connection, *_: find_backups(connection),
+    KeptCopies: lambda connection, *_: find_copies(connection.path),
 }

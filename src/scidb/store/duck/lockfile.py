@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 if sys.platform != "win32":  # where an open file keeps others out by itself
     import fcntl
 
-__all__ = ["LockFile", "flush_folder", "held", "refuse_while_held", "remove_stale", "retry_while_locked"]
+__all__ = ["LockFile", "held", "refuse_while_held", "remove_stale", "retry_while_locked"]
 
 T = TypeVar("T")
 
@@ -191,17 +191,6 @@ def held(path: Path) -> Iterator[None]:
                 path=str(path),
             ) from error
         yield
-
-
-def flush_folder(folder: Path) -> None:
-    """Have the disk itself keep which files there are in a folder, where that can be asked for."""
-    if sys.platform == "win32":
-        return
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 # ------------------------------------------------------------------ waiting

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import duckdb
 
-from scidb.exceptions import CorruptDatabaseError, FormatVersionError, SchemaKeyError, SciDBError, StorageError
+from scidb.exceptions import (
+    CorruptDatabaseError,
+    FormatVersionError,
+    InterruptedErasureWarning,
+    SchemaKeyError,
+    SciDBError,
+    StorageError,
+)
 from scidb.store.duck.creating import create_file
 from scidb.store.duck.migrations import migrate, steps_from
 from scidb.store.duck.tables import FORMAT_VERSION, check_new_key, create_all
@@ -18,7 +26,7 @@ if TYPE_CHECKING:
     from scidb.store.duck.connection import Connection
     from scidb.store.model import SchemaKey
 
-__all__ = ["check_format", "create", "is_file", "note_writer"]
+__all__ = ["check_format", "create", "is_file", "note_writer", "warn_of_interrupted"]
 
 
 def is_file(path: Path) -> bool:
@@ -102,3 +110,15 @@ def check_format(connection: Connection, *, read_only: bool) -> None:
 def note_writer(connection: Connection) -> None:
     """Note which DuckDB writes to the file."""
     connection.execute("UPDATE _format SET duckdb_version = ? WHERE duckdb_version <> ?", [duckdb.__version__] * 2)
+
+
+def warn_of_interrupted(connection: Connection) -> None:
+    """Warn of an erasure that ended before the file was written anew."""
+    [(stamp,)] = connection.rows("SELECT min(timestamp) FROM _removals WHERE NOT rewritten")
+    if stamp is not None:
+        warnings.warn(
+            f"An erasure from {connection.path} was interrupted on {stamp}: the records are gone, and their bytes may "
+            "still be in the file. Run `scidb compact`, or db.admin.compact(), to complete it.",
+            InterruptedErasureWarning,
+            stacklevel=2,
+        )

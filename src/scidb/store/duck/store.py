@@ -16,11 +16,11 @@ from scidb.exceptions import (
 from scidb.store.duck import state as states
 from scidb.store.duck.ahead import known_chunks, look_up
 from scidb.store.duck.checking import check_connection
-from scidb.store.duck.compacting import check_room_anew, compact
+from scidb.store.duck.compacting import compact, require_room_to_compact
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.finders import FINDERS
 from scidb.store.duck.occurring import find_locations
-from scidb.store.duck.opening import check_format, create, is_file, note_writer
+from scidb.store.duck.opening import check_format, create, is_file, note_writer, warn_of_interrupted
 from scidb.store.duck.places import place_at, place_texts
 from scidb.store.duck.read import chunks, find_rows, is_one_place
 from scidb.store.duck.registered import add_type, find_types, update_type
@@ -163,6 +163,7 @@ class DuckStore:
             check_same_keys(path, store.describe().schema_keys, schema_keys)
             if not read_only:
                 note_writer(connection)
+                warn_of_interrupted(connection)
         except BaseException:
             connection.close()
             raise
@@ -221,8 +222,7 @@ class DuckStore:
         check_room(self._connection.path, batch.chunks)
 
         def write(draft: State) -> Written:
-            stamp = max(self._read_clock().strftime(_STAMP), _after(draft.clockwork.timestamp))
-            written = write_batch(self._connection, draft, batch, stamp)
+            written = write_batch(self._connection, draft, batch, self._next_stamp(draft))
             if batch.check is not None:
                 batch.check()
             return written
@@ -233,18 +233,17 @@ class DuckStore:
         """Remove lines of the log, and what goes with them; what is erased, from the file as well."""
 
         def work(draft: State) -> None:
-            stamp = max(self._read_clock().strftime(_STAMP), _after(draft.clockwork.timestamp))
-            done.append(remove_lines(self._connection, draft, removal, stamp))
+            done.append(remove_lines(self._connection, draft, removal, self._next_stamp(draft)))
 
         done: list[Removed] = []
         with self._connection.writer:
             self._check_writable()
             if removal.kind == "erase":
-                check_room_anew(self._connection)
+                require_room_to_compact(self._connection)
             draft = self._current().draft()
             self._is_settled = False  # and so it stays, until the file is asked anew what is in it
             self._connection.transaction(lambda: work(draft))
-            if removal.kind == "prune":
+            if done[0].is_rewritten:  # nothing to do, or done before
                 return done[0]
             try:
                 self.compact()
@@ -303,6 +302,10 @@ class DuckStore:
     def _read_clock(self) -> dt.datetime:
         now = self._clock()
         return now.replace(tzinfo=dt.UTC) if now.tzinfo is None else now.astimezone(dt.UTC)
+
+    def _next_stamp(self, state: State) -> str:
+        """Return the time as it is stored: later than any before, also when the clock is not."""
+        return max(self._read_clock().strftime(_STAMP), _after(state.clockwork.timestamp))
 
     # -------------------------------------------------------------- reading
 
@@ -423,8 +426,7 @@ class DuckStore:
     def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
         """Return the database as it is now in pieces, those that are known without their bytes."""
         with self._connection.writer:
-            last = self._current().clockwork.timestamp
-            taken = max(self._read_clock().strftime(_STAMP), _after(last))
+            taken = self._next_stamp(self._current())
             held = self._connection.hold(read_only=self._read_only)
         return snapshot_of(held, self._connection.path, taken, known)
 
@@ -437,7 +439,7 @@ class DuckStore:
 
 
 def _after(stamp: str) -> str:
-    """Return the next instant, so that time increases also when the clock does not."""
+    """Return the next instant."""
     if not stamp:
         return ""
     return (dt.datetime.strptime(stamp, _STAMP).replace(tzinfo=dt.UTC) + _TICK).strftime(_STAMP)

@@ -37,6 +37,7 @@ from scidb.store.model import (
     Group,
     Groups,
     Invalidations,
+    KeptCopies,
     Latest,
     Level,
     Levels,
@@ -102,6 +103,8 @@ def answer(state: State, query: Query[Any]) -> list[Any]:  # noqa: C901, PLR0911
             return [failure for failure in of_run if _one_of(failure.version_keys, texts)]
         case Backups():
             return list(state.backups)
+        case KeptCopies():
+            return []
         case Exports(record_ids=ids):
             return [one for one in state.exports if ids is None or not set(ids).isdisjoint(one.record_ids)]
         case Sources(function_hashes=hashes):

@@ -90,7 +90,7 @@ from scidb.store.model.removed import (
     Removals,
     Removed,
 )
-from scidb.store.model.snapshots import BackedUp, Backup, Backups, Piece, Snapshot
+from scidb.store.model.snapshots import BackedUp, Backup, Backups, KeptCopies, KeptCopy, Piece, Snapshot
 from scidb.store.model.written import (
     Batch,
     EnvironmentSeen,
@@ -159,6 +159,8 @@ __all__ = [
     "Invalidated",
     "Invalidation",
     "Invalidations",
+    "KeptCopies",
+    "KeptCopy",
     "KeyAdded",
     "KeyType",
     "KeyTyped",

@@ -1,4 +1,4 @@
-"""A database as it was at one instant, as pieces of bytes, and the backups that were noted."""
+"""A database as it was at one instant, as pieces of bytes; the backups that were noted, and copies of the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scidb.store.model.asked import Query
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-__all__ = ["BackedUp", "Backup", "Backups", "Piece", "Snapshot"]
+__all__ = ["BackedUp", "Backup", "Backups", "KeptCopies", "KeptCopy", "Piece", "Snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +61,16 @@ class Backup:
 @dataclass(frozen=True, slots=True)
 class Backups(Query[Backup]):
     """The backups that were made, in the order of making."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCopy:
+    """A copy of the file as it was, beside it: made before a migration or a repair, or left by a killed process."""
+
+    path: str
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCopies(Query[KeptCopy]):
+    """The copies beside the file that are there now, by path."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from scidb.exceptions import StorageError
-from scidb.store.duck import DuckStore, connection, creating
+from scidb.store.duck import DuckStore, compacting, connection, creating
 from scidb.store.duck.whereabouts import spill
 from scidb.store.model import Batch, Chunk, Latest, Match, SchemaKey, TypeInfo
 from scidb.testing.store_suite.samples import record, save
@@ -96,6 +96,31 @@ def test_nobody_sees_it_being_made(tmp_path: Path, umask: int, monkeypatch: pyte
     assert list(modes(tmp_path)) == ["study.duckdb"]
 
 
+def test_nobody_sees_it_being_written_anew(tmp_path: Path, umask: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new file of a compaction lies where others cannot come; what a killed one left there goes."""
+    store = open_store(tmp_path / "study.duckdb")
+    save(store, "Force", 1.0, subject=1)
+    folder = tmp_path / ".study.duckdb.compact"
+    folder.mkdir()
+    (folder / "study.duckdb").write_text("of a process that was killed")
+    seen: list[dict[str, int]] = []
+    flush = compacting.flush_file
+
+    def look(draft: Path) -> None:
+        assert draft.is_relative_to(folder)
+        seen.append(modes(tmp_path))
+        flush(draft)
+
+    monkeypatch.setattr(compacting, "flush_file", look)
+    store.compact()
+    store.close()
+
+    [during] = seen
+    assert during.pop(".study.duckdb.compact") == 0o700
+    assert set(during.values()) == {0o600}
+    assert modes(tmp_path) == {"study.duckdb": 0o600}
+
+
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o640])
 def test_who_may_read_the_file_may_read_what_belongs_to_it(tmp_path: Path, umask: int, mode: int) -> None:
     """The mode of an existing file is kept, and its log and its note have the same."""
@@ -106,6 +131,8 @@ def test_who_may_read_the_file_may_read_what_belongs_to_it(tmp_path: Path, umask
     save(store, "Force", 1.0, subject=1)
 
     assert modes(tmp_path) == dict.fromkeys(("study.duckdb", "study.duckdb.lock", "study.duckdb.wal"), mode)
+    store.compact()
+    assert modes(tmp_path)["study.duckdb"] == mode
     store.close()
     assert modes(tmp_path) == {"study.duckdb": mode}
 

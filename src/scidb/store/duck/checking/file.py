@@ -10,6 +10,7 @@ from scidb.store.duck.checking.chain import check_chain
 from scidb.store.duck.checking.findings import Findings
 from scidb.store.duck.checking.layouts import check_layouts, data_tables, records_in_the_dark
 from scidb.store.duck.checking.references import check_references
+from scidb.store.duck.checking.removals import check_removals
 from scidb.store.duck.checking.repairing import copy_beside, repair_all
 from scidb.store.duck.checking.shown import check_shown
 from scidb.store.duck.checking.tables import check_keys, check_tables
@@ -48,6 +49,7 @@ def _look(connection: Connection, noted: str | None) -> tuple[Findings, str | No
     check_keys(found)
     check_layouts(found)
     check_references(found)
+    check_removals(found)
     head = check_chain(found, noted)
     check_shown(found)
     if found.has("_records"):

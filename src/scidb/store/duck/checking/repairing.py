@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import subprocess
-import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from scidb.exceptions import StorageError
 from scidb.store.duck import state as states
 from scidb.store.duck.checking.layouts import ORPHANS
 from scidb.store.duck.checking.shown import LEVEL, VIEW, expected_dtypes, expected_levels, level_of_places
+from scidb.store.duck.keeping import keep_copy
 from scidb.store.duck.sql import literal, quote
 from scidb.store.duck.state import layout_table
 from scidb.store.duck.views import create_views
@@ -23,29 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["copy_beside", "repair_all"]
 
-_COPY: Final = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
-
 
 def copy_beside(connection: Connection) -> Path:
     """Copy the file as it is to one beside it, and return that; called with the writer's lock held."""
+    connection.execute("CHECKPOINT")  # since nobody opens a copy of what may be damaged
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S%f")
-    copy = connection.path.with_name(f"{connection.path.stem}.before-repair-{stamp}{connection.path.suffix}")
-    connection.execute("CHECKPOINT")
-    # In another process: to open and close the file in this one would give up DuckDB's lock on it.
-    copied = subprocess.run(  # noqa: S603 - our own words
-        [sys.executable, "-I", "-c", _COPY, str(connection.path), str(copy)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if copied.returncode:
-        copy.unlink(missing_ok=True)
-        raise StorageError(
-            f"{connection.path} could not be copied to {copy}, so nothing was repaired: "
-            f"{copied.stderr[-200:].strip()}.",
-            path=str(copy),
-        )
-    return copy
+    return keep_copy(connection, f"before-repair-{stamp}")
 
 
 def repair_all(connection: Connection, found: Findings) -> None:

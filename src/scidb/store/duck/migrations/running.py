@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import filecmp
 import logging
-import os
-import shutil
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
-from scidb.exceptions import ConflictError, CorruptDatabaseError, MigrationError, SciDBError, StorageError
+from scidb.exceptions import CorruptDatabaseError, MigrationError, SciDBError
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.copied import look_at
+from scidb.store.duck.keeping import keep_copy
 from scidb.store.duck.migrations.to_3 import TO_3
 
 if TYPE_CHECKING:
@@ -26,7 +24,6 @@ __all__ = ["migrate", "preview", "steps_from"]
 _log = logging.getLogger(__name__)
 
 _STEPS: Final[list[Step]] = [TO_3]
-_PIECE: Final = 2**24
 
 
 def steps_from(version: int) -> tuple[Step, ...]:
@@ -59,7 +56,7 @@ def migrate(connection: Connection, version: int) -> None:
         When the copy cannot be made, which changes nothing.
 
     """
-    copy = _keep_copy(connection, version)
+    copy = keep_copy(connection, f"format-{version}", _check_copy)
     for step in steps_from(version):
         try:
             connection.transaction(_taking(connection, step))
@@ -95,76 +92,9 @@ def _version(connection: Connection) -> int:
     return int(version)
 
 
-# ------------------------------------------------------------------ the copy
-
-
-def _keep_copy(connection: Connection, version: int) -> Path:
-    """Copy the file, with what its log holds, open and count the copy, and give it a name that is free."""
-    path = connection.path
-    # Not *.duckdb, of which a folder shall have one.
-    wanted = path.with_name(f"{path.name}.format-{version}")
-    draft = path.with_name(f".{wanted.name}.part")
-    _remove(draft)
-    try:
-        with closing(connection.hold(read_only=False)) as held:
-            _check_room(held, path)
-            _write(draft, held.read_database, held.database_bytes)
-            if held.log_bytes:
-                _write(draft.with_name(f"{draft.name}.wal"), held.read_log, held.log_bytes)
-            held.check_still()
-            counts = held.counts()
-        if look_at(draft).counts != counts:
-            raise CorruptDatabaseError(
-                f"The copy of {path} has other contents than the file itself. Nothing was changed; is the disk sound?",
-                path=str(path),
-            )
-        return _publish(draft, wanted)
-    except OSError as error:
-        if isinstance(error, SciDBError):
-            raise
-        raise StorageError(
-            f"{path} is of format {version}, and is brought up to date once there is a copy of it, which cannot be "
-            f"made beside it: {error.strerror or error}. Nothing was changed.",
-            path=str(path),
-        ) from error
-    finally:
-        _remove(draft)
-
-
-def _check_room(held: Held, path: Path) -> None:
-    needed, free = held.database_bytes + held.log_bytes, shutil.disk_usage(path.parent).free
-    if free < needed:
-        raise StorageError(
-            f"{path} is of an older format, and is brought up to date once there is a copy of it beside it: "
-            f"{needed} bytes, and {free} are free. Nothing was changed. Make room, and open it again.",
-            path=str(path),
-            needed=needed,
-            free=free,
+def _check_copy(held: Held, copy: Path) -> None:
+    if look_at(copy).counts != held.counts():
+        raise CorruptDatabaseError(
+            f"The copy {copy} has other contents than the file itself. Nothing was changed; is the disk sound?",
+            path=str(copy),
         )
-
-
-def _write(path: Path, read: Callable[[int, int], bytes], nbytes: int) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        for start in range(0, nbytes, _PIECE):
-            file.write(read(start, min(_PIECE, nbytes - start)))
-
-
-def _publish(draft: Path, wanted: Path) -> Path:
-    with draft.open("r+b") as file:
-        os.fsync(file.fileno())
-    for number in range(1, 100):
-        path = wanted if number == 1 else wanted.with_name(f"{wanted.name}.{number}")
-        if path.exists():
-            # As after a kill, when it was copied and not yet changed.
-            if filecmp.cmp(draft, path, shallow=False):
-                return path
-            continue
-        draft.rename(path)
-        return path
-    raise ConflictError(f"There are a hundred copies like {wanted} already. Move them away.", path=str(wanted))
-
-
-def _remove(draft: Path) -> None:
-    for path in (draft, draft.with_name(f"{draft.name}.wal"), draft.with_name(f"{draft.name}.lock")):
-        with suppress(OSError):
-            path.unlink()

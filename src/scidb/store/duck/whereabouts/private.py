@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["discard_empty_log", "prepare_log", "private_folder", "restrict"]
+__all__ = ["discard_empty_log", "prepare_log", "private_folder", "restrict", "sole_folder"]
 
 _PRIVATE: Final = 0o600
 
@@ -29,6 +29,25 @@ def private_folder(path: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def sole_folder(path: Path, purpose: str) -> Iterator[Path]:
+    """Make such a folder for whoever has the file alone; what a process left in it that was killed goes."""
+    folder = path.with_name(f".{path.name}.{purpose}")
+    _take_away(folder)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        _take_away(folder)
+
+
+def _take_away(folder: Path) -> None:
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)
+    else:
+        folder.unlink(missing_ok=True)
 
 
 def restrict(path: Path, like: Path | None = None) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Final
 
-from scidb.exceptions import StorageError
+from scidb.store.disk import require_room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,20 +34,4 @@ def check_room(path: Path, chunks: Sequence[Chunk]) -> None:
     size = sum((0 if one.table is None else one.table.nbytes) + _A_RECORD * len(one.records) for one in chunks)
     if size < LARGE:
         return
-    needed = int(_GROWTH * size)
-    try:
-        free = shutil.disk_usage(path.parent).free
-    except OSError:
-        return  # the write will tell
-    if free < needed:
-        raise StorageError(
-            f"There is no room for this in {path.parent}: about {_shown(needed)} are needed and {_shown(free)} are "
-            "free. Nothing was written. Make room, or save less at once.",
-            path=str(path),
-            needed=needed,
-            free=free,
-        )
-
-
-def _shown(size: float) -> str:
-    return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:,.0f} MiB"
+    require_room(path, int(_GROWTH * size), "this", "Make room, or save less at once.")

@@ -1,9 +1,14 @@
-"""The ability of a store that maintaining it takes."""
+"""What a store can do beside the seven verbs, asked for where it is needed."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from scidb.exceptions import UnsupportedOperationError
-from scidb.store import Maintenance, Store
+from scidb.store.protocol import Maintenance
+
+if TYPE_CHECKING:
+    from scidb.store.protocol import Store
 
 __all__ = ["maintained"]
 
@@ -19,7 +24,8 @@ def maintained(store: Store) -> Maintenance:
     """
     if not isinstance(store, Maintenance):
         raise UnsupportedOperationError(
-            f"The store {store.describe().target!r} cannot be maintained: it neither removes nor compacts.",
+            f"The store {store.describe().target!r} cannot be checked or maintained from here. Open the file itself, "
+            "or ask whoever keeps it.",
             ability="maintenance",
         )
     return store

@@ -1,0 +1,65 @@
+"""The disk under a file: room for what is to be written, and that it keeps what was."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from scidb.exceptions import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["flush_file", "flush_folder", "require_room"]
+
+
+def require_room(path: Path, needed: int, what: str, advice: str = "Make room, and try again.") -> None:
+    """Refuse to write so many bytes, a file or what goes into it, where its disk has fewer; `what` they are.
+
+    Raises
+    ------
+    StorageError
+        Saying how much is needed, and how much is free.
+
+    """
+    folder = path.parent
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return  # the write will tell
+    if free < needed:
+        raise StorageError(
+            f"There is no room for {what} in {folder}: about {_shown(needed)} are needed and {_shown(free)} are free. "
+            f"Nothing was written. {advice}",
+            path=str(path),
+            needed=needed,
+            free=free,
+        )
+
+
+def _shown(size: int) -> str:
+    if size >= 2**30:
+        return f"{size / 2**30:,.1f} GiB"
+    return f"{size / 2**20:,.0f} MiB" if size >= 2**20 else f"{size:,} bytes"
+
+
+def flush_file(path: Path) -> None:
+    """Have the disk itself keep what was written, before anything relies on it."""
+    # Opened for writing, since some systems flush only what may be written.
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Have the disk itself keep which files there are in a folder, where that can be asked for."""
+    if sys.platform == "win32":
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a network share may not know how
+            os.fsync(number)
+    finally:
+        os.close(number)
