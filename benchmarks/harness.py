@@ -30,6 +30,7 @@ class Comparison:
     promised: float = math.inf  # nothing: the figure is for comparison
     ours: list[float] = field(default_factory=list)
     theirs: list[float] = field(default_factory=list)
+    floor: str = ""  # why the promise cannot be kept, with the row that shows it; told only where it is not
 
     @property
     def ratio(self) -> float:
@@ -51,6 +52,7 @@ class Amounts:
     promised: float
     ours: int = 0
     theirs: int = 0
+    floor: str = ""
 
     @property
     def ratio(self) -> float:
@@ -113,6 +115,8 @@ def table(comparisons: Iterable[Result]) -> str:
         figures = f"{_amounts(item)} {item.ratio:>7.2f} {promise:>8}"
         lines.append(f"{item.work:<58} {figures}{verdict}")
         lines.append(f"  limit: {item.limit}")
+        if item.floor and not item.holds:
+            lines.append(f"  floor: {item.floor}")
     return "\n".join(lines)
 
 
@@ -133,6 +137,7 @@ def to_json(comparisons: Iterable[Result]) -> str:
             "promised": item.promised if math.isfinite(item.promised) else None,
             "ratio": item.ratio,
             "holds": item.holds,
+            "floor": item.floor,
             "unit": "bytes" if isinstance(item, Amounts) else "seconds",
             "ours": item.ours,
             "limit_measured": item.theirs,

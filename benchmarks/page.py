@@ -33,15 +33,26 @@ def with_table(page: str, measured: dict[str, Any]) -> str:
 
 def rows_of(results: list[dict[str, Any]]) -> list[str]:
     """Return the lines of the table, those with a promise first, by its number."""
-    found = ["| # | work | against | ours | theirs | ratio | promise |", "|---|---|---|---|---|---|---|"]
+    found = [
+        "| # | what | compared with | ours | theirs | ratio | promised | kept |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for one in sorted(results, key=_order):
         number, _, work = one["work"].rpartition(": ") if ": " in one["work"] else ("", "", one["work"])
-        promise = "" if one["promised"] is None else f"<= {one['promised']:.3g}{'' if one['holds'] else ': not kept'}"
+        promised, kept = _verdict(one)
         ours, theirs = (_amount(one[side], one["unit"]) for side in ("ours", "limit_measured"))
         number = "" if number == "beside" else number
-        cells = (number, work, one["limit"], ours, theirs, f"{one['ratio']:.2f}", promise)
+        cells = (number, work, one["limit"], ours, theirs, f"{one['ratio']:.2f}", promised, kept)
         found.append(f"| {' | '.join(cells)} |")
     return found
+
+
+def _verdict(one: dict[str, Any]) -> tuple[str, str]:
+    """Return what was promised and whether it is kept; if not, at which floor it stands."""
+    if one["promised"] is None:
+        return "", ""
+    floor = f": {one['floor']}" if one["floor"] else ""
+    return f"<= {one['promised']:.3g}", "yes" if one["holds"] else f"**no**{floor}"
 
 
 def _order(one: dict[str, Any]) -> tuple[bool, int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,7 +48,8 @@ def run(folder: Path, rounds: int) -> list[Comparison | Amounts]:
         _load_all("S4a: load_all of 2,000 scalars", BenchOne, [float(n) for n in range(2_000)], 3.0, folder, rounds),
         _load_all("S4a: load_all of 500 arrays of 10,000", BenchSignal, arrays, 1.5, folder, rounds),
         _size("S9: file of 500 arrays of 10,000", arrays, 1.05, folder),
-        _size("S9: file of rounded sensor data", [_sensor(rng) for _ in range(100)], 0.4, folder),
+        _size("S9: file of 500 arrays of rounded sensor data", [_sensor(rng) for _ in range(500)], 0.4, folder),
+        _size_of_one(folder),
     ]
 
 
@@ -161,9 +163,25 @@ def _load_all(
 
 
 def _size(work: str, arrays: list[Any], promised: float, folder: Path) -> Amounts:
+    path = _filled(folder / "size.duckdb", BenchSignal, arrays)
+    ours = path.stat().st_size - _empty(folder).stat().st_size
+    return Amounts(work, "the bytes of the values", promised, ours, sum(array.nbytes for array in arrays))
+
+
+def _size_of_one(folder: Path) -> Amounts:
+    """Weigh what the first record costs whatever it holds: a block for each table, and for each primary key."""
+    path = _filled(folder / "size.duckdb", BenchOne, [1.0])
+    return Amounts(
+        "beside: file of a single number",
+        "an empty database",
+        math.inf,
+        path.stat().st_size,
+        _empty(folder).stat().st_size,
+    )
+
+
+def _empty(folder: Path) -> Path:
     empty = folder / "empty.duckdb"
     if not empty.exists():
         scidb.open(empty, _KEYS).close()
-    path = _filled(folder / "size.duckdb", BenchSignal, arrays)
-    ours = path.stat().st_size - empty.stat().st_size
-    return Amounts(work, "the bytes of the values", promised, ours, sum(array.nbytes for array in arrays))
+    return empty

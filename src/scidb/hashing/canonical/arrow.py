@@ -22,11 +22,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scidb.hashing.canonical.cbor import NULL, array, integer, payload, text, typed
+from scidb.hashing.canonical.cbor import NULL, array, integer, payload, payload_parts, text, typed
 from scidb.hashing.canonical.encode import Refusal
-from scidb.hashing.canonical.numpy import numeric_payload
+from scidb.hashing.canonical.numpy import differences, numeric_payload
 
 if TYPE_CHECKING:
+    from scidb.hashing.canonical.cbor import Parts
     from scidb.hashing.canonical.encode import Active, Writer
 
 __all__ = ["WRITERS", "arrow_strings", "encode_arrow", "encode_column"]
@@ -46,10 +47,10 @@ def encode_arrow(value: ArrowArray) -> bytes:
     return typed("arrow", 3) + _type(whole.type) + integer(len(whole)) + encode_column(whole)
 
 
-def arrow_strings(value: ArrowArray) -> bytes:
+def arrow_strings(value: ArrowArray) -> Parts:
     """Encode an array of text as ``strs``."""
     whole = _whole(value)
-    return b"".join((typed("strs", 3), _validity(whole), _runs_of_bytes(whole, pa.large_string())))
+    return (typed("strs", 3), _validity(whole), *_runs_of_bytes(whole, pa.large_string()))
 
 
 def _whole(value: ArrowArray) -> ArrowArray:
@@ -111,9 +112,9 @@ def _body(values: ArrowArray) -> bytes:
     if types.is_null(kind):
         return NULL
     if any(matches(kind) for matches in _TEXT):
-        return _runs_of_bytes(values, pa.large_string())
+        return b"".join(_runs_of_bytes(values, pa.large_string()))
     if any(matches(kind) for matches in _BINARY):
-        return _runs_of_bytes(values, pa.large_binary())
+        return b"".join(_runs_of_bytes(values, pa.large_binary()))
     if types.is_struct(kind):
         return typed("struct", kind.num_fields) + b"".join(map(encode_column, _struct_fields(values)))
     if any(matches(kind) for matches in _LIST) or types.is_map(kind) or types.is_fixed_size_list(kind):
@@ -134,7 +135,7 @@ def _list(values: ArrowArray) -> bytes:
     return typed("list", 2) + payload(lengths.data) + encode_column(pc.list_flatten(values))
 
 
-def _runs_of_bytes(values: ArrowArray, large: ArrowType) -> bytes:
+def _runs_of_bytes(values: ArrowArray, large: ArrowType) -> Parts:
     """Encode text or bytes as lengths and one run, whatever lies under the nulls."""
     plain = values if values.type == large else values.cast(large)
     if plain.null_count:
@@ -142,10 +143,10 @@ def _runs_of_bytes(values: ArrowArray, large: ArrowType) -> bytes:
     _, offsets, data = plain.buffers()
     count = len(plain)
     if count == 0:
-        return payload(b"") + payload(b"")
+        return payload(b""), payload(b"")
     ends = np.frombuffer(offsets, "<i8", count + 1, plain.offset * 8)
     run = memoryview(data)[int(ends[0]) : int(ends[-1])] if data is not None else b""
-    return payload(np.diff(ends).data) + payload(run)
+    return (*differences(ends), *payload_parts(run))
 
 
 def _fixed_width(values: ArrowArray) -> bytes:

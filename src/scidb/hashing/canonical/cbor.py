@@ -11,7 +11,7 @@ import struct
 from functools import lru_cache
 from hashlib import sha256
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHUNK",
     "NULL",
+    "Parts",
     "array",
     "binary",
     "chunked",
@@ -27,6 +28,7 @@ __all__ = [
     "integer",
     "mapping",
     "payload",
+    "payload_parts",
     "real",
     "text",
     "typed",
@@ -36,6 +38,9 @@ CHUNK: Final = 4 * 1024 * 1024
 """Payloads above this size enter as the digests of chunks of this size."""
 
 NULL: Final = b"\xf6"
+
+Parts: TypeAlias = "tuple[bytes | memoryview, ...]"
+"""An encoding in parts, to be joined by whoever encodes what is around it."""
 
 _PARALLEL: Final = 4 * CHUNK
 _THREADS: Final = 2
@@ -112,11 +117,16 @@ def payload(data: bytes | bytearray | memoryview) -> bytes:
 
     Any contiguous buffer is read in place.
     """
+    return b"".join(payload_parts(data))
+
+
+def payload_parts(data: bytes | bytearray | memoryview) -> Parts:
+    """Return what `payload` encodes as parts that are not joined yet, so that nothing is copied."""
     view = memoryview(data).cast("B")
     if view.nbytes <= CHUNK:
-        return b"".join((head(2, view.nbytes), view))
+        return head(2, view.nbytes), view
     chunks = (view[start : start + CHUNK] for start in range(0, view.nbytes, CHUNK))
-    return chunked(view.nbytes, digests(lambda chunk: sha256(chunk).digest(), chunks, view.nbytes))
+    return (chunked(view.nbytes, digests(lambda chunk: sha256(chunk).digest(), chunks, view.nbytes)),)
 
 
 def digests(digest: Callable[[_Chunk], bytes], chunks: Iterator[_Chunk], size: int) -> list[bytes]:

@@ -31,6 +31,7 @@ from scidb.hashing.canonical.cbor import (
     head,
     integer,
     payload,
+    payload_parts,
     text,
     typed,
 )
@@ -39,7 +40,17 @@ from scidb.hashing.canonical.encode import Active, Refusal, Writer, encode, enco
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["WRITERS", "encode_dtype", "encode_strings", "numeric_payload", "numeric_runs"]
+    from scidb.hashing.canonical.cbor import Parts
+
+__all__ = [
+    "WRITERS",
+    "differences",
+    "encode_dtype",
+    "encode_strings",
+    "numeric_parts",
+    "numeric_payload",
+    "numeric_runs",
+]
 
 AnyArray: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -125,8 +136,13 @@ def numeric_payload(value: AnyArray, convert: Callable[[AnyArray], AnyArray] | N
 
     With `convert`, each run of numbers goes through it first; it keeps the size of an item.
     """
+    return b"".join(numeric_parts(value, convert))
+
+
+def numeric_parts(value: AnyArray, convert: Callable[[AnyArray], AnyArray] | None = None) -> Parts:
+    """Return what `numeric_payload` encodes as parts that are not joined yet."""
     if value.dtype.kind == "V":
-        return payload(np.ascontiguousarray(value).tobytes())
+        return payload_parts(np.ascontiguousarray(value).tobytes())
 
     def final(run: AnyArray) -> AnyArray:
         # Dates have no buffer of their own, hence bytes.
@@ -137,8 +153,18 @@ def numeric_payload(value: AnyArray, convert: Callable[[AnyArray], AnyArray] | N
 
     runs = numeric_runs(value)
     if value.nbytes <= CHUNK:
-        return b"".join([head(2, value.nbytes), *(final(run).data for run in runs)])
-    return chunked(value.nbytes, digests(digest, runs, value.nbytes))
+        return (head(2, value.nbytes), *(final(run).data for run in runs))
+    return (chunked(value.nbytes, digests(digest, runs, value.nbytes)),)
+
+
+def differences(ends: AnyArray) -> Parts:
+    """Encode what lies between each number and the next one, without making all of it at once."""
+    count = CHUNK // ends.dtype.itemsize
+    runs = (np.diff(ends[start : start + count + 1]).view("u1") for start in range(0, ends.size - 1, count))
+    size = (ends.size - 1) * ends.dtype.itemsize
+    if size <= CHUNK:
+        return (head(2, size), *(run.data for run in runs))
+    return (chunked(size, digests(lambda run: sha256(run.data).digest(), runs, size)),)
 
 
 def numeric_runs(value: AnyArray) -> Iterator[AnyArray]:

@@ -17,6 +17,7 @@ Decisions
 from __future__ import annotations
 
 from itertools import chain
+from operator import countOf
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -24,10 +25,11 @@ import pandas as pd
 
 from scidb.hashing.canonical.cbor import NULL, array, binary, head, integer, payload, text, typed
 from scidb.hashing.canonical.encode import Refusal, encode, encode_items, in_brackets
-from scidb.hashing.canonical.numpy import encode_dtype, encode_strings, numeric_payload, numeric_runs
+from scidb.hashing.canonical.numpy import encode_dtype, encode_strings, numeric_parts, numeric_runs
 from scidb.hashing.canonical.stdlib import encode_zone
 
 if TYPE_CHECKING:
+    from scidb.hashing.canonical.cbor import Parts
     from scidb.hashing.canonical.encode import Active, Writer
 
 __all__ = ["WRITERS"]
@@ -44,24 +46,23 @@ _NAT: Final = np.iinfo(np.int64).min
 
 
 def _frame(value: Frame, active: Active) -> bytes:
-    columns = []
+    columns: list[bytes | memoryview] = []
     for position, name in enumerate(value.columns):
         try:
             # By position: some labels, such as NA, cannot be looked up.
-            columns.append(_values(value.iloc[:, position], active))
+            columns += _values(value.iloc[:, position], active)
         except Refusal as refusal:
             refusal.trail.append(in_brackets(name if value.columns.is_unique else position))
             raise
-    labels = _part(value.columns, ".columns", active) + _part(value.index, ".index", active)
-    head_of_columns = head(4, len(columns))
+    labels = (_part(value.columns, ".columns", active), _part(value.index, ".index", active))
     attrs = _part(value.attrs, ".attrs", active)
-    return b"".join((typed("pd.DataFrame", 4), labels, attrs, head_of_columns, *columns))
+    return b"".join((typed("pd.DataFrame", 4), *labels, attrs, head(4, len(value.columns)), *columns))
 
 
 def _series(value: Column, active: Active) -> bytes:
     name, index = encode(value.name, active), _part(value.index, ".index", active)
     attrs = _part(value.attrs, ".attrs", active)
-    return b"".join((typed("pd.Series", 4), name, index, attrs, _values(value, active)))
+    return b"".join((typed("pd.Series", 4), name, index, attrs, *_values(value, active)))
 
 
 def _part(value: object, name: str, active: Active) -> bytes:
@@ -74,7 +75,7 @@ def _part(value: object, name: str, active: Active) -> bytes:
 
 def _index(value: Column, active: Active) -> bytes:
     name = encode(value.name, active)
-    return b"".join((typed("pd.Index", 3), name, integer(len(value)), _values(value, active)))
+    return b"".join((typed("pd.Index", 3), name, integer(len(value)), *_values(value, active)))
 
 
 def _multi_index(value: Column, active: Active) -> bytes:
@@ -86,14 +87,14 @@ def _multi_index(value: Column, active: Active) -> bytes:
 
 
 def _bare_array(value: Column, active: Active) -> bytes:
-    return typed("pd.array", 2) + integer(len(value)) + _values(pd.Series(value, copy=False), active)
+    return b"".join((typed("pd.array", 2), integer(len(value)), *_values(pd.Series(value, copy=False), active)))
 
 
 # ---------------------------------------------------------------- columns
 
 
-def _values(column: Column, active: Active) -> bytes:  # noqa: PLR0911 (one line a dtype)
-    """Encode the values of a Series or an Index by its dtype."""
+def _values(column: Column, active: Active) -> Parts:  # noqa: PLR0911 (one line a dtype)
+    """Encode the values of a Series or an Index by its dtype, in parts that are joined once."""
     dtype = column.dtype
     if isinstance(dtype, np.dtype):
         return _numpy_values(column.to_numpy(), active)
@@ -101,26 +102,26 @@ def _values(column: Column, active: Active) -> bytes:  # noqa: PLR0911 (one line
         return _instants("pd.datetime", dtype.unit, encode_zone(dtype.tz), column.array.asi8)
     if isinstance(dtype, pd.CategoricalDtype):
         ordered = b"\xf5" if dtype.ordered else b"\xf4"
-        codes = numeric_payload(column.array.codes.astype("<i8"))
-        return typed("pd.categorical", 3) + ordered + _part(dtype.categories, ".categories", active) + codes
+        codes = numeric_parts(column.array.codes.astype("<i8"))
+        return (typed("pd.categorical", 3), ordered, _part(dtype.categories, ".categories", active), *codes)
     if isinstance(dtype, pd.StringDtype):
-        return typed("pd.string" if dtype.na_value is pd.NA else "pd.str", 1) + _text(column)
+        return (typed("pd.string" if dtype.na_value is pd.NA else "pd.str", 1), *_text(column))
     if isinstance(dtype, pd.PeriodDtype):
-        return typed("pd.period", 2) + text(_freq(dtype)) + numeric_payload(column.array.asi8)
+        return (typed("pd.period", 2), text(_freq(dtype)), *numeric_parts(column.array.asi8))
     if isinstance(dtype, pd.IntervalDtype):
         ends = _part(column.array.left, ".left", active) + _part(column.array.right, ".right", active)
-        return typed("pd.interval", 3) + text(dtype.closed) + ends
+        return (typed("pd.interval", 3), text(dtype.closed), ends)
     if isinstance(dtype, pd.SparseDtype):
         fill = encode(dtype.fill_value, active)
-        return typed("pd.sparse", 2) + fill + _numpy_values(column.array.to_dense(), active)
+        return (typed("pd.sparse", 2), fill, *_numpy_values(column.array.to_dense(), active))
     if isinstance(dtype, pd.ArrowDtype):
-        return typed("pd.arrow", 1) + _arrow(column)
+        return (typed("pd.arrow", 1), _arrow(column))
     if isinstance(dtype, pd.api.extensions.ExtensionDtype) and hasattr(dtype, "numpy_dtype"):
         return _masked(column, dtype, active)
     raise Refusal(f"the pandas dtype {dtype} is not supported")
 
 
-def _numpy_values(values: Any, active: Active) -> bytes:
+def _numpy_values(values: Any, active: Active) -> Parts:
     kind = values.dtype.kind
     if kind == "O":
         return _objects(values.tolist(), values, active)
@@ -128,19 +129,20 @@ def _numpy_values(values: Any, active: Active) -> bytes:
         word = "pd.datetime" if kind == "M" else "pd.timedelta"
         native = values.astype(values.dtype.newbyteorder("="), copy=False)
         return _instants(word, np.datetime_data(native.dtype)[0], NULL, native.view("i8"))
-    return b"".join((typed("pd.np", 2), encode_dtype(values.dtype, active), numeric_payload(values)))
+    return (typed("pd.np", 2), encode_dtype(values.dtype, active), *numeric_parts(values))
 
 
-def _objects(items: list[object], owner: object, active: Active) -> bytes:
-    kinds = set(map(type, items))
-    if kinds <= {str, type(None), float} and (str in kinds or not items):
+def _objects(items: list[object], owner: object, active: Active) -> Parts:
+    # To count the texts is faster than to gather the types, and mostly there is nothing else.
+    kinds = {str} if countOf(map(type, items), str) == len(items) else set(map(type, items))
+    if str in kinds and kinds <= {str, type(None), float}:
         numbers = (item for item in items if type(item) is float) if float in kinds else ()
         if all(item != item for item in numbers):  # noqa: PLR0124
-            return typed("pd.str", 1) + _strings(items)
-    return typed("pd.object", 1) + array(encode_items(owner, items, active))
+            return (typed("pd.str", 1), *_strings(items))
+    return (typed("pd.object", 1), array(encode_items(owner, items, active)))
 
 
-def _text(column: Column) -> bytes:
+def _text(column: Column) -> Parts:
     if column.dtype.storage == "python":
         return _strings(column.array.to_numpy(dtype=object, na_value=None).tolist())
     import pyarrow as pa
@@ -150,7 +152,7 @@ def _text(column: Column) -> bytes:
     return arrow_strings(pa.array(column.array))
 
 
-def _strings(items: list[Any]) -> bytes:
+def _strings(items: list[Any]) -> Parts:
     """Encode texts, None and NaN being missing ones; through Arrow, which is faster, if it can hold them."""
     import pyarrow as pa
 
@@ -159,7 +161,7 @@ def _strings(items: list[Any]) -> bytes:
     try:
         whole = pa.array(items, pa.large_string(), from_pandas=True)
     except UnicodeEncodeError:
-        return encode_strings([item if type(item) is str else None for item in items])
+        return (encode_strings([item if type(item) is str else None for item in items]),)
     return arrow_strings(whole)
 
 
@@ -171,7 +173,7 @@ def _arrow(column: Column) -> bytes:
     return encode_arrow(pa.array(column.array))
 
 
-def _masked(column: Column, dtype: Any, active: Active) -> bytes:
+def _masked(column: Column, dtype: Any, active: Active) -> Parts:
     masked = column.array
     missing = np.asarray(masked.isna())
     plain = dtype.numpy_dtype
@@ -180,7 +182,7 @@ def _masked(column: Column, dtype: Any, active: Active) -> bytes:
         values = masked.to_numpy(dtype=plain, na_value=plain.type(0))
     else:
         bits, values = binary(b""), masked.to_numpy(dtype=plain)
-    return typed("pd.masked", 3) + encode_dtype(plain, active) + bits + numeric_payload(values)
+    return (typed("pd.masked", 3), encode_dtype(plain, active), bits, *numeric_parts(values))
 
 
 def _freq(dtype: Any) -> str:
@@ -190,11 +192,11 @@ def _freq(dtype: Any) -> str:
 # ---------------------------------------------------------------- dates and durations
 
 
-def _instants(word: str, unit: str, zone: bytes, ticks: Integers) -> bytes:
+def _instants(word: str, unit: str, zone: bytes, ticks: Integers) -> Parts:
     """Encode points in time or durations in the coarsest unit that loses nothing."""
     coarse, factor = _coarsest(ticks, unit)
-    contents = numeric_payload(ticks, None if factor == 1 else lambda run: _divided(run, factor))
-    return typed(word, 3) + text(coarse) + zone + contents
+    contents = numeric_parts(ticks, None if factor == 1 else lambda run: _divided(run, factor))
+    return (typed(word, 3), text(coarse), zone, *contents)
 
 
 def _divided(run: Integers, factor: int) -> Integers:
