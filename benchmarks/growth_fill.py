@@ -53,11 +53,13 @@ _CHANGED: Final = {
         "lineage_id": "other(lineage_id, k)",
         "record_no": "record_no + k * {records}",
         "call_id": "call(call_id, k)",
+        "computation_no": "computation_no + k * {computations}",
     },
     "_lineage": {"timestamp": "later(timestamp, k)"},
     "_computations": {
         "lineage_id": "other(lineage_id, k)",
         "inputs_hash": "other(inputs_hash, k)",
+        "computation_no": "computation_no + k * {computations}",
     },
     "_calls": {
         "call_id": "call(call_id, k)",
@@ -107,6 +109,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, times: int) -> None:
     ).fetchall()
     steps = {
         "records": _TEMPLATE,
+        "computations": _TEMPLATE // 2,
         "places": _TEMPLATE // 2,
         "subjects": _TEMPLATE // 2 // TRIALS,
     }

@@ -45,6 +45,11 @@ HARM: dict[str, tuple[tuple[str, ...], str, str, str | None]] = {
     "other content in the log": ((f"UPDATE _record_metadata SET content_hash = 'x' WHERE record_id = {FIRST}",), "log", "another content_hash", "Emg"),
     "other variable in the log": ((f"UPDATE _record_metadata SET variable_name = 'Step' WHERE record_id = {FIRST}",), "log", "another variable_name", "?"),
     "other computation in the log": ((f"UPDATE _record_metadata SET lineage_id = NULL WHERE record_id = {MADE}",), "log", "another computation", "Mean"),
+    "number of another": ((f"UPDATE _record_metadata SET computation_no = 99 WHERE record_id = {MADE}",), "number", "another number", "Mean"),
+    "no number of a line": ((f"UPDATE _record_metadata SET computation_no = NULL WHERE record_id = {MADE}",), "number", "another number", "Mean"),
+    "no numbers": (("UPDATE _computations SET computation_no = NULL",), "number", "have no number", None),
+    "one number": (("UPDATE _computations SET computation_no = 0",), "number", "computations have the number 0", None),
+    "the end before the rest": (("CREATE TEMP TABLE lines AS FROM _record_metadata", "DELETE FROM _record_metadata", "INSERT INTO _record_metadata FROM lines ORDER BY timestamp DESC", "INSERT INTO _record_metadata SELECT * REPLACE ('1999' AS timestamp, number::INTEGER AS seq) FROM (FROM lines LIMIT 1), range(2048) t(number)"), "log", "not at the end of the log", "?"),
     "two places": ((f"INSERT INTO _record_metadata SELECT * REPLACE ('3000' AS timestamp, 0 AS schema_id) FROM _record_metadata WHERE record_id = {FIRST}",), "log", "several places", "Emg"),
     "no shape": (("COMMENT ON TABLE \"Emg_data\" IS 'x'",), "layout", "does not say what is in it", None),
     "no comment": (('COMMENT ON TABLE "Emg_data" IS NULL',), "layout", "does not say what is in it", None),
@@ -64,4 +69,16 @@ HARM: dict[str, tuple[tuple[str, ...], str, str, str | None]] = {
     "level of a place": (("UPDATE _schema SET schema_level = 'subject' WHERE trial = '3'",), "stale", "is of trial", None),
     "stale table": (("UPDATE _registered_types SET table_name = 'x' WHERE type_name = 'Emg'",), "stale", "said to be in x", None),
 }  # fmt: skip
-REPAIRED = {"row of nobody", "lost view", "broken view", "stale type", "stale level", "level of a place", "stale table"}
+REPAIRED = {
+    "number of another",
+    "no number of a line",
+    "no numbers",
+    "one number",
+    "row of nobody",
+    "lost view",
+    "broken view",
+    "stale type",
+    "stale level",
+    "level of a place",
+    "stale table",
+}

@@ -114,7 +114,8 @@ TOGETHER = (
         "same number", "lost run", "lost environment", "lost text", "recalled from nothing", "input of nothing",
         "flag on nothing", "group of nothing", "failure of nothing", "hit of nothing", "export of nothing",
         "erased by nobody", "stray key column", "lost primary key", "other columns", "table of nobody", "lost view",
-        "stale type", "stale level", "stale table", "row of nobody", "same place", "no row", "the last row",
+        "one number", "stale type", "stale level", "stale table", "number of another", "row of nobody", "same place",
+        "no row", "the last row",
     ),
     ("no format", "lost call", "lost line", "used nothing", "a row twice", "lost place", "text of a place"),
     ("lost record", "level of a place", "lost computation", "lost variable", "bad list of texts"),
@@ -412,7 +413,7 @@ def test_repair(study: Path) -> None:
     report = check_file(study, repair=True)
     assert not report.ok
     assert {one.kind for one in report if not one.repaired} == {"rows"}
-    assert {one.kind for one in report if one.repaired} == {"orphan", "view", "stale"}
+    assert {one.kind for one in report if one.repaired} == {"orphan", "view", "stale", "number"}
     assert report.copy is not None
     copy = Path(report.copy)
     assert copy.read_bytes() == before or not check_file(copy).ok

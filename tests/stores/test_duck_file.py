@@ -202,7 +202,7 @@ def test_chain_vouches_for_the_log(store: DuckStore, path: Path) -> None:
     for row in rows:
         names = ("record_id", "timestamp", "variable_name", "schema_id", "version_keys", "content_hash")
         line = dict(zip(names, row, strict=False))
-        said = [line["record_id"], line["timestamp"], "StepLength", {"subject": row[16]}, "{}", line["content_hash"]]
+        said = [line["record_id"], line["timestamp"], "StepLength", {"subject": row[17]}, "{}", line["content_hash"]]
         chain = chain_link(chain, line_digest([*said, None, 1, None, row[9], None, None, None, None]))
         assert row[15] == chain
 

@@ -62,9 +62,13 @@ def _rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def _is_changed_from(before: dict[str, list[tuple[Any, ...]]], path: Path) -> bool:
-    """Say whether a file has become of format 3, with all that was in it."""
+    """Say whether a file has become of this format, with all that was in it; columns are only ever added."""
     after = _rows(path)
-    return after.pop("_format")[0][0] == 3 and all(after[name] == before[name] for name in before if name != "_format")
+    return after.pop("_format")[0][0] == FORMAT_VERSION and all(
+        sorted((row[: len(rows[0])] for row in after[name]), key=repr) == rows if rows else not after[name]
+        for name, rows in before.items()
+        if name != "_format"
+    )
 
 
 def _columns(path: Path) -> list[tuple[Any, ...]]:
@@ -146,7 +150,7 @@ def test_read_only_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(FormatVersionError, match=r"adds the empty tables .* copy of what it was") as refused:
         scidb.open(path, read_only=True)
     assert refused.value.details["version"] == 2
-    assert [step.version for step in migrations.preview(path)] == [3]
+    assert [step.version for step in migrations.preview(path)] == [3, 4]
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["study.duckdb"]
 

@@ -12,7 +12,7 @@ from scidb.store.duck.sql import Condition, quote
 from scidb.store.duck.types import element_type, elements, negative_zeros
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -69,15 +69,13 @@ def insert_missing(
     rows: Sequence[tuple[Any, ...]],
     *,
     key_columns: int = 1,
-    absent: Collection[object] = (),
 ) -> list[Any]:
     """Insert those rows, the first for each key, whose key is not in the table; return what is first in each key.
 
-    The key is the first column, or so many of the first ones; what begins one that is known to be `absent` is not
-    looked for.
+    The key is the first column, or so many of the first ones.
     """
     first = {row[:key_columns]: row for row in reversed(rows)}
-    if asked := [value for value in dict.fromkeys(key[0] for key in first) if value not in absent]:
+    if asked := list(dict.fromkeys(key[0] for key in first)):
         keys = [quote(name) for name in table.names[:key_columns]]
         condition = Condition()
         condition.one_of(keys[0], asked)

@@ -136,7 +136,7 @@ def find_invalidations(connection: Connection, state: State, query: Invalidation
 
 
 class Made(NamedTuple):
-    """A computation, until when its results do not count, and its number; those stored later have higher ones."""
+    """A computation, until when its results do not count, and its number in this file, which the log has, too."""
 
     computation: Computation
     until: str
@@ -156,14 +156,14 @@ def computations_of(connection: Connection, state: State, lineage_ids: Sequence[
 def computations_within(connection: Connection, state: State, first: int, last: int) -> list[Made]:
     """Return the computations with these numbers that may have made records."""
     condition = Condition()
-    condition.add("c.rowid BETWEEN ? AND ? AND c.kind = 'value'", first, last)
+    condition.add("c.computation_no BETWEEN ? AND ? AND c.kind = 'value'", first, last)
     return _made(connection, state, condition)
 
 
 def _made(connection: Connection, state: State, condition: Condition) -> list[Made]:
     until, joined = (_LATER, _UNTIL) if state.has_set_aside else ("''", "")
     rows = connection.rows(
-        f"SELECT {_COMPUTATION}, {until}, c.rowid FROM _computations c{joined} WHERE {condition.text()} "
+        f"SELECT {_COMPUTATION}, {until}, c.computation_no FROM _computations c{joined} WHERE {condition.text()} "
         "ORDER BY c.lineage_id",
         condition.parameters,
     )
@@ -173,7 +173,7 @@ def _made(connection: Connection, state: State, condition: Condition) -> list[Ma
 def results_of(connection: Connection, state: State, chosen: Sequence[Made]) -> tuple[list[Result], list[Row]]:
     """Return what counts of each of these computations, in their order, and the entries among it."""
     generated = [one.computation.lineage_id for one in chosen if one.computation.kind == "generated"]
-    others = [one.computation.lineage_id for one in chosen if one.computation.kind != "generated"]
+    others = [one.number for one in chosen if one.computation.kind != "generated"]
     entries = _entries(connection, state, others) if others else {}
     executions = _executions(connection, generated) if generated else {}
     found, rows = [], []
@@ -199,23 +199,22 @@ def result_of(made: Computation, entries: Iterable[Record]) -> Result:
     return Result(made, tuple(newest.values()))
 
 
-def _entries(connection: Connection, state: State, lineage_ids: Sequence[str]) -> dict[str, list[Row]]:
-    """Return entries that these computations made, newest first."""
+def _entries(connection: Connection, state: State, numbers: Sequence[int]) -> dict[str, list[Row]]:
+    """Return entries that the computations with these numbers made, newest first."""
     condition = Condition()
-    condition.one_of("m.lineage_id", lineage_ids)
+    condition.one_of_numbers("m.computation_no", numbers)
     columns = ", ".join([COLUMNS, *(f"s.{quote(key.name)}" for key in state.keys)])
-    query = (
-        f"SELECT {columns} FROM _record_metadata m JOIN _schema s ON s.schema_id = m.schema_id "
-        f"JOIN _records r ON r.record_no = m.record_no WHERE {condition.text()} AND m.output_num IS NOT NULL"
-    )
-    most = max(_FEW, 4 * len(lineage_ids))
-    entries = connection.rows(f"{query} LIMIT {most + 1}", condition.parameters)
+    most = max(_FEW, 4 * len(numbers))
+    # With the limit inside, DuckDB knows how few there are, and reads no more places and records.
+    made = f"SELECT m.* FROM _record_metadata m WHERE {condition.text()} AND m.output_num IS NOT NULL"
+    named = "m JOIN _schema s ON s.schema_id = m.schema_id JOIN _records r ON r.record_no = m.record_no"
+    entries = connection.rows(f"SELECT {columns} FROM ({made} LIMIT {most + 1}) {named}", condition.parameters)
     if len(entries) > most:
         newest = (
-            " QUALIFY row_number() OVER (PARTITION BY m.lineage_id, m.output_num, m.content_hash, m.variable_name, "
+            " QUALIFY row_number() OVER (PARTITION BY m.computation_no, m.output_num, m.content_hash, m.variable_name, "
             "m.schema_version, m.record_no, m.pieces ORDER BY m.timestamp DESC, m.seq DESC) = 1"
         )
-        entries = connection.rows(query + newest, condition.parameters)
+        entries = connection.rows(f"SELECT {columns} FROM ({made}{newest}) {named}", condition.parameters)
     found: dict[str, list[Row]] = {}
     rows = (row_of(state, entry) for entry in entries)
     for row in sorted(rows, key=lambda row: (row.record.timestamp, row.record.seq), reverse=True):
@@ -268,8 +267,8 @@ def find_memo_entries(connection: Connection, query: MemoEntries) -> list[MemoEn
     condition = _condition(connection, query)
     rows = connection.rows(
         f"WITH chosen AS (SELECT c.*, {_LATER} AS until FROM _computations c{_UNTIL} WHERE {condition.text()}), "
-        "made AS (SELECT m.lineage_id, m.record_no, max(m.timestamp) AS saved FROM _record_metadata m "
-        "JOIN chosen c ON c.lineage_id = m.lineage_id WHERE m.output_num IS NOT NULL AND m.timestamp > c.until "
+        "made AS (SELECT c.lineage_id, m.record_no, max(m.timestamp) AS saved FROM _record_metadata m "
+        "JOIN chosen c ON c.computation_no = m.computation_no WHERE m.output_num IS NOT NULL AND m.timestamp > c.until "
         "AND c.kind <> 'generated' GROUP BY ALL), "
         "kept AS (SELECT made.lineage_id, max(saved) AS saved, sum(r.nbytes)::BIGINT AS nbytes "
         "FROM made JOIN _records r USING (record_no) GROUP BY ALL), "

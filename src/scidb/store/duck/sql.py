@@ -73,6 +73,14 @@ class Condition:
             case _:
                 self.add(f"{expression} IN (SELECT unnest(?))", values)
 
+    def one_of_numbers(self, expression: str, numbers: Sequence[int]) -> None:
+        """Add that a number of this file is one of these; what lies outside of their range is not read."""
+        wanted = sorted(set(numbers))
+        if len(wanted) > 1:
+            self.add(f"{expression} BETWEEN ? AND ?", wanted[0], wanted[-1])
+        if len(wanted) <= 1 or wanted[-1] - wanted[0] >= len(wanted):
+            self.one_of(expression, wanted)
+
     def text(self) -> str:
         """Return the conditions as one expression."""
         return " AND ".join(self.parts) or "TRUE"

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from scidb.store.duck.places import Place
     from scidb.store.model import KeyType, KeyValue, Mark, Record, Result
 
-__all__ = ["Clockwork", "Layout", "Marked", "Memory", "Row", "State", "Variable", "layout_table", "load"]
+__all__ = ["TAIL", "Clockwork", "Layout", "Marked", "Memory", "Row", "State", "Variable", "layout_table", "load"]
 
 _PLACES: Final = 200_000
 _GROUPS: Final = 50_000
 _RESULTS: Final = 50_000
 
 _STAMPS: Final = (
-    "SELECT max(timestamp) FROM (SELECT max(timestamp) AS timestamp FROM _record_metadata "
-    "UNION ALL SELECT max(timestamp) FROM _calls UNION ALL SELECT max(timestamp) FROM _lineage "
+    "SELECT max(timestamp) FROM (SELECT max(timestamp) AS timestamp FROM _calls "
+    "UNION ALL SELECT max(timestamp) FROM _lineage "
     "UNION ALL SELECT max(started) FROM _runs UNION ALL SELECT max(ended) FROM _runs "
     "UNION ALL SELECT max(timestamp) FROM _failures UNION ALL SELECT max(timestamp) FROM _tags "
     "UNION ALL SELECT max(timestamp) FROM _flags UNION ALL SELECT max(timestamp) FROM _accepted "
@@ -39,11 +39,14 @@ _STAMPS: Final = (
     "UNION ALL SELECT max(timestamp) FROM _requests UNION ALL SELECT max(timestamp) FROM _removals "
     "UNION ALL SELECT max(timestamp) FROM _backups)"
 )
-# The newest line of the log, removed ones included.
+# Lines are only ever appended, and time increases; so that the newest is at the end of the log (decision 1101).
+TAIL: Final = "_record_metadata WHERE rowid >= (SELECT max(rowid) - 2047 FROM _record_metadata)"
+# When the newest line of the log was written, and its link, removed ones included; `ORDER BY` with a limit makes
+# DuckDB 2.0.0 fail where rows are chosen by their number.
 _LAST_LINK: Final = (
-    "SELECT chain FROM (SELECT timestamp, seq, chain FROM _record_metadata "
-    "UNION ALL SELECT timestamp, seq, chain FROM _erased WHERE chain IS NOT NULL) "
-    "ORDER BY timestamp DESC, seq DESC LIMIT 1"
+    "SELECT max(timestamp), arg_max(chain, struct_pack(t := timestamp, q := seq)) "
+    f"FROM (SELECT timestamp, seq, chain FROM {TAIL} "
+    "UNION ALL SELECT timestamp, seq, chain FROM _erased WHERE chain IS NOT NULL)"
 )
 
 
@@ -91,6 +94,7 @@ class Clockwork:
     chain: str
     record_no: int
     schema_id: int
+    computation_no: int
 
 
 @dataclass(slots=True)
@@ -217,21 +221,24 @@ def load(connection: Connection) -> State:
         ) from error
     keys = load_keys(connection)
     [(stamp,)] = connection.rows(_STAMPS)
-    if stamp is None and not variables:  # a new file
+    [(logged, chain)] = connection.rows(_LAST_LINK)
+    stamp = max(stamp or "", logged or "")
+    if not stamp and not variables:  # a new file
         place = frozenset[str]()  # the whole dataset, of which every file knows
-        return State(keys, {}, Clockwork("", "", -1, 0), frozenset(), has_flags=False, levels=frozenset([place]))
-    chain = connection.rows(_LAST_LINK)
-    [(record_no, schema_id, pieces, flags, aside, accepted, pruned)] = connection.rows(
+        return State(keys, {}, Clockwork("", "", -1, 0, -1), frozenset(), has_flags=False, levels=frozenset([place]))
+    [(record_no, schema_id, computation_no, pieces, flags, aside, accepted, pruned)] = connection.rows(
         "SELECT (SELECT max(record_no) FROM (SELECT max(record_no) AS record_no FROM _records UNION ALL "
         "SELECT max(record_no) FROM _record_metadata UNION ALL SELECT max(last_record_no) FROM _removals)), "
-        "(SELECT max(schema_id) FROM _schema), (SELECT count(piece) FROM _record_metadata), "
+        "(SELECT max(schema_id) FROM _schema), (SELECT coalesce(max(computation_no), -1) FROM _computations), "
+        "(SELECT count(piece) FROM _record_metadata), "
         "(SELECT count(*) FROM _flags), (SELECT count(*) FROM _invalidations), (SELECT count(*) FROM _accepted), "
         "(SELECT count(*) FROM _pruned)"
     )
     split = (
         connection.rows("SELECT DISTINCT variable_name FROM _record_metadata WHERE piece IS NOT NULL") if pieces else ()
     )
-    clockwork = Clockwork(stamp or "", chain[0][0] if chain else "", -1 if record_no is None else record_no, schema_id)
+    last = -1 if record_no is None else record_no
+    clockwork = Clockwork(stamp, chain or "", last, schema_id, computation_no)
     wide, levels = _wide(connection, keys), _levels(connection, keys)
     return State(
         keys,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "TABLES", "Table", "add_key_column", "check_new_key", "create_all"]
 
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ TABLES: Final = {
             "_record_metadata",
             "record_id VARCHAR, timestamp VARCHAR, variable_name VARCHAR, schema_id BIGINT, version_keys VARCHAR, "
             "content_hash VARCHAR, lineage_id VARCHAR, schema_version INTEGER, user_id VARCHAR, seq INTEGER, "
-            "record_no BIGINT, call_id VARCHAR, output_num INTEGER, piece INTEGER, pieces INTEGER, chain VARCHAR",
+            "record_no BIGINT, call_id VARCHAR, output_num INTEGER, piece INTEGER, pieces INTEGER, chain VARCHAR, "
+            "computation_no BIGINT",
             "record_id, timestamp, seq",
         ),
         _table(
@@ -89,7 +90,7 @@ TABLES: Final = {
         _table(
             "_computations",
             "lineage_id VARCHAR, function_name VARCHAR, function_hash VARCHAR, inputs_hash VARCHAR, "
-            "outputs VARCHAR, kind VARCHAR",
+            "outputs VARCHAR, kind VARCHAR, computation_no BIGINT",
             "lineage_id",
         ),
         _table(

@@ -12,7 +12,7 @@ from scidb.exceptions import ConflictError, NotFoundError, NotRegisteredError, S
 from scidb.hashing.ids import chain_link, line_digest
 from scidb.store.duck.events import apply_events
 from scidb.store.duck.flags import touches
-from scidb.store.duck.insert import insert_data, insert_missing, insert_rows
+from scidb.store.duck.insert import insert_data, insert_rows
 from scidb.store.duck.lines import log_line
 from scidb.store.duck.memo import result_of
 from scidb.store.duck.places import find_places
@@ -53,8 +53,10 @@ def write_batch(connection: Connection, draft: State, batch: Batch, stamp: str) 
     if draft.marked is not None and touches(batch, draft.marked):
         draft.marked = None
     apply_events(connection, draft, batch.events, stamp)
-    written = _log(connection, draft, batch.chunks, stamp) if batch.chunks else Written((), {})
-    fresh = _insert_calls(connection, draft.memory.absent, batch.calls, stamp) if batch.calls else []
+    calls = _fresh_calls(connection, batch.calls) if batch.calls else []
+    computed, fresh = _number_computations(connection, draft, calls, batch.chunks)
+    written = _log(connection, draft, batch.chunks, stamp, computed) if batch.chunks else Written((), {})
+    _insert_calls(connection, calls, stamp)
     if batch.edges:
         _insert_edges(connection, batch.edges, stamp)
     made = [row.record.lineage_id for row in written.rows] + [call.computation.lineage_id for call in batch.calls]
@@ -90,7 +92,9 @@ class _Fresh:
     parts: list[tuple[pa.Table, list[int]]] = field(default_factory=list)
 
 
-def _log(connection: Connection, draft: State, chunks: Sequence[Chunk], stamp: str) -> Written:
+def _log(
+    connection: Connection, draft: State, chunks: Sequence[Chunk], stamp: str, computed: Mapping[str | None, int]
+) -> Written:
     entries = sorted((entry for chunk in chunks for entry in chunk.records), key=lambda entry: entry.seq)
     _check_variables(draft, entries)
     stored = _stored(connection, draft, entries)
@@ -106,7 +110,7 @@ def _log(connection: Connection, draft: State, chunks: Sequence[Chunk], stamp: s
             raise _no_data(entry)
         place = places.known[texts]
         chain = chain_link(chain, line_digest(_line(entry, stamp, place, draft.variables[entry.variable].identity)))
-        lines.append(_log_row(entry, stamp, place, kept, chain))
+        lines.append(_log_row(entry, stamp, place, kept, chain, computed.get(entry.lineage_id)))
         rows.append(Row(_shown(entry, stamp, place, kept), place.schema_id, kept.record_no, kept.layout))
     insert_rows(connection, TABLES["_record_metadata"], lines)
     draft.clockwork = replace(draft.clockwork, chain=chain)
@@ -233,11 +237,13 @@ def _line(entry: Record, stamp: str, place: Place, identity_name: str) -> list[o
     )  # fmt: skip
 
 
-def _log_row(entry: Record, stamp: str, place: Place, kept: _Stored, chain: str) -> tuple[Any, ...]:
+def _log_row(
+    entry: Record, stamp: str, place: Place, kept: _Stored, chain: str, computation_no: int | None
+) -> tuple[Any, ...]:
     return (
         entry.record_id, stamp, entry.variable, place.schema_id, entry.version_keys, entry.content_hash,
         entry.lineage_id, entry.schema_version, entry.user_id, entry.seq, kept.record_no, entry.call_id,
-        entry.output_num, entry.piece, entry.pieces, chain,
+        entry.output_num, entry.piece, entry.pieces, chain, computation_no,
     )  # fmt: skip
 
 
@@ -262,31 +268,50 @@ def _deepen(connection: Connection, draft: State, entries: Iterable[tuple[Record
 # ------------------------------------------------------------------ calls and the pipeline
 
 
-def _insert_calls(
-    connection: Connection, absent: Collection[str], calls: Sequence[Call], stamp: str
-) -> list[Computation]:
-    """Store calls and computations that are not there, and return these computations; some are known to be absent."""
+def _number_computations(
+    connection: Connection, draft: State, calls: Sequence[Call], chunks: Sequence[Chunk]
+) -> tuple[dict[str | None, int], list[Computation]]:
+    """Return the number of each computation, of these calls and of entries, and those computations that are new.
+
+    The log has the number, so that it is found there without a look at all of it (decision 1100).
+    """
+    new: dict[str, Computation] = {}
+    for call in calls:
+        new.setdefault(call.computation.lineage_id, call.computation)
+    logged = {entry.lineage_id: None for chunk in chunks for entry in chunk.records if entry.lineage_id is not None}
+    asked = [one for one in {**new, **logged} if one not in draft.memory.absent or one not in new]
+    numbers: dict[str | None, int] = {}
+    if asked:
+        condition = Condition()
+        condition.one_of("lineage_id", asked)
+        query = f"SELECT lineage_id, computation_no FROM _computations WHERE {condition.text()}"
+        numbers.update(connection.rows(query, condition.parameters))
+    fresh = [one for lineage_id, one in new.items() if lineage_id not in numbers]
+    first = draft.clockwork.computation_no + 1
+    numbers.update((one.lineage_id, number) for number, one in enumerate(fresh, first))
+    rows = [
+        (one.lineage_id, one.function_name, one.function_hash, one.inputs_hash, one.outputs, one.kind, number)
+        for number, one in enumerate(fresh, first)
+    ]
+    insert_rows(connection, TABLES["_computations"], rows)
+    draft.clockwork = replace(draft.clockwork, computation_no=first + len(fresh) - 1)
+    return numbers, fresh
+
+
+def _fresh_calls(connection: Connection, calls: Sequence[Call]) -> list[Call]:
+    """Return the calls that are not stored, each once."""
     known = _known_calls(connection, calls)
     fresh: dict[str, Call] = {}
     for call in calls:
         if call.call_id not in known:
             fresh.setdefault(call.call_id, call)
-    if not fresh:
-        return []
-    insert_rows(connection, TABLES["_calls"], [_call_row(call, stamp, seq) for seq, call in enumerate(fresh.values())])
-    inputs = [_input_row(call, position, one) for call in fresh.values() for position, one in enumerate(call.inputs)]
+    return list(fresh.values())
+
+
+def _insert_calls(connection: Connection, calls: Sequence[Call], stamp: str) -> None:
+    insert_rows(connection, TABLES["_calls"], [_call_row(call, stamp, seq) for seq, call in enumerate(calls)])
+    inputs = [_input_row(call, position, one) for call in calls for position, one in enumerate(call.inputs)]
     insert_rows(connection, TABLES["_call_inputs"], inputs)
-    computations = {call.computation.lineage_id: call.computation for call in reversed(fresh.values())}
-    new = insert_missing(
-        connection,
-        TABLES["_computations"],
-        [
-            (one.lineage_id, one.function_name, one.function_hash, one.inputs_hash, one.outputs, one.kind)
-            for one in computations.values()
-        ],
-        absent=absent,
-    )
-    return [computations[lineage_id] for lineage_id in new]
 
 
 def _known_calls(connection: Connection, calls: Sequence[Call]) -> set[str]:

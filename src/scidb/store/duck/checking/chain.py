@@ -8,6 +8,7 @@ from scidb.hashing.ids import chain_link, line_digest
 from scidb.store.duck.checking.findings import UNREADABLE
 from scidb.store.duck.lines import log_line
 from scidb.store.duck.sql import quote
+from scidb.store.duck.state import TAIL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,7 @@ def check_chain(found: Findings, noted: str | None = None) -> str | None:
     except UNREADABLE as error:
         found.unreadable("_record_metadata", error)
         return None
+    _check_end(found)
     found.counts["entries"] = walk.entries
     found.counts["links"] = walk.entries + walk.removed
     if walk.breaks > MOST:
@@ -62,6 +64,17 @@ def check_chain(found: Findings, noted: str | None = None) -> str | None:
             table="_record_metadata",
         )
     return walk.link
+
+
+def _check_end(found: Findings) -> None:
+    """Check that the newest line is at the end, where opening looks for it."""
+    rows = found.ask(
+        "_record_metadata",
+        "SELECT record_id, 'The newest line, of ' || timestamp || ', is not at the end of the log, where SciDB writes; "
+        "the next one would not follow it. Open a backup.' FROM _record_metadata "
+        f"WHERE timestamp > (SELECT max(timestamp) FROM {TAIL}) ORDER BY timestamp DESC, seq DESC LIMIT 1",
+    )
+    found.add_each("log", rows, "_record_metadata")
 
 
 def _lines(found: Findings) -> str:

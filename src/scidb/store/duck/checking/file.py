@@ -9,6 +9,7 @@ from scidb.exceptions import CorruptDatabaseError, StorageError
 from scidb.store.duck.checking.chain import check_chain
 from scidb.store.duck.checking.findings import Findings
 from scidb.store.duck.checking.layouts import check_layouts, data_tables, records_in_the_dark
+from scidb.store.duck.checking.numbers import check_numbers
 from scidb.store.duck.checking.references import check_references
 from scidb.store.duck.checking.removals import check_removals
 from scidb.store.duck.checking.repairing import copy_beside, repair_all
@@ -50,6 +51,7 @@ def _look(connection: Connection, noted: str | None) -> tuple[Findings, str | No
     check_layouts(found)
     check_references(found)
     check_removals(found)
+    check_numbers(found)
     head = check_chain(found, noted)
     check_shown(found)
     if found.has("_records"):

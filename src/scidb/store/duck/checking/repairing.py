@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scidb.store.duck import state as states
 from scidb.store.duck.checking.layouts import ORPHANS
+from scidb.store.duck.checking.numbers import NUMBERS, number_anew
 from scidb.store.duck.checking.shown import LEVEL, VIEW, expected_dtypes, expected_levels, level_of_places
 from scidb.store.duck.keeping import keep_copy
 from scidb.store.duck.sql import literal, quote
@@ -39,6 +40,8 @@ def repair_all(connection: Connection, found: Findings) -> None:
                 f"DELETE FROM {quote(table)} WHERE record_no NOT IN (SELECT record_no FROM _records "
                 f"WHERE layout = {literal(table)})"
             )
+        if any(one.repair == NUMBERS for one in meant):
+            number_anew(connection)
         if any(one.repair == LEVEL for one in meant):
             _note_again(connection, found)
         variables = {one.variable for one in meant if one.repair == VIEW and one.variable}

@@ -11,6 +11,7 @@ from scidb.store.duck.connection import Connection
 from scidb.store.duck.copied import look_at
 from scidb.store.duck.keeping import keep_copy
 from scidb.store.duck.migrations.to_3 import TO_3
+from scidb.store.duck.migrations.to_4 import TO_4
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ __all__ = ["migrate", "preview", "steps_from"]
 
 _log = logging.getLogger(__name__)
 
-_STEPS: Final[list[Step]] = [TO_3]
+_STEPS: Final[list[Step]] = [TO_3, TO_4]
 
 
 def steps_from(version: int) -> tuple[Step, ...]:
@@ -32,7 +33,7 @@ def steps_from(version: int) -> tuple[Step, ...]:
     Examples
     --------
     >>> [step.version for step in steps_from(2)]
-    [3]
+    [3, 4]
 
     """
     steps = tuple(step for step in _STEPS if step.version > version)

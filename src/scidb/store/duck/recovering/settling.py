@@ -14,6 +14,7 @@ from scidb.hashing.ids import chain_link, line_digest
 from scidb.store.duck import state as states
 from scidb.store.duck.checking.findings import Findings
 from scidb.store.duck.checking.layouts import check_layouts, data_tables
+from scidb.store.duck.checking.numbers import number_anew
 from scidb.store.duck.checking.repairing import repair_all
 from scidb.store.duck.checking.shown import check_shown
 from scidb.store.duck.checking.tables import check_keys, check_tables
@@ -239,8 +240,9 @@ class _Settling:
         )
         # Of a kind that is never recalled.
         insert_rows(
-            connection, TABLES["_computations"], [(one, _LOST, "", "", "1", "uncacheable") for (one,) in lineages]
+            connection, TABLES["_computations"], [(one, _LOST, "", "", "1", "uncacheable", None) for (one,) in lineages]
         )
+        number_anew(connection)
         self.lost += [Problem("call", f"What is known of the computation {one} is lost.") for (one,) in lineages]
         for column, table in (("run_id", "_runs"), ("environment_id", "_environments")):
             connection.execute(

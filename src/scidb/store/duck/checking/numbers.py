@@ -1,0 +1,47 @@
+"""Numbers of computations, which only this file knows: each has one of its own, and the log the one of each line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from scidb.store.duck.checking.findings import Findings
+    from scidb.store.duck.connection import Connection
+
+__all__ = ["NUMBERS", "check_numbers", "number_anew"]
+
+NUMBERS: Final = "number the computations anew"
+
+
+def check_numbers(found: Findings) -> None:
+    """Check that computations have different numbers, and that lines have the number of what they name."""
+    if found.has("_computations"):
+        rows = found.ask(
+            "_computations",
+            "SELECT NULL, CASE WHEN computation_no IS NULL THEN count(*) || ' computations have no number.' "
+            "ELSE count(*) || ' computations have the number ' || computation_no || '.' END FROM _computations "
+            "GROUP BY computation_no HAVING count(*) > 1 OR computation_no IS NULL",
+        )
+        found.add_each("number", rows, "_computations", repair=NUMBERS)
+    if found.has("_computations", "_record_metadata"):
+        rows = found.ask(
+            "_record_metadata",
+            "SELECT m.record_id, 'The log has another number of a computation than the computation itself, at ' || "
+            "m.timestamp || '.' FROM _record_metadata m LEFT JOIN _computations c ON c.lineage_id = m.lineage_id "
+            "WHERE m.computation_no IS DISTINCT FROM c.computation_no",
+        )
+        found.add_each("number", rows, "_record_metadata", repair=NUMBERS)
+
+
+def number_anew(connection: Connection) -> None:
+    """Give computations numbers in the order in which they stand, and lines of the log theirs."""
+    connection.execute(
+        "UPDATE _computations SET computation_no = n.number FROM (SELECT lineage_id, "
+        "row_number() OVER (ORDER BY rowid) - 1 AS number FROM _computations) n "
+        "WHERE n.lineage_id = _computations.lineage_id"
+    )
+    connection.execute("UPDATE _record_metadata SET computation_no = NULL WHERE computation_no IS NOT NULL")
+    connection.execute(
+        "UPDATE _record_metadata SET computation_no = c.computation_no FROM _computations c "
+        "WHERE c.lineage_id = _record_metadata.lineage_id"
+    )
