@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 from scidb.exceptions import StorageError
+from scidb.store import disk
 from scidb.store.duck import DuckStore, compacting, connection, creating
 from scidb.store.duck.whereabouts import spill
 from scidb.store.model import Batch, Chunk, Latest, Match, SchemaKey, TypeInfo
@@ -104,7 +105,7 @@ def test_nobody_sees_it_being_written_anew(tmp_path: Path, umask: int, monkeypat
     folder.mkdir()
     (folder / "study.duckdb").write_text("of a process that was killed")
     seen: list[dict[str, int]] = []
-    flush = compacting.flush_file
+    flush = disk.flush_file
 
     def look(draft: Path) -> None:
         assert draft.is_relative_to(folder)
