@@ -238,7 +238,7 @@ def test_the_page_needs_nothing_from_elsewhere(client: Client, description: Any)
 
 
 def test_verbs_take_the_short_way(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
-    """S10s: a verb of the store is found without a walk through all routes, under a path as well; errors are answers."""
+    """S10s: a verb of the store is found without a walk through all routes, also under a path; errors are answers."""
     outer = FastAPI()
     outer.mount("/lab", app)
     clients = [(Client(app), PREFIX), (Client(outer), f"/lab{PREFIX}")]
