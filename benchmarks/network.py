@@ -11,12 +11,14 @@ import json
 import shutil
 import subprocess
 import sys
+import uuid
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import httpx
+import urllib3
 from pyarrow import flight
 
 import scidb
@@ -37,6 +39,7 @@ _QUICK: Final = 3
 _KEYS: Final = {"subject": int}
 _MANY: Final = 10_000
 _REPEATS: Final = 100
+_SERVED: Final = "small_served.duckdb"
 
 
 class BenchRemote(BaseVariable):
@@ -56,6 +59,7 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
         bare = stack.enter_context(_server("bare", folder))
         client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{bare}"))
         results += _small(remote, client, folder, rounds)
+        results += _floors(remote, folder, rounds)
     return results
 
 
@@ -132,6 +136,7 @@ def _small(remote: DatabaseManager, bare: httpx.Client, folder: Path, rounds: in
         for db in (local, remote):
             db.save_many(BenchRemote, [(float(n), {"subject": n}) for n in range(_MANY)])
     shutil.copy(path, copy)
+    shutil.copy(path, folder / _SERVED)
     with scidb.open(path) as local, duckdb.connect(copy) as hand:
         rows = {name: hand.sql(f'SELECT * FROM "{name}" LIMIT 1').fetchall()[0] for name in _written()}
         query = f'SELECT * FROM "{BenchRemote.table_name()}" WHERE record_no = ?'
@@ -171,6 +176,39 @@ def _small(remote: DatabaseManager, bare: httpx.Client, folder: Path, rounds: in
 def _single(verb: str, by_hand: str) -> Comparison:
     work = f"S10s: over HTTP, {verb} a small record, {_REPEATS} times"
     return Comparison(work, f"an empty request to bare uvicorn, and {by_hand}", 2.0)
+
+
+def _floors(remote: DatabaseManager, folder: Path, rounds: int) -> list[Comparison]:
+    """Measure what a server costs that does only what cannot be left out; comes after the small ones."""
+    told = json.dumps(_written())
+    with _server("hand", folder / _SERVED, told) as port, urllib3.PoolManager() as pool:
+
+        def ask(**asked: Any) -> Any:
+            return pool.request("POST", f"http://127.0.0.1:{port}/", body=json.dumps(asked)).json()
+
+        def save(number: int) -> Callable[[], Any]:
+            numbers = _new(number + rounds + 1)  # of which the first rounds are there
+            return lambda: [BenchRemote.save(0.5, subject=n, db=remote) for n in numbers]
+
+        def save_by_hand(number: int) -> Callable[[], Any]:
+            return lambda: [ask(number=_MANY * _MANY + n, value=0.5, key=uuid.uuid4().hex) for n in _new(number)]
+
+        def load(number: int) -> Callable[[], Any]:
+            return lambda: [BenchRemote.load(subject=n, db=remote) for n in _known(number)]
+
+        def load_by_hand(number: int) -> Callable[[], Any]:
+            return lambda: [ask(number=n) for n in _known(number)]
+
+        return [
+            measure(_floor("save", "digests, rows, and that of a key"), save, save_by_hand, rounds),
+            measure(_floor("load", "a SELECT by record_no"), load, load_by_hand, rounds),
+        ]
+
+
+def _floor(verb: str, work: str) -> Comparison:
+    return Comparison(
+        f"beside: {verb} a small record, {_REPEATS} times", f"a server by hand (uvicorn, urllib3): {work}"
+    )
 
 
 def _new(number: int) -> range:

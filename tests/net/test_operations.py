@@ -16,6 +16,7 @@ from scidb.exceptions import StorageError
 from scidb.store import Wrapper, open_store
 from scidb.store.model import SchemaKey
 from scidbnet.server import create_app, store_app
+from scidbnet.server.routes.direct import Direct
 from scidbnet.server.routes.openapi import OPERATIONS
 from scidbnet.wire.errors import STATUS
 from scidbnet.wire.versions import API_VERSION, PREFIX
@@ -234,6 +235,34 @@ def test_the_page_needs_nothing_from_elsewhere(client: Client, description: Any)
         assert f"<code>{path}</code>" in page
     targets = set(re.findall(r'href="#([^"]+)"', page))
     assert targets <= set(re.findall(r'id="([^"]+)"', page))
+
+
+def test_verbs_take_the_short_way(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S10s: a verb of the store is found without a walk through all routes, also under a path; errors are answers."""
+    outer = FastAPI()
+    outer.mount("/lab", app)
+    clients = [(Client(app), PREFIX), (Client(outer), f"/lab{PREFIX}")]
+    questions = [b'{"kind":"Groups"}', b'{"kind":"Nonsense"}']
+
+    def asked() -> list[tuple[int, bytes]]:
+        answers = [
+            client.post(f"{prefix}/store/find", content=body, headers=JSON)
+            for client, prefix in clients
+            for body in questions
+        ]
+        return [(answer.status_code, answer.content) for answer in answers]
+
+    async def walk(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(app.router, "app", walk)
+    monkeypatch.setattr(app.router, "middleware_stack", walk)
+    short = asked()
+    assert [status for status, _ in short] == [200, 400, 200, 400]
+
+    monkeypatch.undo()
+    monkeypatch.setattr(Direct, "__call__", lambda self, *rest: self._app(*rest))
+    assert asked() == short
 
 
 def test_under_a_path_the_description_says_where(store: Breakable) -> None:

@@ -214,7 +214,7 @@ class HttpStore:
 
         def begin() -> tuple[Chunk | None, Iterator[Chunk]]:
             answer = self._stream("POST", f"{PREFIX}/store/fetch", headers, body)
-            chunks = chunks_from(_checked(Parts(answer)), given=True)
+            chunks = chunks_from(_checked(Parts(answer.source())), given=True)
             return next(chunks, None), chunks
 
         # Whoever has got a chunk has worked with it; until then the question can be asked again.

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Transport"]
 
 _PIECE: Final = 2**18
+_AT_ONCE: Final = 2**16
 _READ: Final = 2**20
 _NOT_TAKEN: Final = 415
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -68,6 +69,11 @@ class Answer:
         if not count and len(room):
             self._end()
         return count
+
+    def source(self) -> Filling | list[Bytes]:
+        """Return the body as `Parts` take one, likewise: all of it at once where it is short."""
+        length = self._response.length_remaining if isinstance(self._source, _Sent) else None
+        return self if length is None or length > _AT_ONCE else [bytearray(self.read())]
 
     def pieces(self) -> Iterator[memoryview]:
         """Return the body in pieces, likewise."""

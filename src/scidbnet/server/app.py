@@ -25,6 +25,7 @@ from scidbnet.server.guard.audit import Audit
 from scidbnet.server.guard.security import Guard
 from scidbnet.server.routes import abilities, aliases, claims, maintenance, openapi, operations, snapshots, verbs
 from scidbnet.server.routes import tokens as tokens_routes
+from scidbnet.server.routes.direct import Direct
 from scidbnet.server.settings import ServerSettings
 from scidbnet.wire.plain import to_text
 from scidbnet.wire.versions import PREFIX
@@ -100,6 +101,7 @@ def store_app(store: Store, settings: ServerSettings | None = None, tokens: Toke
     app.add_exception_handler(SciDBError, _on_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _on_http_error)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _on_crash)
+    app.add_middleware(Direct, router=verbs.router)
     app.add_middleware(Compressing)
     app.add_middleware(Guard, settings=settings, tokens=tokens)
     operations.watch(app)

@@ -49,4 +49,5 @@ class Served:
 def served(request: Request) -> Served:
     """Return what a request is about: the store as whoever asks may use it."""
     here = cast("Served", request.app.state.served)
-    return replace(here, store=on_behalf(here.store, caller_of(request)))
+    store = on_behalf(here.store, caller_of(request))
+    return here if store is here.store else replace(here, store=store)

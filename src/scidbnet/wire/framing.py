@@ -7,8 +7,9 @@ how many there were before it, so that a cut stream is noticed; a part of kind `
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from scidb.exceptions import LimitExceededError, SerializationError
 from scidbnet.wire.plain import from_text, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = [
     "HEADER_LIMIT",
@@ -44,7 +45,6 @@ _LENGTH: Final = 4
 _ALIGNED: Final = 8
 
 
-@runtime_checkable
 class Filling(Protocol):
     """Bytes that arrive, read into memory that is given."""
 
@@ -144,7 +144,7 @@ class Parts:
     """The parts of a stream of bytes, which arrive in pieces of any length or are read into memory."""
 
     def __init__(self, source: Iterable[Bytes] | Filling, part_limit: int = PART_LIMIT) -> None:
-        self._source = _Read(source) if isinstance(source, Filling) else _Pieces(source)
+        self._source = _Pieces(source) if isinstance(source, Iterable) else _Read(source)
         self._limit = part_limit
 
     def __iter__(self) -> Iterator[Envelope]:

@@ -89,7 +89,7 @@ _TAGGED: Final[dict[str, Callable[[Any, str], Any]]] = {
 
 def to_text(data: Json) -> bytes:
     """Write JSON."""
-    return json.dumps(data, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _ENCODER.encode(data).encode("ascii")
 
 
 def from_text(text: bytes | bytearray | memoryview, where: str) -> Json:
@@ -102,10 +102,16 @@ def from_text(text: bytes | bytearray | memoryview, where: str) -> Json:
 
     """
     try:
-        return json.loads(bytes(text), parse_constant=_refuse_constant)
+        data = bytes(text)
+        return _DECODER.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise SerializationError(f"{where} is not JSON: {error}.", where=where) from error
 
 
 def _refuse_constant(name: str) -> Json:
     raise ValueError(f"{name} is no number of JSON")
+
+
+# To make one for each text takes as long as a short text itself.
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)

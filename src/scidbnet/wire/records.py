@@ -72,6 +72,8 @@ def _one_type(values: list[Any]) -> bool:
 def _in_order(records: Sequence[Record], names: list[str]) -> list[str]:
     """Return keys in schema order, of which the locations of some records show a part each."""
     shown = {tuple(record.schema) for record in records} if isinstance(records, list | tuple) else {tuple(names)}
+    if len(shown) == 1:
+        return list(*shown)
     after: dict[str, set[str]] = {name: set() for name in names}
     for keys in shown:
         for before, key in itertools.pairwise(keys):

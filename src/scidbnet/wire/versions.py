@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +37,11 @@ def description_tag(info: StoreInfo) -> str:
     False
 
     """
-    names = [key.name for key in info.schema_keys]
-    state = plain_to_json([names, dict(info.renamed), info.has_flags, info.has_pruned])
+    names = tuple([key.name for key in info.schema_keys])
+    return _tag(names, tuple(info.renamed.items()), info.has_flags, info.has_pruned)
+
+
+@functools.lru_cache(maxsize=64)  # a server is asked for it twice a request
+def _tag(names: tuple[str, ...], renamed: tuple[tuple[str, str], ...], *has: bool) -> str:
+    state = plain_to_json([list(names), dict(renamed), *has])
     return hashlib.sha256(to_text(state)).hexdigest()[:16]

@@ -7,11 +7,10 @@ import functools
 import hashlib
 import mmap
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import IO, TYPE_CHECKING, Final
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 
 from scidb.exceptions import LimitExceededError, SerializationError
 from scidbnet.wire.batches import batch_digest
@@ -19,7 +18,7 @@ from scidbnet.wire.compression import ZSTD, Decompressed
 from scidbnet.wire.framing import PARTS_TYPE, new_memory
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from starlette.requests import Request
 
@@ -97,7 +96,7 @@ class Spool:
     async def _received(self, request: Request) -> AsyncIterator[_Receiving]:
         claimed = _claimed(request)
         self._check(claimed or 0)
-        async with self._place(claimed) as place:
+        with self._place(claimed) as place:
             async for piece in _pieces(request, self._settings.idle_timeout):
                 self._waiting += len(piece)
                 self._check(place.length + len(piece))
@@ -107,7 +106,7 @@ class Spool:
 
     @asynccontextmanager
     async def _decompressed(self, whole: memoryview) -> AsyncIterator[_Receiving]:
-        async with self._place(None) as place:
+        with self._place(None) as place:
             async with self._decompressing:
                 source = Decompressed(whole)
                 del whole
@@ -117,8 +116,8 @@ class Spool:
             del source  # and with it what was compressed
             yield place
 
-    @asynccontextmanager
-    async def _place(self, claimed: int | None) -> AsyncIterator[_Receiving]:
+    @contextmanager
+    def _place(self, claimed: int | None) -> Iterator[_Receiving]:
         room = self._room(claimed)
         self._in_memory += room
         place = _Receiving(room, of_known_length=claimed is not None)
@@ -153,18 +152,17 @@ def _claimed(request: Request) -> int | None:
 
 
 async def _pieces(request: Request, idle_timeout: float) -> AsyncIterator[bytes]:
-    stream = request.stream()
-    while True:
+    has_more = True
+    while has_more:
         try:
             async with asyncio.timeout(idle_timeout):
-                piece = await anext(stream, None)
-        except ClientDisconnect as error:
-            raise SerializationError("The client went away before its request was whole.") from error
+                message = await request.receive()
         except TimeoutError as error:
             raise SerializationError(f"Nothing more of the request came for {idle_timeout:g} s.") from error
-        if piece is None:
-            return
-        yield piece
+        if message["type"] == "http.disconnect":
+            raise SerializationError("The client went away before its request was whole.")
+        has_more = message.get("more_body", False)
+        yield message.get("body", b"")
 
 
 class _Receiving:

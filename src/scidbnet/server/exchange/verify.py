@@ -41,7 +41,7 @@ class Verified(Wrapper):
 
         """
         checked = [chunk for chunk in batch.chunks if chunk.table is not None and len(chunk.records)]
-        if sum(chunk.table.nbytes for chunk in checked if chunk.table is not None) < _MEANWHILE:
+        if sum(chunk.table.get_total_buffer_size() for chunk in checked if chunk.table is not None) < _MEANWHILE:
             self._check_all(checked)
             return super().write(batch)
         for variable in {record.variable for chunk in checked for record in chunk.records}:
