@@ -107,6 +107,23 @@ def test_chain_links_depend_on_what_came_before() -> None:
     assert lines[3] == lines[4]
 
 
+_CELLS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.text(st.characters(exclude_categories=[]), max_size=3),
+    st.dictionaries(st.sampled_from(["b", "a", 'x"']), st.text(max_size=2)),
+)
+_COLUMN = st.one_of(st.just("same"), _CELLS.map(lambda cell: [cell]), st.lists(_CELLS, min_size=6, max_size=6))
+
+
+@given(st.integers(1, 6), st.lists(_COLUMN, min_size=1, max_size=5))
+def test_many_lines_at_once(count: int, columns: list[list[object]]) -> None:
+    """The digest of each of many lines is what it is by itself, whatever they have in common."""
+    lines = [[column[number % len(column)] for column in columns] for number in range(count)]
+    assert ids.line_digests(lines) == [ids.line_digest(line) for line in lines]
+
+
 def test_computation_ids_at_once() -> None:
     """Both ids of a computation are what each is by itself."""
     inputs = {"signal": ["value", "ab" * 32], "cutoff": ["value", "cd" * 32]}

@@ -56,17 +56,17 @@ def write_address(
     """
     schema: dict[str, KeyValue] = {}
     typed: dict[str, KeyType] = {}
-    remaining = dict(metadata)
     for key in keys:
-        if key.name in remaining:
-            value = remaining.pop(key.name)
+        if key.name in metadata:
+            value = metadata[key.name]
             kind = key.value_type
             if kind is None:
                 kind = typed[key.name] = infer_key_type(key.name, value)
             schema[key.name] = convert_key(key.name, value, kind)
-    if not remaining and not params:
+    if len(schema) == len(metadata) and not params:
         _checked_params(params)
         return Address(schema, {}, "{}", typed)
+    remaining = {name: metadata[name] for name in metadata if name not in schema}
     version = _version_keys(keys, remaining, params, known_version_keys)
     for name, value in version.items():
         if isinstance(value, AnyOf | slice):

@@ -303,8 +303,16 @@ class Core:
                 f"the parameter of the function, for example to {name.strip('_')}_value."
             )
 
-    def _address(self, name: str, metadata: Mapping[str, Any], params: Mapping[str, Any] | None = None) -> Address:
-        return write_address(self._keys, metadata, lambda: self._known_version_keys(name), params)
+    def _address(
+        self,
+        name: str,
+        metadata: Mapping[str, Any],
+        params: Mapping[str, Any] | None = None,
+        keys: Sequence[SchemaKey] | None = None,
+    ) -> Address:
+        """Return where a value is to be saved; who saves many asks for the schema keys once."""
+        known = self._keys if keys is None else keys
+        return write_address(known, metadata, lambda: self._known_version_keys(name), params)
 
     def _match(
         self,

@@ -244,14 +244,14 @@ class Loading(Querying):
 
     def _instances(self, chunk: Chunk, cls: type[BaseVariable], as_of: str | None = None) -> list[BaseVariable]:
         found = instances(chunk, cls)
-        marks = self.marks_on((record.record_id for record in chunk.records), as_of)
+        marks = self.marks_on(column_of(chunk.records, "record_id"), as_of) if self._info.has_flags else {}
         for instance in found if marks else ():
             instance.note_flags(mark.reason for mark in marks.get(instance.record_id or "", ()))
         if cls is BaseVariable:  # no class says what the units are, so the database does
-            for instance, record in zip(found, chunk.records, strict=True):
-                known = self._known(record.variable)
+            for instance, version in zip(found, column_of(chunk.records, "schema_version"), strict=True):
+                known = self._known(instance.type_name)
                 # What is known are the units of the last version alone.
-                instance.units = known.units if known and known.schema_version == record.schema_version else None
+                instance.units = known.units if known and known.schema_version == version else None
         return found
 
     def _as_table(self, variable: VariableLike, found: Sequence[BaseVariable], as_of: Any) -> pd.DataFrame:

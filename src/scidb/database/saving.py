@@ -45,7 +45,8 @@ class Target:
 
     def stored(self, raw: Any) -> Any:
         """Return a value in the form that is stored and hashed."""
-        check_own_units(self.info.name, self.info.units, raw)
+        if type(raw) not in PLAIN:  # which have no units of their own
+            check_own_units(self.info.name, self.info.units, raw)
         asks_class = self.custom or self.cls.stored_value is not BaseVariable.stored_value
         return self.cls(raw).stored_value() if asks_class else raw
 
@@ -103,11 +104,12 @@ class Saving(Recording):
         self, variable: VariableLike, items: Iterable[tuple[Any, Mapping[str, Any]]], /, **common: Any
     ) -> list[str]:
         """Save pairs of a value and its metadata in one transaction; return the record ids in order."""
-        target = self._target(variable)
+        target, keys = self._target(variable), self._keys
         pending = []
         for number, item in enumerate(items):
             data, metadata = _pair(number, item)
-            pending.append(self._pending(target, data, {**common, **metadata}))
+            address = self._address(target.info.name, {**common, **metadata} if common else metadata, keys=keys)
+            pending.append(self._pending_at(address, target, data))
         return [record.record_id for record in self._save(pending)]
 
     save_batch = save_many
@@ -128,7 +130,9 @@ class Saving(Recording):
         params: Mapping[str, Any] | None = None,
         index: Any = None,
     ) -> Pending:
-        address = self._address(target.info.name, metadata, params)
+        return self._pending_at(self._address(target.info.name, metadata, params), target, data, index)
+
+    def _pending_at(self, address: Address, target: Target, data: Any, index: Any = None) -> Pending:
         if type(data) in PLAIN and index is None:  # asked by the thousand, and `isinstance` of a variable takes long
             return Pending(target, target.stored(data), address)
         source = data if isinstance(data, ThunkOutput | BaseVariable) else None
@@ -300,8 +304,9 @@ def _record(
 ) -> Record:
     info, address, call = item.target.info, item.address, item.call
     kind = (info.identity_name, info.schema_version, address.version_keys)
-    if kind not in records_of:
-        records_of[kind] = ids.RecordIds(info.identity_name, info.schema_version, address.version)
+    same = records_of.get(kind)
+    if same is None:
+        same = records_of[kind] = ids.RecordIds(info.identity_name, info.schema_version, address.version)
     try:
         content = ids.content_hash(item.stored)
     except UnhashableValueError as error:
@@ -309,23 +314,12 @@ def _record(
             f"{info.name} cannot be saved, because its value has no identity by content: {error}",
             path=error.details.get("path", ""),
         ) from error
+    lineage_id = call.computation.lineage_id if call and item.output_num is not None else None
     return Record(
-        record_id=records_of[kind].of(content, address.schema),
-        variable=info.name,
-        schema=address.schema,
-        version_keys=address.version_keys,
-        content_hash=content,
-        schema_version=info.schema_version,
-        encoding=encoding,
-        nbytes=nbytes,
-        lineage_id=call.computation.lineage_id if call and item.output_num is not None else None,
-        call_id=call.call_id if call else None,
-        output_num=item.output_num,
-        piece=item.piece,
-        pieces=item.pieces,
-        user_id=user,
-        seq=seq,
-    )
+        same.of(content, address.schema), info.name, address.schema, address.version_keys, content,
+        info.schema_version, encoding, nbytes, lineage_id, call.call_id if call else None, item.output_num,
+        item.piece, item.pieces, user, "", seq,
+    )  # fmt: skip
 
 
 def _pair(number: int, item: Any) -> tuple[Any, Mapping[str, Any]]:

@@ -13,13 +13,13 @@ import os
 import time
 import uuid
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from scidb.hashing.canonical.cbor import array, head, integer, real, text
 from scidb.hashing.canonical.encode import VERSION, canonical_hash, hash_of, preimage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 __all__ = [
     "GENERATED",
@@ -45,6 +45,7 @@ __all__ = [
     "inputs_hash",
     "is_lineage_alone",
     "line_digest",
+    "line_digests",
     "lineage_id",
     "merge_form",
     "new_call_id",
@@ -316,6 +317,41 @@ def environment_id(description: str) -> str:
 def line_digest(line: Sequence[object]) -> str:
     """Return the digest of a line of the log, which stays in the file where the line is erased."""
     return hashlib.sha256(_to_json(line).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def line_digests(lines: Sequence[Sequence[object]]) -> list[str]:
+    """Return the digest of each line; what they have in common is written once.
+
+    Examples
+    --------
+    >>> lines = [[f"{n:064x}", {"subject": str(n), "hand": "left"}, None, n, "{}"] for n in range(4)]
+    >>> line_digests(lines) == [line_digest(line) for line in lines]
+    True
+
+    """
+    if len(lines) < _MANY:
+        return [line_digest(line) for line in lines]
+    rows = zip(*map(_json_of_each, zip(*lines, strict=True)), strict=True)
+    texts = (f"[{','.join(cells)}]".encode("utf-8", "surrogatepass") for cells in rows)
+    return [hashlib.sha256(text).hexdigest() for text in texts]
+
+
+_MANY: Final = 4
+
+
+def _json_of_each(cells: Sequence[object]) -> Iterable[str]:
+    """Write each cell of a column as canonical JSON."""
+    kinds = set(map(type, cells))
+    if kinds <= {str, type(None)} and len(set(cells)) == 1:
+        return [_to_json(cells[0])] * len(cells)
+    if kinds == {dict}:
+        maps = cast("Sequence[dict[str, object]]", cells)
+        if len(names := set(map(tuple, maps))) == 1 and (ordered := sorted(names.pop())):
+            columns = [
+                [f"{_to_json(name)}:{text}" for text in _json_of_each([one[name] for one in maps])] for name in ordered
+            ]
+            return [f"{{{','.join(pairs)}}}" for pairs in zip(*columns, strict=True)]
+    return map(repr, cells) if kinds == {int} else map(_to_json, cells)
 
 
 def chain_link(previous: str, digest: str) -> str:

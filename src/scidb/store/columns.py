@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 from scidb.store.model import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import pyarrow as pa
 
@@ -52,12 +52,16 @@ class RecordColumns(Sequence[Record]):
         return int(self._table.num_rows)
 
     def __iter__(self) -> Iterator[Record]:
-        names = tuple(self._places)
-        places = zip(*self._places.values(), strict=True) if names else iter([()] * len(self))
-        rows = zip(*(self.column(name) for name in _BEFORE + _AFTER), strict=True)
-        for (record_id, variable, *others), values in zip(rows, places, strict=True):
-            schema = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-            yield Record(record_id, variable, schema, *others)
+        before, after = (map(self.column, names) for names in (_BEFORE, _AFTER))
+        return map(Record, *before, self._schemas(), *after)
+
+    def _schemas(self) -> Iterable[dict[str, KeyValue]]:
+        names, columns = tuple(self._places), tuple(self._places.values())
+        if len(names) == 1:
+            [name] = names
+            return [{} if value is None else {name: value} for value in columns[0]]
+        rows = zip(*columns, strict=True) if names else iter([()] * len(self))
+        return [{name: value for name, value in zip(names, row, strict=True) if value is not None} for row in rows]
 
     @overload
     def __getitem__(self, at: int) -> Record: ...

@@ -106,14 +106,15 @@ def _rows(table: pa.Table, numbers: NDArray[np.int64]) -> pa.Table:
     return table if np.array_equal(numbers, np.arange(table.num_rows)) else table.take(pa.array(numbers))
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str | None]]:
-    """Return which of the distinct texts each one is; None among them stands for a missing one."""
+def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
+    """Return which of the distinct texts each one is; a null among them stands for a missing one."""
     encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
-    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
 
 
 def _text_ranks(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    codes, texts = _codes(column)
+    codes, dictionary = _codes(column)
+    texts = dictionary.to_pylist()
     ranks = np.empty(len(texts), np.int64)
     ranks[sorted(range(len(texts)), key=lambda number: texts[number] or "")] = np.arange(len(texts))
     return ranks[codes]
@@ -121,7 +122,10 @@ def _text_ranks(column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 def _key_ranks(key: SchemaKey, column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
     """Return each value's rank in natural order, absent first, and the values by which number of which they are."""
-    codes, texts = _codes(column)
+    codes, dictionary = _codes(column)
+    if key.value_type == "int" and (numbers := _integers(dictionary)) is not None:
+        return np.unique(numbers, return_inverse=True)[1][codes], codes, numbers.astype(object)
+    texts = dictionary.to_pylist()
     values: list[KeyValue | None] = [None if text is None else key_value(key.value_type, text) for text in texts]
     comparable = [None if value is None else _instant(key_order(value)) for value in values]
     # Equal instants in two zones are one place in the order.
@@ -131,6 +135,14 @@ def _key_ranks(key: SchemaKey, column: pa.ChunkedArray) -> tuple[NDArray[np.int6
     shown = np.empty(len(values), object)
     shown[:] = values
     return ranks[codes], codes, shown
+
+
+def _integers(texts: pa.Array) -> NDArray[np.int64] | None:
+    """Return the numbers that texts stand for; None where one is missing, or larger than others know it."""
+    try:
+        return None if texts.null_count else texts.cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:
+        return None
 
 
 def _instant(order: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
@@ -28,8 +28,7 @@ Texts = tuple[str | None, ...]
 _FEW = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """One location: its number, as texts of its given keys, and as records show it."""
 
     schema_id: int
@@ -51,14 +50,19 @@ def find_places(connection: Connection, draft: State, schemas: Sequence[Mapping[
     """Return the place of each location, making those that are not there."""
     texts = [place_texts(draft.keys, schema) for schema in schemas]
     remembered = draft.memory.places
-    known = {one: remembered[one] for one in texts if one in remembered}
-    missing = {one: schema for one, schema in zip(texts, schemas, strict=True) if one not in known}
+    known, missing = {}, {}
+    for one, schema in zip(texts, schemas, strict=True):
+        if (place := remembered.get(one)) is not None:
+            known[one] = place
+        else:
+            missing[one] = schema
     found = _search(connection, draft.keys, list(missing)) if missing else {}
     new = [one for one in missing if one not in found]
     first = draft.clockwork.schema_id + 1
-    numbers = {**found, **{one: first + offset for offset, one in enumerate(new)}}
+    numbers = {**found, **dict(zip(new, itertools.count(first), strict=False))}
     draft.clockwork = replace(draft.clockwork, schema_id=first - 1 + len(new))
-    known |= {one: place_at(draft.keys, numbers[one], one, schema) for one, schema in missing.items()}
+    for one, schema in missing.items():
+        known[one] = place_at(draft.keys, numbers[one], one, schema)
     rows = [(numbers[one], known[one].level, *one) for one in new]
     insert_named(connection, _table(draft.keys), rows)
     _widen(connection, draft, new)
@@ -76,7 +80,7 @@ def place_at(keys: Sequence[SchemaKey], schema_id: int, texts: Texts, schema: Ma
 
 def place_texts(keys: Sequence[SchemaKey], schema: Mapping[str, KeyValue]) -> Texts:
     """Return a location as the file has it: one text, or None, for each key in order."""
-    texts = tuple(key_text(key, schema[key.name]) if key.name in schema else None for key in keys)
+    texts = tuple([key_text(key, schema[key.name]) if key.name in schema else None for key in keys])
     if len(schema) != len(keys) - texts.count(None):
         check_keys(keys, schema)
     return texts

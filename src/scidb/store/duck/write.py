@@ -6,10 +6,10 @@ Statements are what costs: one insert per table and batch, and none per record.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scidb.exceptions import ConflictError, NotFoundError, NotRegisteredError, SerializationError, did_you_mean
-from scidb.hashing.ids import chain_link, line_digest
+from scidb.hashing.ids import chain_link, line_digests
 from scidb.store.duck.events import apply_events
 from scidb.store.duck.flags import touches
 from scidb.store.duck.insert import insert_data, insert_rows
@@ -75,8 +75,7 @@ def _results(fresh: Sequence[Computation], rows: Sequence[Row]) -> dict[str, Res
 # ------------------------------------------------------------------ records
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
+class _Stored(NamedTuple):
     """A record that is in the file: what its entries show of it."""
 
     record_no: int
@@ -104,17 +103,19 @@ def _log(
     draft.in_pieces = draft.in_pieces | split
     rows, lines = [], []
     chain = draft.clockwork.chain
-    for entry, texts in zip(entries, places.texts, strict=True):
+    at = [places.known[texts] for texts in places.texts]
+    identities = {name: draft.variables[name].identity for name in {entry.variable for entry in entries}}
+    said = [_line(entry, stamp, place, identities[entry.variable]) for entry, place in zip(entries, at, strict=True)]
+    for entry, place, digest in zip(entries, at, line_digests(said), strict=True):
         kept = stored.get(entry.record_id)
         if kept is None:
             raise _no_data(entry)
-        place = places.known[texts]
-        chain = chain_link(chain, line_digest(_line(entry, stamp, place, draft.variables[entry.variable].identity)))
+        chain = chain_link(chain, digest)
         lines.append(_log_row(entry, stamp, place, kept, chain, computed.get(entry.lineage_id)))
         rows.append(Row(_shown(entry, stamp, place, kept), place.schema_id, kept.record_no, kept.layout))
     insert_rows(connection, TABLES["_record_metadata"], lines)
     draft.clockwork = replace(draft.clockwork, chain=chain)
-    _deepen(connection, draft, zip(entries, (places.known[texts] for texts in places.texts), strict=True))
+    _deepen(connection, draft, zip(entries, at, strict=True))
     return Written(rows, places.known, places.new)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,7 +86,7 @@ class TypeInfo:
 # ------------------------------------------------------------------ records and their payloads
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Record:
     """One entry of the log: this value of this variable was saved at this location, then.
 
@@ -110,6 +110,39 @@ class Record:
     user_id: str | None = None
     timestamp: str = ""
     seq: int = 0
+
+    # Made by the thousand: as dataclasses make it, frozen, it takes three times as long.
+    def __init__(
+        self, record_id: str, variable: str, schema: Mapping[str, KeyValue], version_keys: str, content_hash: str,
+        schema_version: int, encoding: str, nbytes: int, lineage_id: str | None = None, call_id: str | None = None,
+        output_num: int | None = None, piece: int | None = None, pieces: int | None = None,
+        user_id: str | None = None, timestamp: str = "", seq: int = 0,
+    ) -> None:  # fmt: skip
+        object.__setattr__(self, "__class__", _Open)  # has the same slots, and is not frozen
+        this: Any = self
+        this.record_id = record_id
+        this.variable = variable
+        this.schema = schema
+        this.version_keys = version_keys
+        this.content_hash = content_hash
+        this.schema_version = schema_version
+        this.encoding = encoding
+        this.nbytes = nbytes
+        this.lineage_id = lineage_id
+        this.call_id = call_id
+        this.output_num = output_num
+        this.piece = piece
+        this.pieces = pieces
+        this.user_id = user_id
+        this.timestamp = timestamp
+        this.seq = seq
+        this.__class__ = Record
+
+
+class _Open:
+    """A record while it is made."""
+
+    __slots__ = Record.__slots__
 
 
 @dataclass(frozen=True, slots=True)
