@@ -88,11 +88,11 @@ def _users(connection: Connection, state: State, calls: Sequence[Call]) -> list[
     saved, unsaved = Condition(), Condition()
     saved.one_of("m.call_id", ids)
     unsaved.one_of("i.input_call_id", ids)
-    made = f"SELECT m.call_id AS maker, m.record_id FROM {logged(pruned=state.has_pruned)} m WHERE {saved.text()}"
-    same = "i.record_id = m.record_id"
-    if not state.has_lost:
+    made = f"SELECT m.call_id AS maker, m.* FROM {logged(pruned=state.has_pruned)} m WHERE {saved.text()}"
+    same = "i.record_id = m.record_id" if state.has_lost else "i.record_no = m.record_no"
+    if state.has_pruned and not state.has_lost:
         numbers = (f"SELECT maker, r.record_no FROM made JOIN {one} r USING (record_id)" for one in _numbered(state))
-        made, same = f"WITH made AS ({made}) {' UNION '.join(numbers)}", "i.record_no = m.record_no"
+        made = f"WITH made AS ({made}) {' UNION '.join(numbers)}"
     rows = connection.rows(
         "SELECT DISTINCT maker, user_id, timestamp, seq FROM ("
         f"SELECT maker, c.call_id AS user_id, c.timestamp, c.seq FROM ({made}) m "
