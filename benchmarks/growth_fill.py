@@ -72,6 +72,7 @@ _CHANGED: Final = {
         "record_id": "other(record_id, k)",
         "input_call_id": "call(input_call_id, k)",
         "content_hash": "other(content_hash, k)",
+        "record_no": "record_no + k * {records}",
     },
     "_runs": {"run_id": "other(run_id, k)", "started": "later(started, k)", "ended": "later(ended, k)"},
     "GrowRaw_data": {"record_no": "record_no + k * {records}", "value": "value + k"},

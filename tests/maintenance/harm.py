@@ -47,6 +47,7 @@ HARM: dict[str, tuple[tuple[str, ...], str, str, str | None]] = {
     "other computation in the log": ((f"UPDATE _record_metadata SET lineage_id = NULL WHERE record_id = {MADE}",), "log", "another computation", "Mean"),
     "number of another": ((f"UPDATE _record_metadata SET computation_no = 99 WHERE record_id = {MADE}",), "number", "another number", "Mean"),
     "no number of a line": ((f"UPDATE _record_metadata SET computation_no = NULL WHERE record_id = {MADE}",), "number", "another number", "Mean"),
+    "input with another number": ((f"UPDATE _call_inputs SET record_no = record_no + 1 WHERE call_id = {CALL}",), "number", "An input of a call has the number", "Emg"),
     "no numbers": (("UPDATE _computations SET computation_no = NULL",), "number", "have no number", None),
     "one number": (("UPDATE _computations SET computation_no = 0",), "number", "computations have the number 0", None),
     "the end before the rest": (("CREATE TEMP TABLE lines AS FROM _record_metadata", "DELETE FROM _record_metadata", "INSERT INTO _record_metadata FROM lines ORDER BY timestamp DESC", "INSERT INTO _record_metadata SELECT * REPLACE ('1999' AS timestamp, number::INTEGER AS seq) FROM (FROM lines LIMIT 1), range(2048) t(number)"), "log", "not at the end of the log", "?"),
@@ -70,6 +71,7 @@ HARM: dict[str, tuple[tuple[str, ...], str, str, str | None]] = {
     "stale table": (("UPDATE _registered_types SET table_name = 'x' WHERE type_name = 'Emg'",), "stale", "said to be in x", None),
 }  # fmt: skip
 REPAIRED = {
+    "input with another number",
     "number of another",
     "no number of a line",
     "no numbers",

@@ -147,6 +147,7 @@ class State:
     has_set_aside: bool = False  # whether any result was ever invalidated
     has_accepted: bool = False  # whether any change of code was ever accepted
     has_pruned: bool = False  # whether any line of the log was ever pruned
+    has_lost: bool = False  # whether anything was ever erased, or lost before a recovery
     renamed: Mapping[str, str] = field(default_factory=dict)  # former names -> what the variable is called now
     wide: Mapping[str, str] = field(default_factory=dict)  # keys with integers beyond BIGINT: how views show them
     levels: frozenset[frozenset[str]] = frozenset()  # which keys locations have together
@@ -226,13 +227,13 @@ def load(connection: Connection) -> State:
     if not stamp and not variables:  # a new file
         place = frozenset[str]()  # the whole dataset, of which every file knows
         return State(keys, {}, Clockwork("", "", -1, 0, -1), frozenset(), has_flags=False, levels=frozenset([place]))
-    [(record_no, schema_id, computation_no, pieces, flags, aside, accepted, pruned)] = connection.rows(
+    [(record_no, schema_id, computation_no, pieces, flags, aside, accepted, pruned, lost)] = connection.rows(
         "SELECT (SELECT max(record_no) FROM (SELECT max(record_no) AS record_no FROM _records UNION ALL "
         "SELECT max(record_no) FROM _record_metadata UNION ALL SELECT max(last_record_no) FROM _removals)), "
         "(SELECT max(schema_id) FROM _schema), (SELECT coalesce(max(computation_no), -1) FROM _computations), "
         "(SELECT count(piece) FROM _record_metadata), "
         "(SELECT count(*) FROM _flags), (SELECT count(*) FROM _invalidations), (SELECT count(*) FROM _accepted), "
-        "(SELECT count(*) FROM _pruned)"
+        "(SELECT count(*) FROM _pruned), (SELECT count(*) FROM _removals WHERE kind <> 'prune')"
     )
     split = (
         connection.rows("SELECT DISTINCT variable_name FROM _record_metadata WHERE piece IS NOT NULL") if pieces else ()
@@ -249,6 +250,7 @@ def load(connection: Connection) -> State:
         bool(aside),
         bool(accepted),
         bool(pruned),
+        bool(lost),
         renamed=renamed,
         wide=wide,
         levels=levels,

@@ -104,7 +104,7 @@ TABLES: Final = {
             "call_id VARCHAR, position INTEGER, name VARCHAR, kind VARCHAR, record_id VARCHAR, "
             "input_call_id VARCHAR, output_num INTEGER, type_name VARCHAR, content_hash VARCHAR, "
             "value_repr VARCHAR, root VARCHAR, literal VARCHAR, code_hash VARCHAR, is_default BOOLEAN, "
-            "key VARCHAR",
+            "key VARCHAR, record_no BIGINT",
         ),
         _table("_hits", "lineage_id VARCHAR, hits BIGINT, timestamp VARCHAR, user_id VARCHAR"),
         _table(

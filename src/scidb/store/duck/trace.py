@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scidb.hashing.ids import is_lineage_alone
 from scidb.store.duck.read import newest_entries
 from scidb.store.duck.sql import Condition, logged
 from scidb.store.model import Call, CallInput, Computation, Edge, Trace
@@ -49,8 +50,7 @@ def _first(connection: Connection, state: State, record_ids: Sequence[str], *, u
     if up:
         newest = {one.record_id: one.call_id for one in newest_entries(connection, state, record_ids)}
         return [call_id for record_id in record_ids if (call_id := newest.get(record_id))]
-    condition = Condition()
-    condition.one_of("i.record_id", list(record_ids))
+    condition = _given(state, record_ids)
     return [
         call_id
         for (call_id,) in connection.rows(
@@ -61,6 +61,25 @@ def _first(connection: Connection, state: State, record_ids: Sequence[str], *, u
     ]
 
 
+def _given(state: State, record_ids: Sequence[str]) -> Condition:
+    """Return the condition that an input ``i`` is one of these records: by number, by which the file is in order.
+
+    A record that was saved again after it was pruned has two. Of what was erased or lost nobody knows the old one.
+    """
+    condition, named = Condition(), Condition()
+    if state.has_lost or any(map(is_lineage_alone, record_ids)):
+        condition.one_of("i.record_id", list(record_ids))
+        return condition
+    named.one_of("record_id", list(record_ids))
+    numbers = [f"SELECT record_no FROM {table} WHERE {named.text()}" for table in _numbered(state)]
+    condition.add(f"i.record_no IN ({' UNION ALL '.join(numbers)})", *named.parameters * len(numbers))
+    return condition
+
+
+def _numbered(state: State) -> list[str]:
+    return ["_records", "_pruned"] if state.has_pruned else ["_records"]
+
+
 def _users(connection: Connection, state: State, calls: Sequence[Call]) -> list[str]:
     """Return the calls that took what each of these made, saved (by record) or handed on unsaved (by call)."""
     ids = [call.call_id for call in calls]
@@ -69,11 +88,15 @@ def _users(connection: Connection, state: State, calls: Sequence[Call]) -> list[
     saved, unsaved = Condition(), Condition()
     saved.one_of("m.call_id", ids)
     unsaved.one_of("i.input_call_id", ids)
+    made = f"SELECT m.call_id AS maker, m.* FROM {logged(pruned=state.has_pruned)} m WHERE {saved.text()}"
+    same = "i.record_id = m.record_id" if state.has_lost else "i.record_no = m.record_no"
+    if state.has_pruned and not state.has_lost:
+        numbers = (f"SELECT maker, r.record_no FROM made JOIN {one} r USING (record_id)" for one in _numbered(state))
+        made = f"WITH made AS ({made}) {' UNION '.join(numbers)}"
     rows = connection.rows(
         "SELECT DISTINCT maker, user_id, timestamp, seq FROM ("
-        f"SELECT m.call_id AS maker, c.call_id AS user_id, c.timestamp, c.seq FROM {logged(pruned=state.has_pruned)} m "
-        "JOIN _call_inputs i ON i.record_id = m.record_id JOIN _calls c ON c.call_id = i.call_id "
-        f"WHERE {saved.text()} UNION ALL "
+        f"SELECT maker, c.call_id AS user_id, c.timestamp, c.seq FROM ({made}) m "
+        f"JOIN _call_inputs i ON {same} JOIN _calls c ON c.call_id = i.call_id UNION ALL "
         "SELECT i.input_call_id, c.call_id, c.timestamp, c.seq FROM _call_inputs i "
         f"JOIN _calls c ON c.call_id = i.call_id WHERE i.record_id IS NULL AND {unsaved.text()}) "
         "ORDER BY timestamp, seq",

@@ -85,6 +85,10 @@ class Window:
         found = [row for row in rows if row is not None]
         return found if len(found) == len(rows) else None
 
+    def numbers(self, record_ids: Iterable[str]) -> dict[str, int]:
+        """Return the numbers of those of these records of which they are known."""
+        return {one: row.record_no for one in record_ids if (row := self._rows.get(one)) is not None}
+
     def with_neighbours(self, row: Row, asked: Sequence[Row]) -> list[Row]:
         """Return a row, and those in the same table that are asked for or may be next, up to some bytes."""
         with self._lock:

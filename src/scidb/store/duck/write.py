@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scidb.exceptions import ConflictError, NotFoundError, NotRegisteredError, SerializationError, did_you_mean
-from scidb.hashing.ids import chain_link, line_digests
+from scidb.hashing.ids import chain_link, is_lineage_alone, line_digests
 from scidb.store.duck.events import apply_events
 from scidb.store.duck.flags import touches
 from scidb.store.duck.insert import insert_data, insert_rows
@@ -55,8 +55,15 @@ def write_batch(connection: Connection, draft: State, batch: Batch, stamp: str) 
     apply_events(connection, draft, batch.events, stamp)
     calls = _fresh_calls(connection, batch.calls) if batch.calls else []
     computed, fresh = _number_computations(connection, draft, calls, batch.chunks)
-    written = _log(connection, draft, batch.chunks, stamp, computed) if batch.chunks else Written((), {})
-    _insert_calls(connection, calls, stamp)
+    named = (one.record_id for call in calls for one in call.inputs if one.record_id)
+    used = {record_id for record_id in named if not is_lineage_alone(record_id)}
+    numbers = draft.memory.window.numbers(used)
+    stored = _stored(connection, draft, batch.chunks, used - numbers.keys())
+    written = _log(connection, draft, batch.chunks, stamp, computed, stored) if batch.chunks else Written((), {})
+    numbers.update((record_id, kept.record_no) for record_id, kept in stored.items())
+    if draft.has_pruned and (gone := used - numbers.keys()):
+        numbers.update(_pruned(connection, gone))
+    _insert_calls(connection, calls, stamp, numbers)
     if batch.edges:
         _insert_edges(connection, batch.edges, stamp)
     made = [row.record.lineage_id for row in written.rows] + [call.computation.lineage_id for call in batch.calls]
@@ -92,11 +99,15 @@ class _Fresh:
 
 
 def _log(
-    connection: Connection, draft: State, chunks: Sequence[Chunk], stamp: str, computed: Mapping[str | None, int]
+    connection: Connection,
+    draft: State,
+    chunks: Sequence[Chunk],
+    stamp: str,
+    computed: Mapping[str | None, int],
+    stored: dict[str, _Stored],
 ) -> Written:
     entries = sorted((entry for chunk in chunks for entry in chunk.records), key=lambda entry: entry.seq)
     _check_variables(draft, entries)
-    stored = _stored(connection, draft, entries)
     _keep(connection, draft, chunks, stored)
     places = find_places(connection, draft, [entry.schema for entry in entries])
     split = {draft.variables[entry.variable].identity for entry in entries if entry.piece is not None}
@@ -136,11 +147,17 @@ def _no_data(entry: Record) -> NotFoundError:
     )
 
 
-def _stored(connection: Connection, draft: State, entries: Sequence[Record]) -> dict[str, _Stored]:
-    """Return the records that are stored; refuse to go on if there are others than this process knows of."""
+def _stored(connection: Connection, draft: State, chunks: Sequence[Chunk], used: Iterable[str]) -> dict[str, _Stored]:
+    """Return the records that are stored, and those used; refuse to go on if there are others than this process knows.
+
+    Asked in one statement, whether or not anything is saved of what was used.
+    """
+    asked = list(dict.fromkeys([*(entry.record_id for chunk in chunks for entry in chunk.records), *used]))
+    if not asked:
+        return {}
     columns = "record_no, layout, encoding, nbytes"
     condition = Condition()
-    condition.one_of("record_id", list(dict.fromkeys(entry.record_id for entry in entries)))
+    condition.one_of("record_id", asked)
     found = connection.rows(
         f"SELECT record_id, {columns} FROM _records WHERE {condition.text()} "
         f"UNION ALL SELECT NULL, {columns} FROM _records WHERE record_no > ?",
@@ -154,6 +171,15 @@ def _stored(connection: Connection, draft: State, entries: Sequence[Record]) -> 
             path=str(connection.path),
         )
     return stored
+
+
+def _pruned(connection: Connection, record_ids: Iterable[str]) -> list[tuple[str, int]]:
+    """Return the numbers that records had before they were pruned, as after somebody else loaded them."""
+    condition = Condition()
+    condition.one_of("record_id", list(record_ids))
+    return connection.rows(
+        f"SELECT record_id, max(record_no) FROM _pruned WHERE {condition.text()} GROUP BY ALL", condition.parameters
+    )
 
 
 def _keep(connection: Connection, draft: State, chunks: Sequence[Chunk], stored: dict[str, _Stored]) -> None:
@@ -309,9 +335,13 @@ def _fresh_calls(connection: Connection, calls: Sequence[Call]) -> list[Call]:
     return list(fresh.values())
 
 
-def _insert_calls(connection: Connection, calls: Sequence[Call], stamp: str) -> None:
+def _insert_calls(connection: Connection, calls: Sequence[Call], stamp: str, numbers: Mapping[str, int]) -> None:
     insert_rows(connection, TABLES["_calls"], [_call_row(call, stamp, seq) for seq, call in enumerate(calls)])
-    inputs = [_input_row(call, position, one) for call in calls for position, one in enumerate(call.inputs)]
+    inputs = [
+        _input_row(call, position, one, numbers.get(one.record_id or ""))
+        for call in calls
+        for position, one in enumerate(call.inputs)
+    ]
     insert_rows(connection, TABLES["_call_inputs"], inputs)
 
 
@@ -333,10 +363,11 @@ def _call_row(call: Call, stamp: str, seq: int) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _input_row(call: Call, position: int, one: CallInput) -> tuple[Any, ...]:
+def _input_row(call: Call, position: int, one: CallInput, record_no: int | None) -> tuple[Any, ...]:
     return (
         call.call_id, position, one.name, one.kind, one.record_id, one.input_call_id, one.output_num,
         one.type_name, one.content_hash, one.value_repr, one.root, one.literal, one.code_hash, one.is_default, one.key,
+        record_no,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Numbers of computations, which only this file knows: each has one of its own, and the log the one of each line."""
+"""Numbers that only this file knows: of computations, which the log has, too, and of records, which inputs have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NUMBERS", "check_numbers", "number_anew"]
 
-NUMBERS: Final = "number the computations anew"
+NUMBERS: Final = "number anew what names records and computations"
 
 
 def check_numbers(found: Findings) -> None:
@@ -31,10 +31,20 @@ def check_numbers(found: Findings) -> None:
             "WHERE m.computation_no IS DISTINCT FROM c.computation_no",
         )
         found.add_each("number", rows, "_record_metadata", repair=NUMBERS)
+    if found.has("_call_inputs", "_records", "_removals"):
+        rows = found.ask(
+            "_call_inputs",
+            "SELECT i.record_id, 'An input of a call has the number ' || coalesce(i.record_no::VARCHAR, 'NULL') "
+            "|| ', and its record the number ' || r.record_no || '.' FROM _call_inputs i JOIN _records r "
+            "ON r.record_id = i.record_id WHERE i.record_no IS DISTINCT FROM r.record_no AND "
+            # One that was removed and saved again has another number now.
+            "(NOT EXISTS (SELECT 1 FROM _removals) OR i.record_no IN (SELECT record_no FROM _records))",
+        )
+        found.add_each("number", rows, "_call_inputs", repair=NUMBERS)
 
 
 def number_anew(connection: Connection) -> None:
-    """Give computations numbers in the order in which they stand, and lines of the log theirs."""
+    """Give computations numbers in the order in which they stand, and lines of the log and inputs theirs."""
     connection.execute(
         "UPDATE _computations SET computation_no = n.number FROM (SELECT lineage_id, "
         "row_number() OVER (ORDER BY rowid) - 1 AS number FROM _computations) n "
@@ -44,4 +54,7 @@ def number_anew(connection: Connection) -> None:
     connection.execute(
         "UPDATE _record_metadata SET computation_no = c.computation_no FROM _computations c "
         "WHERE c.lineage_id = _record_metadata.lineage_id"
+    )
+    connection.execute(
+        "UPDATE _call_inputs SET record_no = r.record_no FROM _records r WHERE r.record_id = _call_inputs.record_id"
     )
