@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -31,11 +32,13 @@ def main() -> int:
     """Run the groups that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"some of {', '.join(GROUPS)}; all if left out")
-    parser.add_argument("--quick", action="store_true", help="three rounds instead of nine")
+    parser.add_argument("--quick", action="store_true", help="three rounds at most instead of nine, smaller values")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every round, machine and versions")
     arguments = parser.parse_args()
     if unknown := set(arguments.groups) - set(GROUPS):
         parser.error(f"no group {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
+    # An installed package has its modules compiled; without this, processes of their own would measure the compiler.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     comparisons = []
     for group in arguments.groups or GROUPS:
         with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import Comparison, measure
-from benchmarks.memo_child import COMBINATIONS, SCATTERED
+from benchmarks.memo_theirs import COMBINATIONS, SCATTERED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+_QUICK = 3
+
 
 def run(folder: Path, rounds: int) -> list[Comparison]:
     """Measure S5, S5r, and the fingerprint."""
+    rounds = 1 if rounds <= _QUICK else rounds  # each starts two processes for each work
     select, by_hand = _child(folder, "select", "small"), _child(folder, "hand", "handle")
     fresh = _child(folder, "hand", "process")
     single = "S5: the first hit of a handle, less the next one"
@@ -72,7 +75,8 @@ def _compare(
 def _child(folder: Path, side: str, work: str) -> Callable[[int], Callable[[], Any]]:
     """Return rounds in a process of their own, which tell the seconds of one piece of the work."""
     per = COMBINATIONS if work == "run" else 1
-    command = [sys.executable, "-m", "benchmarks.memo_child", side, work, str(folder)]
+    child = ["benchmarks.memo_child"] if side == "scidb" else ["benchmarks.memo_theirs", side]
+    command = [sys.executable, "-m", *child, work, str(folder)]
 
     def timed() -> float:
         told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
