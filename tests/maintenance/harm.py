@@ -50,7 +50,6 @@ HARM: dict[str, tuple[tuple[str, ...], str, str, str | None]] = {
     "input with another number": ((f"UPDATE _call_inputs SET record_no = record_no + 1 WHERE call_id = {CALL}",), "number", "An input of a call has the number", "Emg"),
     "no numbers": (("UPDATE _computations SET computation_no = NULL",), "number", "have no number", None),
     "one number": (("UPDATE _computations SET computation_no = 0",), "number", "computations have the number 0", None),
-    "the end before the rest": (("CREATE TEMP TABLE lines AS FROM _record_metadata", "DELETE FROM _record_metadata", "INSERT INTO _record_metadata FROM lines ORDER BY timestamp DESC", "INSERT INTO _record_metadata SELECT * REPLACE ('1999' AS timestamp, number::INTEGER AS seq) FROM (FROM lines LIMIT 1), range(2048) t(number)"), "log", "not at the end of the log", "?"),
     "two places": ((f"INSERT INTO _record_metadata SELECT * REPLACE ('3000' AS timestamp, 0 AS schema_id) FROM _record_metadata WHERE record_id = {FIRST}",), "log", "several places", "Emg"),
     "no shape": (("COMMENT ON TABLE \"Emg_data\" IS 'x'",), "layout", "does not say what is in it", None),
     "no comment": (('COMMENT ON TABLE "Emg_data" IS NULL',), "layout", "does not say what is in it", None),

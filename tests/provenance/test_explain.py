@@ -15,6 +15,7 @@ from scidb.exceptions import NotFoundError
 from scidb.hashing.code.fingerprint import fingerprint
 from scidb.hashing.code.reference import reference_of
 from scidb.hashing.code.seen import note_seen
+from scidb.provenance import why
 from scidb.store.memory import MemoryStore
 from scidb.store.model import Batch, Call, Computation, SourceSeen, TypeInfo
 from scidb.testing.store_suite.samples import KEYS, record, scalars
@@ -115,3 +116,21 @@ def test_a_record_that_is_not_the_latest(study: DatabaseManager, project: Projec
     assert (found.record.state, found.superseded_by) == ("code changed", new.record_id)
     assert f"it is not the latest any more; that is {str(new.record_id)[:12]}" in str(found)
     assert study.explain(new).is_green
+
+
+def test_what_was_saved_by_hand_needs_only_its_place(study: DatabaseManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is explained as by a look at everything, and in few questions: the latest, older ones, and those of before."""
+    study.tag("before")
+    Force.save(study.load_one(Force, subject=1, trial=1).data, subject=1, trial=1, variant="other")
+    Force.save([7.0, 8.0], subject=1, trial=1)
+    Mean.save(-1.0, subject=1)  # where results were computed
+    told: list[dict[str, str]] = []
+    for everything in (False, True):
+        if everything:
+            monkeypatch.setattr(why, "gather_by_hand", lambda *_: None)
+        ids = dict.fromkeys(one.record_id for variable in (Force, Mean) for one in study.log(variable))
+        now = {one: str(study.explain(one).to_dict()) for one in ids}
+        then = {f"{one} then": str(study.explain(one, as_of="before").to_dict()) for one in list(ids)[-2:]}
+        told.append({**now, **then})
+    assert told[0] == told[1]
+    assert sum("saved by hand" in one for one in told[0].values()) >= 4

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     )
     from scidb.store.protocol import Store
 
-__all__ = ["Facts", "Place", "gather", "is_selected", "place_of", "written_file"]
+__all__ = ["Facts", "Place", "gather", "gather_by_hand", "is_selected", "place_of", "written_file"]
 
 Place: TypeAlias = tuple[str, str, frozenset[tuple[str, "KeyValue"]]]
 """Variable, version keys and location: what has one latest entry."""
@@ -191,6 +191,22 @@ def gather(
         generated=standing(written, edges, known, [key.name for key in info.schema_keys]),
         changed_at={**{old: changed.get(new, "") for old, new in info.renamed.items()}, **changed},
     )
+
+
+def gather_by_hand(store: Store, entry: Record, as_of: str | None) -> Facts | None:
+    """Return what the state of an entry depends on that was saved by hand: nothing but what stands at its place.
+
+    None when it was not, so that there is more to know.
+    """
+    if entry.call_id is not None:
+        return None
+    keys = store.describe().schema_keys
+    here = {key.name: (entry.schema.get(key.name),) for key in keys}
+    match = Match((entry.variable,), here, version_keys={entry.variable: (entry.version_keys,)}, as_of=as_of)
+    found = store.find(Latest(match))
+    if any(one.record_id == entry.record_id and one.call_id is not None for one in found):
+        return None
+    return Facts(keys, found, {}, {}, {}, frozenset(), {}, {}, (), (), (), frozenset(), (), {})
 
 
 def _sources(store: Store, calls: Iterable[Call]) -> list[Source]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from scidb.hashing.ids import GENERATED_ID, generated_id
 from scidb.provenance.code_now import Codes
 from scidb.provenance.configured import configurations
-from scidb.provenance.facts import gather, is_selected, place_of, written_file
+from scidb.provenance.facts import gather, gather_by_hand, is_selected, place_of, written_file
 from scidb.provenance.judging import FilesNow, Judge
 from scidb.provenance.missing import gaps_of, never_made
 from scidb.provenance.status import RecordStatus, Status
@@ -159,7 +159,7 @@ def _behind(reason: Reason) -> Iterator[str]:
 
 def explanation_of(store: Store, entry: Record, as_of: str | None, root_folder: Path | None = None) -> Explanation:
     """Say why an entry is in its state, down to the root cause."""
-    facts = gather(store, [entry.variable], as_of, [entry])
+    facts = gather_by_hand(store, entry, as_of) or gather(store, [entry.variable], as_of, [entry])
     judge, _ = _judge(store, facts, as_of, root_folder)
     latest = facts.by_place.get(place_of(entry))
     is_latest = latest is not None and latest.record_id == entry.record_id

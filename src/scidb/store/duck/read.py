@@ -121,7 +121,7 @@ def _question(state: State, query: Latest | Records | Entries, place: Condition,
         if query.match.record_ids is not None:
             # What is the latest is decided among all at a place, but only at places of these records.
             among, *given = of_records(query.match.record_ids)
-            place.add(f"m.schema_id IN (SELECT m.schema_id FROM _record_metadata m WHERE {among})", *given)
+            place.add(f"s.schema_id IN (SELECT m.schema_id FROM _record_metadata m WHERE {among})", *given)
         until = sibling_conditions(state.keys, query.match, until)
         source, kept = latest(state.keys, place, until, pieces=state.has_pieces(query.match.variables))
         place.add(entry.text(), *entry.parameters)
