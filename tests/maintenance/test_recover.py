@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +29,8 @@ from scidb import canonical_hash
 from scidb.exceptions import CorruptDatabaseError, DatabaseLockedError, StorageError
 from scidb.maintenance.checking import check_file
 from scidb.maintenance.recovering import RecoverReport, recover
+from scidb.store.duck.connection import Connection
+from scidb.store.duck.recovering import note_removal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -217,6 +220,15 @@ def test_a_log_that_cannot_be_replayed(study: Path, tmp_path: Path) -> None:
     assert log.read_bytes() == before
     assert any("the newest writes" in note for note in report.notes)
     assert 112 <= report.counts["records"] < 115
+
+
+def test_what_was_erased_is_not_in_the_new_file(study: Path) -> None:
+    """An erasure that was interrupted is completed by a recovery, which takes over rows alone."""
+    change(study, "INSERT INTO _removals (removal_id, kind, rewritten) VALUES ('e', 'erase', FALSE)")
+    assert [one.kind for one in check_file(study)] == ["erased"]
+    with closing(Connection.open(study, read_only=False, lock_timeout=0)) as connection:
+        note_removal(connection, "r", "recovered", {"entries": 0, "records": 0, "nbytes": 0, "user_id": None})
+    assert check_file(study).ok
 
 
 def test_what_is_refused(whole: Path, tmp_path: Path) -> None:
