@@ -8,6 +8,7 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 from tests.maintenance.conftest import (
     BLOCK,
@@ -268,7 +269,14 @@ def test_a_first_header_is_taken_from_a_sound_file(study: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("failures", "said"),
-    [(2, "at the checkpoint before the last one"), (3, "since the last checkpoint could not be read")],
+    [
+        pytest.param(
+            2,
+            "at the checkpoint before the last one",
+            marks=pytest.mark.skipif(duckdb.__version__ < "2", reason="DuckDB 1.x reads no such state of this file"),
+        ),
+        (3, "since the last checkpoint could not be read"),
+    ],
 )
 def test_other_ways_to_read_it(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, said: str
