@@ -219,6 +219,33 @@ def test_closed_on_a_full_disk(disk: Path, full_at: str) -> None:
         check(db, dict.fromkeys(range(failed), 60_000))
 
 
+def test_the_log_comes_into_the_file_before_it_is_closed(tmp_path: Path) -> None:
+    """A full disk is met by a statement, which can fail; met later, as it closes, it was seen to crash DuckDB 1.5."""
+    path = tmp_path / "study.duckdb"
+    had_log = []
+
+    class Watched:
+        """A connection that looks around when it is closed."""
+
+        def __init__(self, root: Any) -> None:
+            self._root = root
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._root, name)
+
+        def close(self) -> None:
+            log = path.with_name("study.duckdb.wal")
+            had_log.append(log.exists() and log.stat().st_size > 0)
+            self._root.close()
+
+    with scidb.open(path, ["subject"]) as db:
+        FullNumber.save(1.0, subject=1, db=db)
+        assert path.with_name("study.duckdb.wal").stat().st_size > 0
+        inner: Any = one_store(db)._connection
+        inner._root = Watched(inner._root)
+    assert had_log == [False]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
 def test_many_fills(disk: Path, full_at: str, tmp_path: Path) -> None:

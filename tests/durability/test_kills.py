@@ -6,9 +6,11 @@ import json
 import logging
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from tests.durability import victim
+from tests.durability.dumping import dump
 
 import scidb
 from scidb.store.duck import DuckStore
@@ -219,6 +222,39 @@ def test_a_few_kills(processes: ForkServerContext, tmp_path: Path) -> None:
     told = kill_many(processes, tmp_path, 3)
 
     assert told.done
+
+
+_DIES = """
+import os, signal, sys
+import scidb
+from scidb.store.duck import connection
+from tests.durability.victim import KillMade, KillNumber
+def twice(number):
+    return 2 * number
+def die(path):
+    # Called when all of the batch was stated, just before it is committed.
+    if db._store._store._connection.rows("SELECT 1 FROM _calls"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    prepare(path)
+with scidb.open(sys.argv[1]) as db:
+    db.register(KillMade)
+    prepare, connection.prepare_log = connection.prepare_log, die
+    scidb.for_each(twice, {"number": KillNumber}, [KillMade], db=db, progress=False, subject=[])
+"""
+
+
+def test_killed_before_a_batch_is_committed(tmp_path: Path) -> None:
+    """Of a batch with records, a call, lineage, code and a new table nothing is there, although all was written."""
+    path = tmp_path / "study.duckdb"
+    with scidb.open(path, ["subject"]) as db:
+        victim.KillNumber.save_many([(0.5, {"subject": 1}), (1.5, {"subject": 2})], db=db)
+        db.register(victim.KillMade)
+    with closing(DuckStore.open(path)) as store:
+        before = dump(store)
+    run = subprocess.run([sys.executable, "-c", _DIES, str(path)], check=False, cwd=Path(__file__).parents[2])
+    assert run.returncode == -signal.SIGKILL
+    with closing(DuckStore.open(path)) as store:
+        assert dump(store) == before
 
 
 @pytest.mark.slow

@@ -60,6 +60,7 @@ HARM: dict[str, tuple[tuple[str, ...], str, str, str | None]] = {
     "a row too few": ((f'DELETE FROM "Emg_data" WHERE record_no = {NUMBER} AND "row" = 17',), "rows", "not numbered", "Emg"),
     "the last row": ((f'DELETE FROM "Emg_data" WHERE record_no = {NUMBER} AND "row" = 3999',), "rows", "3999 rows", "Emg"),
     "a row twice": ((f'INSERT INTO "Emg_data" FROM "Emg_data" WHERE record_no = {NUMBER} AND "row" = 17',), "rows", "not numbered", "Emg"),
+    "rows for others": ((f'UPDATE "Emg_data" SET "row" = CASE "row" WHEN 5 THEN 6 ELSE 7 END WHERE record_no = {NUMBER} AND "row" IN (5, 8)',), "rows", "not numbered", "Emg"),
     "no row": (('DELETE FROM "Note_data" WHERE record_no = (SELECT min(record_no) FROM "Note_data")',), "rows", "has 0 rows", "Note"),
     "row of nobody": (('INSERT INTO "Step_data" VALUES (99999, 1.0)',), "orphan", "1 rows of 1 records", None),
     "lost view": (('DROP VIEW "Emg"',), "view", "Emg is missing", None),

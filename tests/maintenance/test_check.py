@@ -175,13 +175,16 @@ def test_strange_tables_are_left_alone(connection: Connection) -> None:
 
 
 def test_what_was_removed_on_purpose_is_no_problem(connection: Connection) -> None:
-    """Where something was removed and noted, references to it are counted and not complained about."""
+    """Where something was removed and noted, references to it are counted and not complained about; others are."""
     removal = "INSERT INTO _removals (removal_id, kind) VALUES ('r', 'prune')"
-    found = _checked_after(
-        connection, removal, "UPDATE _flags SET record_id = 'x'", "UPDATE _exports SET record_ids = ['x']"
-    )
+    noted = "INSERT INTO _pruned (record_id, removal_id) VALUES ('x', 'r')"
+    changes = ("UPDATE _flags SET record_id = 'x'", "UPDATE _exports SET record_ids = ['x']")
+    found = _checked_after(connection, removal, noted, *changes)
     assert not found.problems
     assert found.notes == ("2 references are to what was removed.",)
+    assert {one.table for one in _checked_after(connection, removal, *changes).problems} == {"_flags", "_exports"}
+    # What was lost to a damage is known nowhere.
+    assert not _checked_after(connection, removal.replace("prune", "recover"), *changes).problems
 
 
 # ------------------------------------------------------------------ values
@@ -399,6 +402,21 @@ def test_a_removed_line_leaves_the_chain_whole(connection: Connection) -> None:
     assert _chain(_checked_after(connection, erase))
     changed = keep.replace(digest, "0" * 64)
     assert "a removed line" in _chain(_checked_after(connection, erase, changed))[0]
+
+
+def test_references_to_what_was_pruned(study: Path) -> None:
+    """References to what was pruned are counted; others to nothing are problems, also where something was pruned."""
+    with scidb.open(study) as db:
+        for subject in (1, 2):
+            Emg.save(np.arange(3.0), subject=subject, trial=9, db=db)
+            db.flag(Emg, "odd", subject=subject, trial=9)
+            Emg.save(np.arange(4.0), subject=subject, trial=9, db=db)
+        assert db.admin.prune(superseded=True, variable=Emg).records == 2
+        report = db.admin.check()
+    assert report.ok
+    assert any("to what was removed" in note for note in report.notes)
+    change(study, f"UPDATE _flags SET record_id = '{32 * 'f'}' WHERE timestamp = (SELECT max(timestamp) FROM _flags)")
+    assert [one.what for one in check_file(study)] == [f"A flag names a record that is not there: {32 * 'f'}."]
 
 
 # ------------------------------------------------------------------ repair, views, bad input

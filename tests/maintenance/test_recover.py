@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 from tests.maintenance.conftest import (
     BLOCK,
@@ -28,11 +30,17 @@ from scidb import canonical_hash
 from scidb.exceptions import CorruptDatabaseError, DatabaseLockedError, StorageError
 from scidb.maintenance.checking import check_file
 from scidb.maintenance.recovering import RecoverReport, recover
+from scidb.store.duck.connection import Connection
+from scidb.store.duck.creating import create_file
+from scidb.store.duck.recovering import extracting, note_removal, settle
+from scidb.store.duck.recovering.blocks import seal
+from scidb.store.duck.recovering.copying import Copying
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from scidb import DatabaseManager
+    from scidb.store.model import Problem
 
 
 def _all(path: Path) -> dict[str, Any]:
@@ -217,6 +225,110 @@ def test_a_log_that_cannot_be_replayed(study: Path, tmp_path: Path) -> None:
     assert log.read_bytes() == before
     assert any("the newest writes" in note for note in report.notes)
     assert 112 <= report.counts["records"] < 115
+
+
+# ------------------------------------------------------------------ each protection by itself
+
+
+def _settled(study: Path) -> list[Problem]:
+    with closing(Connection.open(study, read_only=False, lock_timeout=0)) as connection:
+        note_removal(connection, "r", "recovered", {"entries": 0, "records": 0, "nbytes": 0, "user_id": None})
+        return settle(connection, "r")
+
+
+def test_a_link_alone_is_mended(study: Path) -> None:
+    """A link of the log that is damaged follows from the lines around it, so that no line is given up."""
+    before = ask(study, "SELECT timestamp, seq, chain FROM _record_metadata ORDER BY ALL")
+    stamp, seq, _ = before[len(before) // 2]
+    change(study, f"UPDATE _record_metadata SET chain = repeat('0', 64) WHERE timestamp = '{stamp}' AND seq = {seq}")
+    assert not check_file(study).ok
+    assert _settled(study) == []
+    assert ask(study, "SELECT timestamp, seq, chain FROM _record_metadata ORDER BY ALL") == before
+    assert check_file(study).ok
+
+
+def test_a_record_without_its_rows_is_given_up(study: Path) -> None:
+    """A record whose value is not there goes with its lines, and is named."""
+    [(number, record_id)] = ask(
+        study, "SELECT record_no, record_id FROM _records WHERE variable_name = 'Note' ORDER BY ALL LIMIT 1"
+    )
+    change(study, f'DELETE FROM "Note_data" WHERE record_no = {number}')
+    assert record_id in {one.record_id for one in _settled(study)}
+    assert ask(study, f"SELECT count(*) FROM _records WHERE record_id = '{record_id}'") == [(0,)]
+    assert check_file(study).ok
+
+
+def test_a_first_header_is_taken_from_a_sound_file(study: Path, tmp_path: Path) -> None:
+    """Of the header that says how to read the file, any other file of this DuckDB has the same."""
+    create_file(tmp_path / "sound.duckdb", ["CREATE TABLE nothing (i INTEGER)"])
+    count = ask(study, "SELECT count(*) FROM _records")
+    _garble(study, 0, 1_000)
+    seal(study, tmp_path / "sound.duckdb")
+    assert ask(study, "SELECT count(*) FROM _records") == count
+
+
+@pytest.mark.parametrize(
+    ("failures", "said"),
+    [
+        pytest.param(
+            2,
+            "at the checkpoint before the last one",
+            marks=pytest.mark.skipif(duckdb.__version__ < "2", reason="DuckDB 1.x reads no such state of this file"),
+        ),
+        (3, "since the last checkpoint could not be read"),
+    ],
+)
+def test_other_ways_to_read_it(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, said: str
+) -> None:
+    """What cannot be read as it is may be read as it was at an earlier checkpoint, or without the newest writes."""
+    change(study, "CREATE TABLE later (i INTEGER)")
+    flip(study, 12, 1)
+    study.with_name(f"{study.name}.wal").write_bytes(b"nothing of DuckDB's")
+    run = extracting._Attempts._run
+    calls: list[bool] = []
+
+    def fail(self: Any) -> dict[str, Any]:
+        calls.append(self._log.exists())
+        return {"error": "no"} if len(calls) <= failures else run(self)
+
+    monkeypatch.setattr(extracting._Attempts, "_run", fail)
+    extracted = extracting.extract(study, tmp_path / "new.duckdb", lock_timeout=0)
+    assert said in extracted.notes[-1]
+    assert calls[-1] is False
+    assert ("later" in extracted.unread) is (failures == 3)
+
+
+@pytest.mark.slow
+def test_a_value_that_is_another_is_given_up(study: Path, tmp_path: Path) -> None:
+    """A value that can be read, and is not what was saved, is found by its hash, and taken out."""
+    whole = _all(study)
+    [(number, record_id)] = ask(
+        study, "SELECT record_no, record_id FROM _records WHERE variable_name = 'Step' ORDER BY ALL LIMIT 1"
+    )
+    change(study, f'UPDATE "Step_data" SET value = value + 1 WHERE record_no = {number}')
+    assert record_id in _check_recovered(study, tmp_path / "new.duckdb", whole).record_ids
+
+
+def test_a_connection_that_refuses_everything_is_made_anew(study: Path, tmp_path: Path) -> None:
+    """After damage that DuckDB does not get over, both files are opened again, and what follows is read."""
+    create_file(tmp_path / "new.duckdb", ["CREATE TABLE nothing (i INTEGER)"])
+    copying = Copying(study, tmp_path / "new.duckdb")
+    copying._connect()
+    copying._close()
+    copying._again()
+    [(count,)] = copying._rows("SELECT count(*) FROM old._records")
+    copying._close()
+    assert count > 0
+
+
+def test_what_was_erased_is_not_in_the_new_file(study: Path) -> None:
+    """An erasure that was interrupted is completed by a recovery, which takes over rows alone."""
+    change(study, "INSERT INTO _removals (removal_id, kind, rewritten) VALUES ('e', 'erase', FALSE)")
+    assert [one.kind for one in check_file(study)] == ["erased"]
+    with closing(Connection.open(study, read_only=False, lock_timeout=0)) as connection:
+        note_removal(connection, "r", "recovered", {"entries": 0, "records": 0, "nbytes": 0, "user_id": None})
+    assert check_file(study).ok
 
 
 def test_what_is_refused(whole: Path, tmp_path: Path) -> None:

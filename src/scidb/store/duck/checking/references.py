@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scidb.store.duck.sql import literal, quote
+from scidb.store.model import REMOVED_CALL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scidb.store.duck.checking.findings import Findings
 
 __all__ = ["check_references"]
@@ -19,6 +22,11 @@ _MADE: Final = "(SELECT min(m.record_id) FROM _record_metadata m WHERE m.call_id
 
 
 _OWN: Final = "t.record_id"
+_GONE: Final = ("_removals", "_pruned")
+# Whether a record was pruned, which is noted; what was erased is named nowhere, but by a hit that was noted after it.
+_PRUNED: Final = "EXISTS (SELECT 1 FROM _pruned p WHERE p.record_id = t.record_id)"
+_ERASED: Final = "EXISTS (SELECT 1 FROM _removals WHERE kind = 'erase')"
+_RECALLED: Final = f"starts_with(t.recalled_from, {literal(REMOVED_CALL)})"
 
 _SUBJECTS: Final = {
     "_record_metadata": "A line of the log", "_records": "A record", "_variables": "A variable",
@@ -42,7 +50,7 @@ class _Reference(NamedTuple):
     key: str
     record: str = "NULL"  # the record concerned
     when: str = "TRUE"
-    survives: bool = False  # whether it outlives the removal of what it names
+    removed: str | None = None  # whether what it names was removed on purpose; None: then it would be gone, too
 
 
 _REFERENCES: Final = (
@@ -59,61 +67,64 @@ _REFERENCES: Final = (
     _Reference("_calls", "lineage_id", "_computations", "lineage_id", _MADE),
     _Reference("_calls", "run_id", "_runs", "run_id", _MADE),
     _Reference("_calls", "environment_id", "_environments", "environment_id", _MADE),
-    _Reference("_calls", "recalled_from", "_calls", "call_id", _MADE, survives=True),
+    _Reference("_calls", "recalled_from", "_calls", "call_id", _MADE, removed=_RECALLED),
     _Reference("_call_inputs", "call_id", "_calls", "call_id", _MADE),
-    _Reference("_call_inputs", "record_id", "_records", "record_id", _MADE, _STORED, survives=True),
-    _Reference("_call_inputs", "input_call_id", "_calls", "call_id", _MADE, survives=True),
-    _Reference("_flags", "record_id", "_records", "record_id", _OWN, _STORED, survives=True),
+    _Reference("_call_inputs", "record_id", "_records", "record_id", _MADE, _STORED, _PRUNED),
+    _Reference("_call_inputs", "input_call_id", "_calls", "call_id", _MADE, removed="FALSE"),
+    _Reference("_flags", "record_id", "_records", "record_id", _OWN, _STORED, _PRUNED),
     _Reference("_failures", "run_id", "_runs", "run_id"),
-    _Reference("_hits", "lineage_id", "_computations", "lineage_id", survives=True),
+    _Reference("_hits", "lineage_id", "_computations", "lineage_id", removed=_ERASED),
     _Reference("_erased", "removal_id", "_removals", "removal_id"),
+)
+
+
+_EXPORTS: Final = (
+    f"SELECT record_id, 'The file ' || path || ' was written from a record that is not there.', {_PRUNED} FROM "
+    "(SELECT path, unnest(record_ids) AS record_id FROM _exports) t "
+    "WHERE NOT EXISTS (SELECT 1 FROM _records r WHERE r.record_id = t.record_id)"
 )
 
 
 def check_references(found: Findings) -> None:
     """Check every reference; those to what was removed on purpose are only counted."""
-    removals = found.ask("_removals", "SELECT count(*) FROM _removals") if found.has("_removals") else []
-    has_removals = any(count for (count,) in removals)
+    if found.has(*_GONE) and found.damaged.isdisjoint(_GONE):
+        _check_each(found)
+    _check_sources(found)
+    if found.has("_record_metadata", "_records"):
+        _check_agreement(found)
+
+
+def _check_each(found: Findings) -> None:
+    # What was lost to a damage is noted nowhere.
+    lost = found.ask("_removals", "SELECT count(*) > 0 FROM _removals WHERE kind = 'recover'") == [(True,)]
     gone = 0
     for one in _REFERENCES:
         if not found.has(one.table, one.target, "_record_metadata"):  # by which calls are named
             continue
         rows = found.ask(one.table, _query(one))
-        if one.survives and has_removals:
-            gone += len(rows)
-        else:
-            found.add_each("reference", rows, one.table)
-    gone += _check_exports(found, has_removals=has_removals)
+        gone += _add(found, rows, one.table, lost=lost and one.removed is not None)
+    if found.has("_exports", "_records"):
+        gone += _add(found, found.ask("_exports", _EXPORTS), "_exports", lost=lost)
     if gone:
         found.notes.append(f"{gone:,} references are to what was removed.")
-    _check_sources(found)
-    if found.has("_record_metadata", "_records"):
-        _check_agreement(found)
+
+
+def _add(found: Findings, rows: Sequence[tuple[Any, ...]], table: str, *, lost: bool) -> int:
+    """Note references to nothing; return how many there are to what was removed on purpose, or may have been lost."""
+    bad = [] if lost else [row[:2] for row in rows if not row[2]]
+    found.add_each("reference", bad, table)
+    return len(rows) - len(bad)
 
 
 def _query(one: _Reference) -> str:
     column = quote(one.column)
     what = literal(f"{_SUBJECTS[one.table]} names {_OBJECTS[one.target]} that is not there: ")
     return (
-        f"SELECT {one.record}, {what} || CAST(t.{column} AS VARCHAR) || '.' FROM {one.table} t "
+        f"SELECT {one.record}, {what} || CAST(t.{column} AS VARCHAR) || '.', {one.removed or 'FALSE'} "
+        f"FROM {one.table} t "
         f"WHERE t.{column} IS NOT NULL AND {one.when} AND NOT EXISTS "
         f"(SELECT 1 FROM {one.target} o WHERE o.{quote(one.key)} = t.{column})"
     )
-
-
-def _check_exports(found: Findings, *, has_removals: bool) -> int:
-    if not found.has("_exports", "_records"):
-        return 0
-    rows = found.ask(
-        "_exports",
-        "SELECT id, 'The file ' || path || ' was written from a record that is not there.' FROM "
-        "(SELECT path, unnest(record_ids) AS id FROM _exports) t "
-        "WHERE NOT EXISTS (SELECT 1 FROM _records r WHERE r.record_id = t.id)",
-    )
-    if has_removals:
-        return len(rows)
-    found.add_each("reference", rows, "_exports")
-    return 0
 
 
 def _check_sources(found: Findings) -> None:

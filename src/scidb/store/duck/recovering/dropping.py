@@ -87,6 +87,8 @@ def note_removal(connection: Connection, removal_id: str, reason: str, said: Map
         connection.execute("DELETE FROM _removals WHERE removal_id = ?", [removal_id])
         own = {"removal_id": removal_id, "kind": "recover", "reason": reason, "rewritten": True}
         row = {**own, "timestamp": stamp, "last_record_no": number, **said}
+        # Of what was erased from the damaged file, nothing comes into the new one.
+        connection.execute("UPDATE _removals SET rewritten = TRUE WHERE NOT rewritten")
         insert_rows(connection, TABLES["_removals"], [tuple(row.get(name) for name in TABLES["_removals"].names)])
 
     connection.transaction(note)
