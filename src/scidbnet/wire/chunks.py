@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -214,10 +213,14 @@ def _from_elements(first: Envelope, waiting: Iterator[Envelope]) -> pa.Table | N
     if type(count) is not int or count < 0:
         raise SerializationError("A value in elements does not say how many there are.")
     elements = _room_for(kinds, count)
-    came = 0
-    for piece in _ahead(first, waiting):
-        if piece is None:
+    one, came = first, 0
+    while one.header.get("continued"):
+        following = next(waiting, None)
+        if following is not None and following.kind == "again":
             return None
+        if following is None or following.kind != "more":
+            raise SerializationError("A value that goes on in another part has none.")
+        one, piece = following, table_from(following.body)
         if [gathered_type(kind) for kind in piece.schema.types] != kinds:
             raise SerializationError("Elements of other types than announced came.")
         for batch in piece.to_batches():
@@ -231,25 +234,6 @@ def _from_elements(first: Envelope, waiting: Iterator[Envelope]) -> pa.Table | N
         for column, field in zip(lists, schema, strict=True)
     ]
     return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _ahead(first: Envelope, waiting: Iterator[Envelope]) -> Iterator[pa.Table | None]:
-    """Return the elements that follow, part by part, of which one is read while another is used; None: all again."""
-
-    def read() -> tuple[bool, pa.Table | None]:
-        following = next(waiting, None)
-        if following is not None and following.kind == "again":
-            return False, None
-        if following is None or following.kind != "more":
-            raise SerializationError("A value that goes on in another part has none.")
-        return bool(following.header.get("continued")), table_from(following.body)
-
-    with ThreadPoolExecutor(1, "scidb-receiving") as threads:
-        reading = threads.submit(read) if first.header.get("continued") else None
-        while reading is not None:
-            has_more, piece = reading.result()
-            reading = threads.submit(read) if has_more else None
-            yield piece
 
 
 def _element_type(kind: pa.DataType) -> pa.DataType:
