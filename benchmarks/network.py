@@ -25,6 +25,7 @@ import scidb
 from benchmarks.harness import Comparison, measure
 from benchmarks.values import BenchFrame, BenchLargeArray, large_array, large_frame
 from scidb import BaseVariable
+from scidb.hashing.ids import content_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,6 +74,7 @@ def _large(
     limit = "Arrow Flight over DuckDB, written by hand"
     saving, loading = (Comparison(f"S10: over HTTP, {verb} a {what}", limit, 1.5) for verb in ("save", "load"))
     beside = [Comparison(f"beside: Flight in memory, {verb} a {what}", limit) for verb in ("put", "get")]
+    hashing = Comparison(f"beside: the hash of a {what}, of which a save takes two", limit)
     with (
         _flight("flight", folder / f"{variable.__name__}_hand.duckdb", described) as hand,
         _flight("memory", folder, described) as memory,
@@ -95,6 +97,12 @@ def _large(
             ),
             measure(
                 beside[1], lambda _: lambda: _get(memory, rounds), lambda number: lambda: _get(hand, number), rounds
+            ),
+            measure(
+                hashing,
+                lambda _: lambda: [content_hash(value)],
+                lambda number: lambda: _put(hand, 2 * rounds + 2 + number, columns),
+                rounds,
             ),
         ]
 

@@ -47,7 +47,8 @@ def parts(chunk: Chunk) -> Iterator[Chunk]:
     table, count = chunk.table, len(chunk.records)
     if table is None or table.num_rows != count or len({record.encoding for record in chunk.records}) > 1:
         raise SerializationError("A chunk has one row for each of its records, all of one encoding; this has not.")
-    step = max(1, count * _AT_ONCE // max(1, table.nbytes))
+    # How large it is takes a walk through its columns.
+    step = 1 if count == 1 else max(1, count * _AT_ONCE // max(1, table.nbytes))
     for start in range(0, count, step):
         yield Chunk(chunk.records[start : start + step], table.slice(start, step), given=True)
 
