@@ -36,7 +36,9 @@ _COMBINATIONS = 200
 
 def run(folder: Path, rounds: int) -> list[Comparison]:
     """Measure S6 at several sizes, that it is flat, what it is by hand, and two workers against one."""
-    sizes = _SIZES[:2] if rounds <= _QUICK else _SIZES
+    sizes = _SIZES
+    if quick := rounds <= _QUICK:
+        sizes, rounds = _SIZES[:2], 1  # each round starts two processes for each row
     found = [_overhead(folder, size, rounds) for size in sizes]
     per_call = [statistics.median(comparison.ours) for comparison in found]
     flat = Comparison(f"S6: the same at {sizes[-1]:,}, each", f"at {sizes[0]}, each", 1.0, per_call[-1:], per_call[:1])
@@ -47,8 +49,9 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
     ours = Comparison(f"for_each of {_SIZE:,} of them, each", "the same rows and digests by hand", 2.5)
     found.append(measure(ours, _child(folder, "for_each", _SIZE), _child(folder, "identified", _SIZE), rounds))
     if importlib.util.find_spec("loky") is not None:
-        comparison = Comparison(f"{_COMBINATIONS} combinations of 50 ms with n_jobs=2", "with n_jobs=1", 0.6)
-        found.append(measure(comparison, _calls(folder, 2), _calls(folder, 1), max(2, rounds // 4)))
+        many, few = (60, 1) if quick else (_COMBINATIONS, max(2, rounds // 4))
+        comparison = Comparison(f"{many} combinations of 50 ms with n_jobs=2", "with n_jobs=1", 0.6)
+        found.append(measure(comparison, _calls(folder, 2, many), _calls(folder, 1, many), few))
     return found
 
 
@@ -67,7 +70,7 @@ def _child(folder: Path, work: str, size: int = 0) -> Callable[[int], Callable[[
     return prepare
 
 
-def _calls(folder: Path, jobs: int) -> Callable[[int], Callable[[], Any]]:
+def _calls(folder: Path, jobs: int, many: int) -> Callable[[int], Callable[[], Any]]:
     """Return rounds of one run each, with processes that are there already, as in the second call of a script."""
 
     def prepare(number: int) -> Callable[[], Any]:
@@ -78,7 +81,7 @@ def _calls(folder: Path, jobs: int) -> Callable[[int], Callable[[], Any]]:
                 about: dict[str, Any] = {"pass_metadata": True, "n_jobs": jobs, "db": db}
                 for_each(busy, {"seconds": 0.0}, [BenchDone], subject=range(2 * jobs), **about)
                 started = time.perf_counter()
-                for_each(busy, {"seconds": 0.05}, [BenchDone], subject=range(_COMBINATIONS), **about)
+                for_each(busy, {"seconds": 0.05}, [BenchDone], subject=range(many), **about)
                 return time.perf_counter() - started
 
         return timed
