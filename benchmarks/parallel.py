@@ -36,7 +36,7 @@ _COMBINATIONS = 200
 
 def run(folder: Path, rounds: int) -> list[Comparison]:
     """Measure S6 at several sizes, that it is flat, what it is by hand, and two workers against one."""
-    sizes = _SIZES
+    sizes: tuple[int, ...] = _SIZES
     if quick := rounds <= _QUICK:
         sizes, rounds = _SIZES[:2], 1  # each round starts two processes for each row
     found = [_overhead(folder, size, rounds) for size in sizes]
