@@ -69,7 +69,7 @@ def _compare(
     theirs: Callable[[int], Callable[[], Any]],
     rounds: int,
 ) -> Comparison:
-    return measure(Comparison(title, limit, promised), _child(folder, "scidb", work), theirs, rounds)
+    return measure(Comparison(title, limit, promised), _child(folder, "scidb", work), theirs, rounds, warm_up=False)
 
 
 def _child(folder: Path, side: str, work: str) -> Callable[[int], Callable[[], Any]]:

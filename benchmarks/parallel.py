@@ -45,9 +45,10 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
     found.append(flat)
     for work, what in (("by-hand", "by hand"), ("identified", "by hand, and their digests made")):
         rows = Comparison(f"beside: the rows of {_SIZE:,} of them read and written {what}, each", "SELECT 1", math.inf)
-        found.append(measure(rows, _child(folder, work, _SIZE), _child(folder, "select-1"), rounds))
+        found.append(measure(rows, _child(folder, work, _SIZE), _child(folder, "select-1"), rounds, warm_up=False))
     ours = Comparison(f"for_each of {_SIZE:,} of them, each", "the same rows and digests by hand", 2.5)
-    found.append(measure(ours, _child(folder, "for_each", _SIZE), _child(folder, "identified", _SIZE), rounds))
+    by_hand = _child(folder, "identified", _SIZE)
+    found.append(measure(ours, _child(folder, "for_each", _SIZE), by_hand, rounds, warm_up=False))
     if importlib.util.find_spec("loky") is not None:
         many, few = (60, 1) if quick else (_COMBINATIONS, max(2, rounds // 4))
         comparison = Comparison(f"{many} combinations of 50 ms with n_jobs=2", "with n_jobs=1", 0.6)
@@ -58,7 +59,7 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
 def _overhead(folder: Path, size: int, rounds: int) -> Comparison:
     comparison = Comparison(f"S6: for_each of {size:,} trivial calls, load to save, each", "SELECT 1", 0.5)
     few = rounds if size < _SIZES[-1] else max(2, rounds // 4)
-    return measure(comparison, _child(folder, "for_each", size), _child(folder, "select-1"), few)
+    return measure(comparison, _child(folder, "for_each", size), _child(folder, "select-1"), few, warm_up=False)
 
 
 def _child(folder: Path, work: str, size: int = 0) -> Callable[[int], Callable[[], Any]]:
