@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _SAMPLES: Final = 12_500_000
-_ROWS: Final = 500_000
+_ROWS: Final = 1_000_000
 _SHA: Final = "SHA-256 of its text"
 _FLOOR: Final = "each text is an object of Python: to gather them by hand, and SHA-256, is the row beside"
 

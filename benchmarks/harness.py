@@ -73,13 +73,15 @@ def measure(
     ours: Callable[[int], Callable[[], Any]],
     theirs: Callable[[int], Callable[[], Any]],
     rounds: int,
+    *,
+    warm_up: bool = True,
 ) -> Comparison:
     """Time both in turn. Each is given the number of the round and prepares, untimed, what is then timed.
 
-    Work that runs in a process of its own returns the seconds that it took there. The first round warms up and
-    is not counted.
+    Work that runs in a process of its own returns the seconds that it took there. A round 0 warms up and is not
+    counted; what warms up in each process by itself does without.
     """
-    for number in range(rounds + 1):
+    for number in range(0 if warm_up else 1, rounds + 1):
         pairs = [(ours, comparison.ours), (theirs, comparison.theirs)]
         for prepare, seconds in pairs if number % 2 else reversed(pairs):
             work = prepare(number)

@@ -25,7 +25,7 @@ _QUICK = 3
 def run(folder: Path, rounds: int) -> list[Comparison]:
     """Measure S5, S5r, and the fingerprint."""
     rounds = 1 if rounds <= _QUICK else rounds  # each starts two processes for each work
-    select, by_hand = _child(folder, "select", "small"), _child(folder, "hand", "handle")
+    select, by_hand = _child(folder, "select", "select"), _child(folder, "hand", "handle")
     fresh = _child(folder, "hand", "process")
     single = "S5: the first hit of a handle, less the next one"
     works: list[tuple[str, str, float, str, Any]] = [
@@ -69,7 +69,7 @@ def _compare(
     theirs: Callable[[int], Callable[[], Any]],
     rounds: int,
 ) -> Comparison:
-    return measure(Comparison(title, limit, promised), _child(folder, "scidb", work), theirs, rounds)
+    return measure(Comparison(title, limit, promised), _child(folder, "scidb", work), theirs, rounds, warm_up=False)
 
 
 def _child(folder: Path, side: str, work: str) -> Callable[[int], Callable[[], Any]]:

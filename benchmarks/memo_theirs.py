@@ -28,12 +28,14 @@ _REPEATS = {
     "array": 15,
     "record": 200,
     "fingerprint": 400,
-    "firsts": 3,
-    "scattered": 3,
+    "firsts": 1,
+    "scattered": 1,
     "handle": 7,
     "process": 1,
     "run": 3,
+    "select": 15,
 }
+_COLD = ("firsts", "scattered", "process")  # which a call before would not warm, or should not
 SCATTERED = 100
 
 
@@ -50,7 +52,7 @@ def mean(x: Any, gain: float = 2.0) -> float:
 
 def median_of(work: str, call: Callable[[], Any]) -> float:
     """Return the median time of one piece of the work."""
-    if work != "process":
+    if work not in _COLD:
         call()
     gc.collect()
     seconds = []

@@ -38,7 +38,7 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
     names = [name for name in PLACES if name != _OURS and _is_there(name)]
     told: dict[str, list[Figures]] = {name: [] for name in (_OURS, *names)}
     # Each round starts a process for each, most of which is imports.
-    for number in range(2 if rounds <= _QUICK else 5):
+    for number in range(1 if rounds <= _QUICK else 5):
         for name in list(told):
             own = folder / f"{name}_{number}".replace(" ", "_")
             own.mkdir()

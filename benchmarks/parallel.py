@@ -29,33 +29,37 @@ __all__ = ["run"]
 
 _SIZES = (500, 2_000, 20_000)
 _SIZE = 2_000
+_QUICK = 3
 _FILES = itertools.count()
 _COMBINATIONS = 200
 
 
 def run(folder: Path, rounds: int) -> list[Comparison]:
     """Measure S6 at several sizes, that it is flat, what it is by hand, and two workers against one."""
-    found = [_overhead(folder, size, rounds) for size in _SIZES]
+    sizes: tuple[int, ...] = _SIZES
+    if quick := rounds <= _QUICK:
+        sizes, rounds = _SIZES[:2], 1  # each round starts two processes for each row
+    found = [_overhead(folder, size, rounds) for size in sizes]
     per_call = [statistics.median(comparison.ours) for comparison in found]
-    flat = Comparison(
-        f"S6: the same at {_SIZES[-1]:,}, each", f"at {_SIZES[0]}, each", 1.0, per_call[-1:], per_call[:1]
-    )
+    flat = Comparison(f"S6: the same at {sizes[-1]:,}, each", f"at {sizes[0]}, each", 1.0, per_call[-1:], per_call[:1])
     found.append(flat)
     for work, what in (("by-hand", "by hand"), ("identified", "by hand, and their digests made")):
         rows = Comparison(f"beside: the rows of {_SIZE:,} of them read and written {what}, each", "SELECT 1", math.inf)
-        found.append(measure(rows, _child(folder, work, _SIZE), _child(folder, "select-1"), rounds))
+        found.append(measure(rows, _child(folder, work, _SIZE), _child(folder, "select-1"), rounds, warm_up=False))
     ours = Comparison(f"for_each of {_SIZE:,} of them, each", "the same rows and digests by hand", 2.5)
-    found.append(measure(ours, _child(folder, "for_each", _SIZE), _child(folder, "identified", _SIZE), rounds))
+    by_hand = _child(folder, "identified", _SIZE)
+    found.append(measure(ours, _child(folder, "for_each", _SIZE), by_hand, rounds, warm_up=False))
     if importlib.util.find_spec("loky") is not None:
-        comparison = Comparison(f"{_COMBINATIONS} combinations of 50 ms with n_jobs=2", "with n_jobs=1", 0.6)
-        found.append(measure(comparison, _calls(folder, 2), _calls(folder, 1), max(2, rounds // 4)))
+        many, few = (60, 1) if quick else (_COMBINATIONS, max(2, rounds // 4))
+        comparison = Comparison(f"{many} combinations of 50 ms with n_jobs=2", "with n_jobs=1", 0.6)
+        found.append(measure(comparison, _calls(folder, 2, many), _calls(folder, 1, many), few))
     return found
 
 
 def _overhead(folder: Path, size: int, rounds: int) -> Comparison:
     comparison = Comparison(f"S6: for_each of {size:,} trivial calls, load to save, each", "SELECT 1", 0.5)
     few = rounds if size < _SIZES[-1] else max(2, rounds // 4)
-    return measure(comparison, _child(folder, "for_each", size), _child(folder, "select-1"), few)
+    return measure(comparison, _child(folder, "for_each", size), _child(folder, "select-1"), few, warm_up=False)
 
 
 def _child(folder: Path, work: str, size: int = 0) -> Callable[[int], Callable[[], Any]]:
@@ -67,7 +71,7 @@ def _child(folder: Path, work: str, size: int = 0) -> Callable[[int], Callable[[
     return prepare
 
 
-def _calls(folder: Path, jobs: int) -> Callable[[int], Callable[[], Any]]:
+def _calls(folder: Path, jobs: int, many: int) -> Callable[[int], Callable[[], Any]]:
     """Return rounds of one run each, with processes that are there already, as in the second call of a script."""
 
     def prepare(number: int) -> Callable[[], Any]:
@@ -78,7 +82,7 @@ def _calls(folder: Path, jobs: int) -> Callable[[int], Callable[[], Any]]:
                 about: dict[str, Any] = {"pass_metadata": True, "n_jobs": jobs, "db": db}
                 for_each(busy, {"seconds": 0.0}, [BenchDone], subject=range(2 * jobs), **about)
                 started = time.perf_counter()
-                for_each(busy, {"seconds": 0.05}, [BenchDone], subject=range(_COMBINATIONS), **about)
+                for_each(busy, {"seconds": 0.05}, [BenchDone], subject=range(many), **about)
                 return time.perf_counter() - started
 
         return timed

@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 
 from scidb.exceptions import UnhashableValueError
 from scidb.hashing import canonical_hash
+from scidb.hashing.canonical.arrow import arrow_strings
+from scidb.hashing.canonical.cbor import CHUNK
+from scidb.hashing.canonical.numpy import encode_strings
 
 
 def differ(*values: object) -> bool:
@@ -72,6 +75,29 @@ def test_texts_agree_only_when_equal(texts: list[str | None], data: Any) -> None
     assert agree(left, right) == (texts == others)
     strings = pd.Series([*texts, "end"], dtype=object).array
     assert agree(pd.Series(strings), left)
+
+
+def test_many_texts_are_encoded_as_one_by_one() -> None:
+    """M9: lengths that are made a chunk at a time, of slices and of chunks, are those of the texts themselves."""
+    texts = [f"{number % 1_000} é"[: number % 7] for number in range(CHUNK // 8 + 1_000)]
+    column = pa.array(["before", *texts, "after"])
+    pieces = pa.chunked_array([texts[:10], [], texts[10:]], pa.string())
+    expected = encode_strings(list(texts))
+    assert b"".join(arrow_strings(column[1:-1])) == expected
+    assert b"".join(arrow_strings(pieces)) == expected
+
+
+def test_what_resembles_text_is_not_text() -> None:
+    """M8: one item of another type among texts makes a column of objects; a subclass of str is another type."""
+    plain = pd.Series(["x", "y"], dtype=object)
+    others = [pd.Series(["x", item], dtype=object) for item in (np.str_("y"), b"y", 1.5, pd.NA)]
+    assert differ(plain, *others)
+
+    class Text(str):
+        __slots__ = ()
+
+    with pytest.raises(UnhashableValueError, match=r"\[1\]"):
+        canonical_hash(pd.Series(["x", Text("y")], dtype=object))
 
 
 def test_lone_surrogates_in_columns() -> None:
