@@ -57,7 +57,7 @@ def places_ahead(connection: Connection, state: State, row: Row) -> list[Row]:
         return []
     found = latest_within(connection, state, row.record.variable, *window)
     ahead = [one for one in found if one.schema_id != row.schema_id]
-    state.memory.window.beside(ahead)
+    state.memory.window.beside(row.record.variable, ahead)
     return ahead
 
 

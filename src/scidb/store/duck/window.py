@@ -45,8 +45,7 @@ class Window:
         self._beside: dict[str, Row] = {}  # those of the last window whose payloads were not read
         self._waiting: dict[str, tuple[pa.Table, int]] = {}
         self._nbytes = 0
-        self._place: tuple[str, int] | None = None  # the variable and the place that were looked up last
-        self._places = _FIRST  # that are read next
+        self._loops: dict[str, tuple[int, int]] = {}  # of each variable, the last place read, and how many are next
 
     # -------------------------------------------------------------- places
 
@@ -56,19 +55,19 @@ class Window:
         A loop goes through places mostly in the order in which they were first saved, or against it.
         """
         with self._lock:
-            last, self._place = self._place, (variable, schema_id)
-            if last is None or last[0] != variable or not 0 < abs(schema_id - last[1]) <= _NEAR:
-                self._places = _FIRST
+            last, size = self._loops.get(variable, (None, _FIRST))
+            if last is None or not 0 < abs(schema_id - last) <= _NEAR:
+                self._loops[variable] = schema_id, _FIRST
                 return None
-            size, self._places = self._places, min(4 * self._places, _PLACES)
-            step = size if schema_id > last[1] else -size
-            self._place = variable, schema_id + step
-            return min(schema_id, schema_id + step), max(schema_id, schema_id + step)
+            end = schema_id + (size if schema_id > last else -size)
+            self._loops[variable] = end, min(4 * size, _PLACES)
+            return min(schema_id, end), max(schema_id, end)
 
-    def beside(self, rows: Iterable[Row]) -> None:
-        """Note what may be loaded next, so that its payload is read with the next one."""
+    def beside(self, variable: str, rows: Iterable[Row]) -> None:
+        """Note what of a variable may be loaded next, so that its payload is read with the next one."""
         with self._lock:
-            self._beside = {row.record.record_id: row for row in rows}
+            others = {one: row for one, row in self._beside.items() if row.record.variable != variable}
+            self._beside = others | {row.record.record_id: row for row in rows}
 
     # -------------------------------------------------------------- results
 
