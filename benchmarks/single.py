@@ -15,7 +15,7 @@ from benchmarks.saving import rows_of
 from scidb import BaseVariable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from scidb import DatabaseManager
@@ -26,7 +26,14 @@ _KEYS: Final = {"subject": int}
 _TIMES: Final = 100
 _STORED: Final = 10_000
 _BY_HAND: Final = "the same inserts in a transaction by hand"
-_FETCHED: Final = "the bare query of the same rows, as Arrow"
+_FETCHED: Final = "the bare query of the same entries with their places and values, as Arrow"
+_VALUES: Final = "the bare query of the values alone, as Arrow"
+_NUMBERED: Final = "a SELECT of the value by record_no"
+_ENTRY: Final = "a SELECT of the entry by its place, with its record and its value"
+# All that an instance shows of itself is in the log, the record and the place.
+_ALL: Final = (
+    "FROM _record_metadata m JOIN _schema s ON s.schema_id = m.schema_id JOIN _records r ON r.record_no = m.record_no"
+)
 
 
 class BenchOne(BaseVariable):
@@ -44,9 +51,9 @@ def run(folder: Path, rounds: int) -> list[Comparison | Amounts]:
     return [
         _each("S1e: save a scalar", BenchOne, [float(n) for n in range(_TIMES)], folder, rounds),
         _each("S2: save an array of 10,000", BenchSignal, arrays[:_TIMES], folder, rounds),
-        _load_one(folder, rounds),
-        _load_all("S4a: load_all of 2,000 scalars", BenchOne, [float(n) for n in range(2_000)], 3.0, folder, rounds),
-        _load_all("S4a: load_all of 500 arrays of 10,000", BenchSignal, arrays, 1.5, folder, rounds),
+        *_load_one(folder, rounds),
+        *_load_all("S4a: load_all of 2,000 scalars", BenchOne, [float(n) for n in range(2_000)], 3.0, folder, rounds),
+        *_load_all("S4a: load_all of 500 arrays of 10,000", BenchSignal, arrays, 1.5, folder, rounds),
         _size("S9: file of 500 arrays of 10,000", arrays, 1.05, folder),
         _size("S9: file of 500 arrays of rounded sensor data", [_sensor(rng) for _ in range(500)], 0.4, folder),
         _size_of_one(folder),
@@ -78,7 +85,7 @@ def _each(work: str, variable: type[BaseVariable], values: list[Any], folder: Pa
 
     def hand(number: int) -> Callable[[], Any]:
         connection = duckdb.connect(folder / f"hand_{variable.__name__}_{number}.duckdb")
-        for definition in definitions:
+        for definition in definitions.values():
             connection.execute(definition)
         return lambda: _insert_each(connection, each)
 
@@ -117,33 +124,62 @@ def _insert(connection: duckdb.DuckDBPyConnection, rows: dict[str, Any]) -> None
 # ------------------------------------------------------------------ loading
 
 
-def _load_one(folder: Path, rounds: int) -> Comparison:
+def _load_one(folder: Path, rounds: int) -> list[Comparison]:
     path = _filled(folder / "load.duckdb", BenchOne, [float(n) for n in range(_STORED)])
     copy = shutil.copy(path, folder / "load_hand.duckdb")
-    query = f'SELECT * FROM "{BenchOne.table_name()}" WHERE record_no = ?'
+    table = BenchOne.table_name()
+    by_number = f'SELECT * FROM "{table}" WHERE record_no = ?'
+    by_place = (
+        f'SELECT m.*, r.encoding, r.nbytes, r.layout, s.subject, d.value {_ALL} JOIN "{table}" d '
+        f"ON d.record_no = m.record_no WHERE m.variable_name = '{BenchOne.__name__}' AND s.subject = ?"
+    )
 
-    def ours(number: int) -> Callable[[], Any]:
-        db = scidb.open(path)
-        BenchOne.load(subject=_STORED - 1, db=db)
-        return lambda: [BenchOne.load(subject=n, db=db) for n in _some(number)]
+    def ours(name: str, numbers: Callable[[int], Sequence[int]]) -> Callable[[int], Callable[[], Any]]:
+        own = shutil.copy(path, folder / f"load_{name}.duckdb")  # of which nothing is remembered
 
-    def hand(number: int) -> Callable[[], Any]:
-        connection = duckdb.connect(copy, read_only=True)
-        return lambda: [connection.execute(query, [n]).fetchall() for n in _some(number)]
+        def prepare(number: int) -> Callable[[], Any]:
+            db = scidb.open(own)
+            BenchOne.load(subject=_STORED - 1, db=db)
+            return lambda: [BenchOne.load(subject=n, db=db) for n in numbers(number)]
 
-    comparison = Comparison(f"S4: load one of {_STORED:,} by all keys, {_TIMES} times", "a SELECT by record_no", 2.0)
-    return measure(comparison, ours, hand, rounds)
+        return prepare
+
+    def hand(query: str, numbers: Callable[[int], Sequence[int]], kind: type) -> Callable[[int], Callable[[], Any]]:
+        def prepare(number: int) -> Callable[[], Any]:
+            connection = duckdb.connect(copy, read_only=True)
+            return lambda: [connection.execute(query, [kind(n)]).fetchall() for n in numbers(number)]
+
+        return prepare
+
+    work = f"S4: load one of {_STORED:,} by all keys, {_TIMES} times"
+    one, far = f"{work}, in order", f"{work}, far apart"
+    return [
+        measure(Comparison(one, _NUMBERED, 2.0), ours("near", _some), hand(by_number, _some, int), rounds),
+        measure(Comparison(far, _NUMBERED, 2.0), ours("far", _far), hand(by_number, _far, int), rounds),
+        measure(Comparison(far, _ENTRY, 2.0), ours("again", _far), hand(by_place, _far, str), rounds),
+    ]
 
 
-def _some(number: int) -> range:
+def _some(number: int) -> Sequence[int]:
     return range(number * _TIMES, (number + 1) * _TIMES)
+
+
+def _far(number: int) -> Sequence[int]:
+    """Return as many numbers, in no order that anybody could foresee."""
+    return [(n * 3_701) % _STORED for n in _some(number)]
 
 
 def _load_all(
     work: str, variable: type[BaseVariable], values: list[Any], promised: float, folder: Path, rounds: int
-) -> Comparison:
+) -> list[Comparison]:
     path = _filled(folder / f"all_{variable.__name__}.duckdb", variable, values)
     copy = shutil.copy(path, folder / f"all_{variable.__name__}_hand.duckdb")
+    bare = f'SELECT * FROM "{variable.table_name()}"'
+    is_flat = not isinstance(values[0], np.ndarray)
+    entries = f"SELECT m.*, r.encoding, r.nbytes, r.layout, s.subject {_ALL}"
+    joined = f"SELECT e.*, d.value FROM ({entries}) e JOIN ({bare}) d ON d.record_no = e.record_no"
+    # Of arrays each value is many rows, to which nobody would join the entry.
+    queries = {_FETCHED: [joined] if is_flat else [entries, bare], _VALUES: [bare]}
 
     def every(db: DatabaseManager) -> None:
         assert sum(1 for _ in variable.load_all(db=db)) == len(values)
@@ -152,11 +188,15 @@ def _load_all(
         db = scidb.open(path)
         return lambda: every(db)
 
-    def hand(_: int) -> Callable[[], Any]:
-        connection = duckdb.connect(copy, read_only=True)
-        return lambda: connection.sql(f'SELECT * FROM "{variable.table_name()}"').to_arrow_table()
+    def hand(limit: str) -> Callable[[int], Callable[[], Any]]:
+        def prepare(_: int) -> Callable[[], Any]:
+            connection = duckdb.connect(copy, read_only=True)
+            return lambda: [connection.sql(query).to_arrow_table() for query in queries[limit]]
 
-    return measure(Comparison(work, _FETCHED, promised), ours, hand, rounds)
+        return prepare
+
+    limits = {_FETCHED: promised, _VALUES: math.inf}
+    return [measure(Comparison(work, limit, most), ours, hand(limit), rounds) for limit, most in limits.items()]
 
 
 # ------------------------------------------------------------------ the file

@@ -91,6 +91,24 @@ def test_loading(db: DatabaseManager) -> None:
     assert asked(lambda: Sway.list_versions(subject=1, trial=1)).count <= 1
 
 
+def test_loading_one_after_the_other(tmp_path: Path) -> None:
+    """A loop from place to place looks up what comes next with what it asks for; one that jumps does not."""
+    with scidb.open(tmp_path / "study.duckdb", {"subject": int}) as db:
+        for variable in (Sway, SwayTwice):
+            variable.save_many([(float(n), {"subject": n}) for n in range(1_000)], db=db)
+    with scidb.open(tmp_path / "study.duckdb") as db:
+        both = asked(lambda: [(Sway.load(subject=n, db=db), SwayTwice.load(subject=n, db=db)) for n in range(100)])
+        assert both.count <= 22
+    for order, most in ((range(100), 12), (range(999, 899, -1), 12), (range(0, 1_000, 250), 9)):
+        with scidb.open(tmp_path / "study.duckdb") as db:
+            loaded: list[Any] = []
+            reading = asked(lambda: loaded.extend(Sway.load(subject=n, db=db).data for n in order))  # noqa: B023
+            assert loaded == list(order)
+            assert reading.count <= most
+            Sway.save(-1.0, subject=order[-1] + 1, db=db)
+            assert Sway.load(subject=order[-1] + 1, db=db).data == -1.0
+
+
 def test_the_memo(db: DatabaseManager) -> None:
     """A result is read once and then given without a statement; one that is not there is looked for once."""
     loaded = Sway.load(subject=0, trial=0)

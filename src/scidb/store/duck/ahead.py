@@ -10,7 +10,7 @@ from scidb.store.duck.found import Found
 from scidb.store.duck.large import unread
 from scidb.store.duck.memo import computations_of, computations_within, results_of
 from scidb.store.duck.payloads import Payloads
-from scidb.store.duck.read import chunks
+from scidb.store.duck.read import chunks, latest_within
 from scidb.store.model import Chunk
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scidb.store.duck.state import Row, State
     from scidb.store.model import Result
 
-__all__ = ["known_chunks", "look_up"]
+__all__ = ["known_chunks", "look_up", "places_ahead"]
 
 # Of so many records at once, neighbours are not wanted.
 _SET: Final = 16
@@ -48,6 +48,17 @@ def look_up(
     brought = [one.computation.lineage_id for one in results if one.computation.lineage_id not in lineage_ids]
     state.memory.window.bring(brought, [row for row in rows if row.record.lineage_id not in lineage_ids])
     return results, rows, absent
+
+
+def places_ahead(connection: Connection, state: State, row: Row) -> list[Row]:
+    """Return the latest at the places that a loop which came to this one will ask for next, as far as is known."""
+    window = state.memory.window.places_after(row.record.variable, row.schema_id)
+    if window is None:
+        return []
+    found = latest_within(connection, state, row.record.variable, *window)
+    ahead = [one for one in found if one.schema_id != row.schema_id]
+    state.memory.window.beside(row.record.variable, ahead)
+    return ahead
 
 
 def known_chunks(connection: Connection, state: State, rows: Sequence[Row]) -> Iterator[Chunk]:

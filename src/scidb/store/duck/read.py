@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import Row, State
 
-__all__ = ["chunks", "find_rows", "is_one_place", "newest_entries"]
+__all__ = ["chunks", "find_rows", "is_one_place", "latest_within", "newest_entries"]
 
 _FEW: Final = 2_000
 _MANY: Final = 100_000
@@ -282,6 +282,13 @@ def _one_place(state: State, match: Match) -> int | None:
         texts.append(text)
     place = state.memory.places.get(tuple(texts))
     return None if place is None else place.schema_id
+
+
+def latest_within(connection: Connection, state: State, variable: str, first: int, last: int) -> list[Row]:
+    """Return what is the latest of a variable at each place from one number to another; nothing where that is much."""
+    condition = Condition(["m.variable_name = ?", "m.schema_id BETWEEN ? AND ?"], [variable, first, last])
+    found = _newest_of_few(connection, state, condition, lambda row: (row.schema_id, row.record.version_keys))
+    return found or []
 
 
 def is_one_place(state: State, query: object) -> bool:

@@ -14,7 +14,7 @@ from scidb.exceptions import (
     UnsupportedOperationError,
 )
 from scidb.store.duck import state as states
-from scidb.store.duck.ahead import known_chunks, look_up
+from scidb.store.duck.ahead import known_chunks, look_up, places_ahead
 from scidb.store.duck.checking import check_connection
 from scidb.store.duck.compacting import compact, require_room_to_compact
 from scidb.store.duck.connection import Connection
@@ -356,21 +356,22 @@ class DuckStore:
             query = Records(Match(record_ids=query.record_ids))
         if not isinstance(query, Latest | Records | Entries):
             raise UnsupportedOperationError(f"Records cannot be fetched by a {type(query).__name__}.")
-        return chunks(self._connection, self._current(), self._found(query))
+        found, state = self._found(query), self._current()
+        if len(found) == 1 and is_one_place(state, query):
+            return known_chunks(self._connection, state, list(found.rows()))
+        return chunks(self._connection, state, found)
 
     def _found(self, query: Latest | Records | Entries) -> Found:
         state = self._current()
         found = find_rows(self._connection, state, query)
         if len(found) and is_one_place(state, query):
             rows = list(found.rows())
-            with self._publishing:
-                # After a write meanwhile, what was found may be out of date.
-                if self._state is state:
-                    key = (rows[0].record.variable, rows[0].schema_id)
-                    state.memory.latest[key] = {row.record.version_keys: row for row in rows}
-                    schema = rows[0].record.schema
-                    texts = place_texts(state.keys, schema)
-                    state.memory.places[texts] = place_at(state.keys, rows[0].schema_id, texts, schema)
+            if (rows[0].record.variable, rows[0].schema_id) not in state.memory.latest:
+                rows += places_ahead(self._connection, state, rows[0])
+                with self._publishing:
+                    # After a write meanwhile, what was found may be out of date.
+                    if self._state is state:
+                        _know_places(state, rows)
         return found
 
     def _results(self, query: Results) -> list[Result]:
@@ -443,6 +444,19 @@ def _after(stamp: str) -> str:
     if not stamp:
         return ""
     return (dt.datetime.strptime(stamp, _STAMP).replace(tzinfo=dt.UTC) + _TICK).strftime(_STAMP)
+
+
+def _know_places(state: State, rows: Sequence[Row]) -> None:
+    """Remember what is the latest at some places, given all of it at each of them."""
+    latest: dict[tuple[str, int], dict[str, Row]] = {}
+    for row in rows:
+        latest.setdefault((row.record.variable, row.schema_id), {})[row.record.version_keys] = row
+    for (_, schema_id), group in latest.items():
+        schema = next(iter(group.values())).record.schema
+        texts = place_texts(state.keys, schema)
+        state.memory.places[texts] = place_at(state.keys, schema_id, texts, schema)
+    state.memory.bound()
+    state.memory.latest.update(latest)
 
 
 def _remember(state: State, written: Written) -> None:

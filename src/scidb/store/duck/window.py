@@ -1,4 +1,4 @@
-"""What is remembered beside what was asked for: a script that runs again asks in the order of its first run.
+"""What is remembered beside what was asked for: a script asks for one thing after the other, in the order of saving.
 
 A statement costs more than what it reads, so results are read in windows, which grow as long as they are of use, and
 the payloads of a window come together. Results themselves are in `Memory`, which knows when they cease to count;
@@ -24,6 +24,8 @@ _FIRST: Final = 32
 _MOST: Final = 4_096
 # Computations that are further apart were hardly stored by the same loop.
 _NEAR: Final = 4 * _FIRST
+# Places whose entries are read with those of one that follows another.
+_PLACES: Final = 512
 _ROWS: Final = 50_000
 # Of payloads that one statement brings beside what was asked for, and of those that wait.
 _BROUGHT_BYTES: Final = 1 << 20
@@ -43,6 +45,29 @@ class Window:
         self._beside: dict[str, Row] = {}  # those of the last window whose payloads were not read
         self._waiting: dict[str, tuple[pa.Table, int]] = {}
         self._nbytes = 0
+        self._loops: dict[str, tuple[int, int]] = {}  # of each variable, the last place read, and how many are next
+
+    # -------------------------------------------------------------- places
+
+    def places_after(self, variable: str, schema_id: int) -> tuple[int, int] | None:
+        """Return the first and the last place to read with one that had to be looked up; None: it alone.
+
+        A loop goes through places mostly in the order in which they were first saved, or against it.
+        """
+        with self._lock:
+            last, size = self._loops.get(variable, (None, _FIRST))
+            if last is None or not 0 < abs(schema_id - last) <= _NEAR:
+                self._loops[variable] = schema_id, _FIRST
+                return None
+            end = schema_id + (size if schema_id > last else -size)
+            self._loops[variable] = end, min(4 * size, _PLACES)
+            return min(schema_id, end), max(schema_id, end)
+
+    def beside(self, variable: str, rows: Iterable[Row]) -> None:
+        """Note what of a variable may be loaded next, so that its payload is read with the next one."""
+        with self._lock:
+            others = {one: row for one, row in self._beside.items() if row.record.variable != variable}
+            self._beside = others | {row.record.record_id: row for row in rows}
 
     # -------------------------------------------------------------- results
 
