@@ -39,7 +39,7 @@ _STAMPS: Final = (
     "UNION ALL SELECT max(timestamp) FROM _requests UNION ALL SELECT max(timestamp) FROM _removals "
     "UNION ALL SELECT max(timestamp) FROM _backups)"
 )
-# Lines are only ever appended, and time increases; so that the newest is at the end of the log (decision 1101).
+# Lines are only ever appended, and time increases; so that the newest is at the end of the log (decision 162).
 TAIL: Final = "_record_metadata WHERE rowid >= (SELECT max(rowid) - 2047 FROM _record_metadata)"
 # When the newest line of the log was written, and its link, removed ones included; `ORDER BY` with a limit makes
 # DuckDB 2.0.0 fail where rows are chosen by their number.

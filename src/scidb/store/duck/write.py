@@ -300,7 +300,7 @@ def _number_computations(
 ) -> tuple[dict[str | None, int], list[Computation]]:
     """Return the number of each computation, of these calls and of entries, and those computations that are new.
 
-    The log has the number, so that it is found there without a look at all of it (decision 1100).
+    The log has the number, so that it is found there without a look at all of it (decision 161).
     """
     new: dict[str, Computation] = {}
     for call in calls:
