@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scidb import current
-from scidb.database.admin import Admin
 from scidb.database.retrying import Retrying
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self
+
+    from scidb.database.admin import Admin
 
 __all__ = ["DatabaseManager"]
 
@@ -39,6 +40,9 @@ class DatabaseManager(Retrying):
     @property
     def admin(self) -> Admin:
         """What the owner of a database does to it: ``db.admin.rename_variable(old, new)``."""
+        # Late: few scripts need it, and what it stands on would be a sixth of what importing ours takes.
+        from scidb.database.admin import Admin
+
         return Admin(self._store, self._user, self._memo.hits)
 
     def close(self) -> None:
