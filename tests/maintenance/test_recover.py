@@ -104,10 +104,11 @@ def test_nothing_is_lost_of_a_sound_file(whole: Path, tmp_path: Path) -> None:
     assert (report.ok, len(report), report.lost) == (True, 0, ())
     assert "every block is as it was written" in report.notes[0]
     assert "nothing is lost" in repr(report)
+    # Numbers of computations are those of one file.
+    said = {"_computations": "* EXCLUDE (computation_no)"}
     for table in ("_calls", "_call_inputs", "_computations", "_flags", "_tags", "_exports", "_failures", "_sources"):
-        assert ask(whole, f"SELECT * FROM {table} ORDER BY ALL") == ask(
-            tmp_path / "new.duckdb", f"SELECT * FROM {table} ORDER BY ALL"
-        )
+        query = f"SELECT {said.get(table, '*')} FROM {table} ORDER BY ALL"
+        assert ask(whole, query) == ask(tmp_path / "new.duckdb", query)
 
 
 def test_one_flipped_byte_is_mended(study: Path, tmp_path: Path) -> None:
