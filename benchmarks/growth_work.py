@@ -160,7 +160,7 @@ OPERATIONS: Final = (
     Operation("get_lineage_graph", True, lambda db, n, k: db.get_lineage_graph(GrowOut, **_some(n, k))),
     Operation(
         "get_derived_from",
-        False,
+        True,
         lambda db, n, k: db.get_derived_from(GrowRaw, **_some(n, k), side=side(k * 7_919 % n)),
     ),
     Operation("explain", False, lambda db, n, k: db.explain(GrowOut, **_some(n, k)), until=10_000),

@@ -168,8 +168,7 @@ _GROUP = 122_880
 def test_rows_do_not_grow(tmp_path: Path) -> None:
     """S8: what is done for each record reads of any table no more than two of its row groups, of four and more.
 
-    But for places, which are compared as texts, in 1.4 ms a million. What was made from a record, which is asked for
-    less often, reads no more either.
+    But for places, which are compared as texts, in 1.4 ms a million.
     """
     count = 500_000
     path = fill(tmp_path / "study.duckdb", count)
@@ -177,7 +176,7 @@ def test_rows_do_not_grow(tmp_path: Path) -> None:
     with profiled(), scidb.open(path) as db, db.as_current():
         GrowNew.save(0.0, subject=-1, trial=-1)  # is then registered
         for operation in OPERATIONS:
-            if operation.often or operation.name == "get_derived_from":
+            if operation.often:
                 for number in (1, 2):  # what a handle asks once does not count
                     if operation.prepare is not None:
                         operation.prepare(db, count // 2, number)

@@ -12,7 +12,7 @@ from scidb.database.selecting import select_rows
 from scidb.exceptions import NotFoundError, SciDBError
 from scidb.records import instances, records_table, values_of
 from scidb.store.columns import column_of
-from scidb.store.model import Latest, Locations, Match, Records
+from scidb.store.model import Latest, Locations, Records, Stored
 from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
@@ -237,9 +237,9 @@ class Loading(Querying):
 
     def _load_record(self, record: Record, as_of: Any = None) -> BaseVariable:
         _, cls = self._named(record.variable)
-        query = Records(Match(record_ids=(record.record_id,), as_of=record.timestamp))
-        for chunk in self._store.fetch(query):
-            return self._instances(chunk, cls, self._instant(as_of))[0]
+        for chunk in self._store.fetch(Stored((record.record_id,))):
+            # The value is the same at all its entries, and this one is meant.
+            return self._instances(replace(chunk, records=(record,)), cls, self._instant(as_of))[0]
         raise NotFoundError(f"The record {record.record_id} is gone.", record_id=record.record_id)
 
     def _instances(self, chunk: Chunk, cls: type[BaseVariable], as_of: str | None = None) -> list[BaseVariable]:

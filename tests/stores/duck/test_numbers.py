@@ -10,10 +10,10 @@ import pytest
 
 import scidb
 from scidb import BaseVariable, DatabaseManager, for_each
-from scidb.store.duck import DuckStore
+from scidb.store.duck import DuckStore, sql
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.state import load
-from scidb.store.model import TraceQuery
+from scidb.store.model import Entries, Match, Records, TraceQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,3 +160,34 @@ def made_from(store: DuckStore, record_id: str) -> set[str]:
         state.has_lost = before
     assert by_number == by_id
     return set(by_number)
+
+
+def test_records_far_apart_are_asked_for_in_parts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However wide the gaps between their numbers are, the same entries are found, also until an instant."""
+    with scidb.open(path) as db:
+        entries = db._store.find(Entries())
+        first = sorted(entries, key=lambda one: (one.timestamp, one.seq))[5]
+        ids = (*dict.fromkeys(one.record_id for one in entries[::3]), "0" * 64)
+        made = tuple(one.record_id for one in entries if one.variable == "Quarter")[:7]
+
+        def found(match: Match) -> Any:
+            return db._store.find(Records(match)), db._store.trace(TraceQuery(made))
+
+        asked = [Match(record_ids=ids), Match(record_ids=ids, as_of=first.timestamp), Match(("Half",), record_ids=ids)]
+        whole = [found(match) for match in asked]
+    assert [len({one.record_id for one in records}) for records, _ in whole] == [len(records) for records, _ in whole]
+    assert {one.record_id for one in whole[0][0]} == {*ids[:-1]}
+    monkeypatch.setattr(sql, "_NEAR", 1)
+    with scidb.open(path) as db:
+        assert [found(match) for match in asked] == whole
+
+
+def test_records_of_numbers_nearby_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are as few parts as gaps that are wide, and never more than so many; each number is in one."""
+    assert sql.near([7]) == [[7]]
+    assert sql.near([1, 2, 3_000, 90_000]) == [[1, 2, 3_000], [90_000]]
+    far = [100_000 * n for n in range(20)]
+    monkeypatch.setattr(sql, "_PARTS", 3)
+    parts = sql.near(far)
+    assert len(parts) == 3
+    assert [number for part in parts for number in part] == far

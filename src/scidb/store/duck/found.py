@@ -26,12 +26,17 @@ if TYPE_CHECKING:
     from scidb.store.duck.state import State
     from scidb.store.model import KeyValue, Record, SchemaKey
 
-__all__ = ["COLUMNS", "LOGGED", "Found", "newest_of"]
+__all__ = ["COLUMNS", "LINE", "LOGGED", "Found", "newest_of"]
 
 COLUMNS: Final = (
     "m.record_id, m.variable_name, m.version_keys, m.content_hash, m.schema_version, r.encoding, r.nbytes, "
     "m.lineage_id, m.call_id, m.output_num, m.piece, m.pieces, m.user_id, m.timestamp, m.seq, m.schema_id, "
     "m.record_no, r.layout"
+)
+# What a line of the log says beside what is stored once of its record.
+LINE: Final = (
+    "m.variable_name, m.version_keys, m.lineage_id, m.call_id, m.output_num, m.piece, m.pieces, m.user_id, "
+    "m.timestamp, m.seq, m.schema_id, m.record_no"
 )
 # What the log itself says of an entry, under the names that a record has for it.
 LOGGED: Final = (

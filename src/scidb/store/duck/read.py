@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from scidb.store.columns import column_of
 from scidb.store.duck.filtering import where_it_holds
 from scidb.store.duck.flags import leave_out, marked
-from scidb.store.duck.found import COLUMNS, LOGGED, Found, newest_of
+from scidb.store.duck.found import COLUMNS, LINE, LOGGED, Found, newest_of
 from scidb.store.duck.large import unread
 from scidb.store.duck.payloads import Payloads
 from scidb.store.duck.rows import natural_order, row_of, rows_of, versions_that_fit
@@ -18,8 +18,10 @@ from scidb.store.duck.sql import (
     Condition,
     Question,
     entry_conditions,
+    identified,
     latest,
     located,
+    near,
     not_superseded,
     of_records,
     place_conditions,
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["chunks", "find_rows", "is_one_place", "latest_within", "newest_entries"]
 
+# What is stored once of a record, after its id.
+_STORED: Final = "r.content_hash, r.schema_version, r.encoding, r.nbytes, r.layout"
 _FEW: Final = 2_000
 _MANY: Final = 100_000
 
@@ -69,16 +73,11 @@ def find_rows(connection: Connection, state: State, query: Latest | Records | En
         place.one_of("m.schema_id", holding)
     if isinstance(query, Latest) and (picked := _picked(connection, state, query, place)) is not None:
         return picked
-    if isinstance(query, Entries) and not match.schema and query.limit is not None and query.limit <= _FEW:
-        asked = entry_conditions(query.match)
-        leave_out(asked, state, query.match, query.match.as_of)
-        place.add(asked.text(), *asked.parameters)
-        return Found.of(_few_anywhere(connection, state, place, query.limit))
+    if isinstance(query, Entries) and (few := _few_entries(connection, state, query, place)) is not None:
+        return Found.of(few)
     if isinstance(query, Records) and (query.match.record_ids, query.match.record_prefix) != (None, None):
-        asked = entry_conditions(query.match)
-        few = Condition([*place.parts, *asked.parts], [*place.parameters, *asked.parameters])
         newest = _newest_of_few(
-            connection, state, few, lambda row: row.record.record_id, at_places=bool(query.match.schema)
+            state, lambda: _few_identified(connection, state, query.match, place), lambda row: row.record.record_id
         )
         if newest is not None:
             return Found.of(newest)
@@ -153,7 +152,9 @@ def _picked(connection: Connection, state: State, query: Latest, place: Conditio
         return None
     if query.match.schema and all(len(wanted) <= _FEW for wanted in query.match.schema.values()):
         few = _newest_of_few(
-            connection, state, place, lambda row: (row.record.variable, row.schema_id, row.record.version_keys)
+            state,
+            lambda: _few(connection, state, place, _FEW + 1),
+            lambda row: (row.record.variable, row.schema_id, row.record.version_keys),
         )
         if few is not None:
             return Found.of(few[: query.limit])
@@ -165,13 +166,11 @@ def _picked(connection: Connection, state: State, query: Latest, place: Conditio
     return None if logged.num_rows > _MANY else newest_of(connection, state, logged, query.limit)
 
 
-def _newest_of_few(
-    connection: Connection, state: State, condition: Condition, of: Callable[[Row], object], *, at_places: bool = True
-) -> list[Row] | None:
+def _newest_of_few(state: State, entries: Callable[[], list[Row]], of: Callable[[Row], object]) -> list[Row] | None:
     """Pick the newest of few entries for each thing, since planning that in SQL takes longer than all the rest."""
     if "datetime" in {key.value_type for key in state.keys}:
         return None
-    rows = (_few if at_places else _few_anywhere)(connection, state, condition, _FEW + 1)
+    rows = entries()
     if len(rows) > _FEW:
         return None
     newest: dict[object, Row] = {}
@@ -200,16 +199,98 @@ def _few(connection: Connection, state: State, condition: Condition, limit: int)
 
 
 def _few_anywhere(connection: Connection, state: State, condition: Condition, limit: int) -> list[Row]:
-    """Return the newest entries that fulfil a condition on entries alone, up to a number, newest first.
-
-    Their places are asked for by number: in a join with entries of which nobody knows beforehand how few they are,
-    every place would be read.
-    """
+    """Return the newest entries that fulfil a condition on entries alone, up to a number, newest first."""
     found = connection.rows(
         f"SELECT {COLUMNS} FROM (SELECT m.* FROM _record_metadata m WHERE {condition.text()} "
         f"ORDER BY {NEWEST_FIRST} LIMIT {limit}) m JOIN _records r ON r.record_no = m.record_no",
         condition.parameters,
     )
+    return _with_places(connection, state, found)
+
+
+def _few_entries(connection: Connection, state: State, query: Entries, place: Condition) -> list[Row] | None:
+    """Return entries wherever they are; None when a place is asked for, or they are or may be many."""
+    match, limit = query.match, query.limit
+    if match.schema or (limit is None and match.call_ids is None) or (limit is not None and limit > _FEW):
+        return None
+    asked = entry_conditions(match)
+    leave_out(asked, state, match, match.as_of)
+    both = Condition([*place.parts, *asked.parts], [*place.parameters, *asked.parameters])
+    few = _few_anywhere(connection, state, both, _FEW + 1 if limit is None else limit)
+    return few if len(few) <= _FEW else None
+
+
+def _few_identified(connection: Connection, state: State, match: Match, place: Condition) -> list[Row]:
+    """Return the entries of records that a match names, or that have an id of some beginning, in no order."""
+    record_ids, rest = identified(match)
+    asked = entry_conditions(rest if record_ids is not None and not match.schema else match)
+    leave_out(asked, state, match, match.as_of)
+    both = Condition([*place.parts, *asked.parts], [*place.parameters, *asked.parameters])
+    if match.schema:
+        return _few(connection, state, both, _FEW + 1)
+    if record_ids is None or len(record_ids) > _FEW:
+        return _few_anywhere(connection, state, both, _FEW + 1)
+    return _few_of(connection, state, record_ids, both, _FEW + 1)
+
+
+def _few_of(
+    connection: Connection, state: State, record_ids: Sequence[str], condition: Condition, limit: int
+) -> list[Row]:
+    """Return the entries of these records that fulfil a condition on entries alone, up to a number, newest first.
+
+    The numbers of several are asked for first, by the key: of numbers that it knows beforehand DuckDB reads what is
+    near them, and of others, when they are far apart, all that lies in between (decision 166).
+    """
+    known = state.memory.window.known(record_ids)
+    if known is None and len(record_ids) == 1:
+        named = Condition()
+        named.one_of("r.record_id", record_ids)
+        lines = connection.rows(
+            f"SELECT {LINE}, r.record_id, {_STORED} FROM _records r JOIN _record_metadata m "
+            f"ON m.record_no = r.record_no WHERE {named.text()} AND {condition.text()} LIMIT {limit}",
+            [*named.parameters, *condition.parameters],
+        )
+        return _with_places(connection, state, [_columns(line[:12], line[12:]) for line in lines])
+    stored = {number: kept for number, *kept in _stored(connection, record_ids, known)}
+    if not stored:
+        return []
+    parts, parameters = [], []
+    for numbers in near(sorted(stored)):
+        own = Condition()
+        own.one_of_numbers("m.record_no", numbers)
+        parts.append(f"SELECT {LINE} FROM _record_metadata m WHERE {own.text()} AND {condition.text()}")
+        parameters += [*own.parameters, *condition.parameters]
+    lines = connection.rows(f"{' UNION ALL '.join(parts)} LIMIT {limit}", parameters)
+    return _with_places(connection, state, [_columns(line, stored[line[-1]]) for line in lines])
+
+
+def _columns(line: Sequence[Any], stored: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the columns `COLUMNS` from what a line says, and what is stored once of its record."""
+    record_id, *kept, layout = stored
+    return (record_id, *line[:2], *kept, *line[2:], layout)
+
+
+def _stored(connection: Connection, record_ids: Sequence[str], known: Sequence[Row] | None) -> list[tuple[Any, ...]]:
+    """Return what is stored once of each of these records, after its number."""
+    if known is not None:
+        of = ((row, row.record) for row in known)
+        return [
+            (row.record_no, one.record_id, one.content_hash, one.schema_version, one.encoding, one.nbytes, row.layout)
+            for row, one in of
+        ]
+    condition = Condition()
+    condition.one_of("r.record_id", list(dict.fromkeys(record_ids)))
+    return connection.rows(
+        f"SELECT r.record_no, r.record_id, {_STORED} FROM _records r WHERE {condition.text()}", condition.parameters
+    )
+
+
+def _with_places(connection: Connection, state: State, found: Sequence[tuple[Any, ...]]) -> list[Row]:
+    """Return entries with their places, newest first.
+
+    These are asked for by number: in a join with entries of which nobody knows beforehand how few they are, every
+    place would be read.
+    """
     texts: dict[int, list[str | None]] = {}
     if new := sorted({row[15] for row in found} - state.memory.shown.keys()):
         numbers = Condition()
@@ -227,12 +308,12 @@ def _age(row: Row) -> tuple[str, int]:
 def newest_entries(connection: Connection, state: State, record_ids: Iterable[str]) -> list[Record]:
     """Return the newest entry of each of these records, in the order of saving."""
     wanted = list(dict.fromkeys(record_ids))
-    condition = Condition()
-    condition.add(*of_records(wanted))
-    few = None if len(wanted) > _FEW else _few_anywhere(connection, state, condition, _FEW + 1)
+    few = None if len(wanted) > _FEW else _few_of(connection, state, wanted, Condition(), _FEW + 1)
     if few is not None and len(few) <= _FEW:
         last = {row.record.record_id: row.record for row in reversed(few)}
         return sorted(last.values(), key=lambda record: (record.timestamp, record.seq))
+    condition = Condition()
+    condition.add(*of_records(wanted))
     newest = (
         f"(SELECT {located(state.keys)} FROM _record_metadata m JOIN _schema s USING (schema_id) "
         f"WHERE {condition.text()} "

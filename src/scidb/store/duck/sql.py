@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import itertools
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import SchemaKeyError, did_you_mean
@@ -20,11 +21,13 @@ __all__ = [
     "Question",
     "check_keys",
     "entry_conditions",
+    "identified",
     "kept_pieces",
     "latest",
     "literal",
     "located",
     "logged",
+    "near",
     "not_superseded",
     "of_records",
     "place_conditions",
@@ -35,6 +38,9 @@ __all__ = [
 
 NEWEST_FIRST: Final = "m.timestamp DESC, m.seq DESC"
 _ID_DIGITS: Final = 64  # of a whole record_id
+# To read so many rows takes no longer than to plan another part of a statement; and of so many parts it has at most.
+_NEAR: Final = 4_096
+_PARTS: Final = 8
 
 
 def quote(identifier: str) -> str:
@@ -167,6 +173,30 @@ def entry_conditions(match: Match) -> Condition:
     if match.call_ids is not None:
         condition.one_of("m.call_id", match.call_ids)
     return condition
+
+
+def identified(match: Match) -> tuple[Sequence[str] | None, Match]:
+    """Return the ids that a match names, whole, and what else it asks for; None: it names none."""
+    if match.record_ids is not None:
+        return match.record_ids, replace(match, record_ids=None)
+    if match.record_prefix is not None and len(match.record_prefix) == _ID_DIGITS:
+        return (match.record_prefix,), replace(match, record_prefix=None)
+    return None, match
+
+
+def near(numbers: Sequence[int]) -> list[Sequence[int]]:
+    """Return numbers that ascend in few parts, cut where the widest gaps between them are.
+
+    Examples
+    --------
+    >>> near([1, 2, 900_000, 900_500])
+    [[1, 2], [900000, 900500]]
+
+    """
+    gaps = [(after - before, at) for at, (before, after) in enumerate(itertools.pairwise(numbers), start=1)]
+    widest = sorted((gap for gap in gaps if gap[0] > _NEAR), reverse=True)[: _PARTS - 1]
+    cuts = [0, *sorted(at for _, at in widest), len(numbers)]
+    return [numbers[start:stop] for start, stop in itertools.pairwise(cuts)]
 
 
 def of_records(record_ids: Sequence[str]) -> tuple[str, *tuple[object, ...]]:

@@ -322,7 +322,12 @@ class DuckStore:
         if isinstance(query, Stored):
             query = Records(Match(record_ids=query.record_ids))
         if isinstance(query, Records | Entries):
-            return list(self._found(query).records)
+            state = self._current()
+            found = self._found(query)
+            rows = list(found.records)
+            if query.match.record_prefix is not None:  # what somebody names is mostly loaded next
+                state.memory.window.know(map(Row, rows, found.schema_ids, found.numbers, found.layouts))
+            return rows
         if type(query) not in FINDERS:
             raise UnsupportedOperationError(f"A DuckDB store cannot answer a {type(query).__name__}.")
         return FINDERS[type(query)](self._connection, self._current(), query)

@@ -13,11 +13,11 @@ from scidb.store.duck.sql import Condition, logged
 from scidb.store.model import Call, CallInput, Computation, Edge, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.state import State
-    from scidb.store.model import TraceQuery
+    from scidb.store.model import Record, TraceQuery
 
 __all__ = ["walk"]
 
@@ -26,11 +26,15 @@ def walk(connection: Connection, state: State, query: TraceQuery) -> Trace:
     """Return the calls up- or downstream of the records, nearest first, with what they used and made."""
     up = query.direction == "up"
     calls: dict[str, Call] = {}
-    frontier = [*_first(connection, state, query.record_ids, up=up), *query.call_ids]
+    numbers: set[int] = set()
+    newest = {one.record_id: one for one in (newest_entries(connection, state, query.record_ids) if up else ())}
+    first = _makers(newest, query.record_ids) if up else _takers(connection, state, query.record_ids)
+    frontier = [*first, *query.call_ids]
     distance = 0
     while frontier and query.depth != 0:
-        fresh = _calls(connection, [call_id for call_id in dict.fromkeys(frontier) if call_id not in calls])
+        fresh, of_fresh = _calls(connection, [call_id for call_id in dict.fromkeys(frontier) if call_id not in calls])
         calls.update((call.call_id, call) for call in fresh)
+        numbers |= of_fresh
         distance += 1
         if distance == query.depth:
             break
@@ -38,18 +42,23 @@ def walk(connection: Connection, state: State, query: TraceQuery) -> Trace:
             frontier = [one.input_call_id for call in fresh for one in call.inputs if one.input_call_id]
         else:
             frontier = _users(connection, state, fresh)
-    named = [*query.record_ids, *_records_of(connection, list(calls.values()))]
+    named = [*query.record_ids, *_records_of(connection, list(calls.values()), numbers)]
+    newest |= {one.record_id: one for one in newest_entries(connection, state, set(named) - newest.keys())}
     return Trace(
         calls=tuple(calls.values()),
-        records=tuple(newest_entries(connection, state, named)),
+        records=tuple(sorted(newest.values(), key=lambda record: (record.timestamp, record.seq))),
         edges=tuple(_edges(connection)) if query.edges else (),
     )
 
 
-def _first(connection: Connection, state: State, record_ids: Sequence[str], *, up: bool) -> list[str]:
-    if up:
-        newest = {one.record_id: one.call_id for one in newest_entries(connection, state, record_ids)}
-        return [call_id for record_id in record_ids if (call_id := newest.get(record_id))]
+def _makers(newest: Mapping[str, Record], record_ids: Sequence[str]) -> list[str]:
+    """Return the calls that made these records, as their newest entries say."""
+    found = (newest[record_id].call_id for record_id in record_ids if record_id in newest)
+    return [call_id for call_id in found if call_id]
+
+
+def _takers(connection: Connection, state: State, record_ids: Sequence[str]) -> list[str]:
+    """Return the calls that took one of these records, in the order of time."""
     condition = _given(state, record_ids)
     return [
         call_id
@@ -108,10 +117,10 @@ def _users(connection: Connection, state: State, calls: Sequence[Call]) -> list[
     return [user for call_id in ids for user in users.get(call_id, ())]
 
 
-def _calls(connection: Connection, call_ids: Sequence[str]) -> list[Call]:
-    """Return the calls that are stored, in the order of their ids as given."""
+def _calls(connection: Connection, call_ids: Sequence[str]) -> tuple[list[Call], set[int]]:
+    """Return the calls that are stored, in the order of their ids as given, and the numbers of their computations."""
     if not call_ids:
-        return []
+        return [], set()
     condition = Condition()
     condition.one_of("call_id", call_ids)
     inputs: dict[str, list[CallInput]] = {}
@@ -124,19 +133,22 @@ def _calls(connection: Connection, call_ids: Sequence[str]) -> list[Call]:
     rows = connection.rows(
         "SELECT c.call_id, c.run_id, c.user_id, c.environment_id, c.seconds, c.recalled_from, c.timestamp, "
         "c.function_ref, "
-        "p.lineage_id, p.function_name, p.function_hash, p.inputs_hash, p.outputs, p.kind "
+        "p.lineage_id, p.function_name, p.function_hash, p.inputs_hash, p.outputs, p.kind, p.computation_no "
         f"FROM _calls c JOIN _computations p USING (lineage_id) WHERE {condition.text()}",
         condition.parameters,
     )
-    found = {row[0]: Call(row[0], Computation(*row[8:]), tuple(inputs.get(row[0], ())), *row[1:8]) for row in rows}
-    return [found[call_id] for call_id in call_ids if call_id in found]
+    found = {row[0]: Call(row[0], Computation(*row[8:14]), tuple(inputs.get(row[0], ())), *row[1:8]) for row in rows}
+    return [found[call_id] for call_id in call_ids if call_id in found], {row[14] for row in rows}
 
 
-def _records_of(connection: Connection, calls: Sequence[Call]) -> Iterable[str]:
+def _records_of(connection: Connection, calls: Sequence[Call], numbers: Collection[int]) -> Iterable[str]:
+    """Return the records that calls used or made; the numbers are those of their computations."""
     used = [one.record_id for call in calls for one in call.inputs if one.record_id]
     if not calls:
         return used
     condition = Condition()
+    # By numbers fewer lines are looked at, and ids are compared in these alone.
+    condition.one_of_numbers("computation_no", list(numbers))
     condition.one_of("call_id", [call.call_id for call in calls])
     made = connection.rows(
         f"SELECT DISTINCT record_id FROM _record_metadata WHERE {condition.text()}", condition.parameters
