@@ -368,7 +368,9 @@ def _one_place(state: State, match: Match) -> int | None:
 def latest_within(connection: Connection, state: State, variable: str, first: int, last: int) -> list[Row]:
     """Return what is the latest of a variable at each place from one number to another; nothing where that is much."""
     condition = Condition(["m.variable_name = ?", "m.schema_id BETWEEN ? AND ?"], [variable, first, last])
-    found = _newest_of_few(connection, state, condition, lambda row: (row.schema_id, row.record.version_keys))
+    found = _newest_of_few(
+        state, lambda: _few(connection, state, condition, _FEW + 1), lambda row: (row.schema_id, row.record.version_keys)
+    )
     return found or []
 
 
