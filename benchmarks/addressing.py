@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+_QUICK: Final = 3  # in so many rounds or fewer, fewer records
+
 _LATEST: Final = """
 SELECT CAST(s.subject AS BIGINT) AS subject, CAST(s.trial AS BIGINT) AS trial, m.version_keys, d.value
 FROM (
@@ -38,17 +40,18 @@ class BenchStep(BaseVariable):
 
 def run(folder: Path, rounds: int) -> list[Comparison]:
     """Measure all promises."""
-    small, middle, large = (_database(folder, count) for count in (1_000, 10_000, 100_000))
+    many = 30_000 if rounds <= _QUICK else 100_000
+    small, middle, large = (_database(folder, count) for count in (1_000, 10_000, many))
     calls: dict[str, Call] = {
         "load_one of one by full keys": lambda db, n: BenchStep.load_one(subject=n % 10, trial=n % 100, db=db),
         "list_versions of one location": lambda db, n: BenchStep.list_versions(subject=n % 10, trial=n % 100, db=db),
     }
     found = []
     for (work, call), how in itertools.product(calls.items(), (_warm, _fresh)):
-        comparison = Comparison(f"{work}, 100,000 records, {how.__name__[1:]}", "with 1,000 records", 3.0)
+        comparison = Comparison(f"{work}, {many:,} records, {how.__name__[1:]}", "with 1,000 records", 3.0)
         found.append(measure(comparison, how(large, call), how(small, call), rounds))
     load = calls["load_one of one by full keys"]
-    opened = Comparison("open and load_one, 100,000 records", "with 1,000 records", 3.0)
+    opened = Comparison(f"open and load_one, {many:,} records", "with 1,000 records", 3.0)
     found.append(measure(opened, _opened(large, load), _opened(small, load), rounds))
     table = Comparison("load_all(as_df=True) of 10,000 scalars", "the bare query of the same rows, as Arrow", 3.0)
     found.append(

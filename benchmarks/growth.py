@@ -36,7 +36,7 @@ _FLOOR: Final = (
 
 def run(folder: Path, rounds: int) -> list[Comparison]:
     """Measure S8: every operation, in the smallest database and in each of the others; the largest decides."""
-    sizes = (100_000,) if rounds <= _QUICK else _SIZES
+    sizes = (30_000,) if rounds <= _QUICK else _SIZES
     files = {count: fill(folder / f"growth_{count}.duckdb", count) for count in (_FIRST, *sizes)}
     found = [_opening(files, count, rounds) for count in sizes]
     with ExitStack() as stack:

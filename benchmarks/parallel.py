@@ -50,7 +50,7 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
     by_hand = _child(folder, "identified", _SIZE)
     found.append(measure(ours, _child(folder, "for_each", _SIZE), by_hand, rounds, warm_up=False))
     if importlib.util.find_spec("loky") is not None:
-        many, few = (60, 1) if quick else (_COMBINATIONS, max(2, rounds // 4))
+        many, few = (30, 1) if quick else (_COMBINATIONS, max(2, rounds // 4))
         comparison = Comparison(f"{many} combinations of 50 ms with n_jobs=2", "with n_jobs=1", 0.6)
         found.append(measure(comparison, _calls(folder, 2, many), _calls(folder, 1, many), few))
     return found

@@ -51,7 +51,7 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
 
     work = f"run the finished gait example again ({count} recordings)"
     comparison = Comparison(work, "its first run, imports left out in both", 0.1)
-    return [measure(comparison, again, first, rounds // 2)]
+    return [measure(comparison, again, first, max(1, rounds // 2), warm_up=False)]
 
 
 def _gait(recordings: Path, database: Path) -> float:

@@ -203,6 +203,8 @@ def test_other_threads_go_on(study: Path) -> None:
         threads = [pool.submit(work) for work in (read, read, write)]
         for _ in range(3):
             db.admin.compact()
+        while len(saved) <= 3 and not threads[-1].done():
+            db.admin.compact()
         stop.set()
         for thread in threads:
             thread.result()

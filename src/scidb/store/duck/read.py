@@ -369,7 +369,9 @@ def latest_within(connection: Connection, state: State, variable: str, first: in
     """Return what is the latest of a variable at each place from one number to another; nothing where that is much."""
     condition = Condition(["m.variable_name = ?", "m.schema_id BETWEEN ? AND ?"], [variable, first, last])
     found = _newest_of_few(
-        state, lambda: _few(connection, state, condition, _FEW + 1), lambda row: (row.schema_id, row.record.version_keys)
+        state,
+        lambda: _few(connection, state, condition, _FEW + 1),
+        lambda row: (row.schema_id, row.record.version_keys),
     )
     return found or []
 
