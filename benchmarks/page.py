@@ -27,7 +27,8 @@ def with_table(page: str, measured: dict[str, Any]) -> str:
     if not mark:
         raise SystemExit(f"{_PAGE.name} lacks its marks {_START!r} and {_END!r}.")
     versions = ", ".join(f"{name} {version}" for name, version in measured["environment"].items())
-    lines = ["", f"Measured with {versions}.", "", *rows_of(measured["results"]), ""]
+    rounds = max((len(one["ours"]) for one in measured["results"] if isinstance(one["ours"], list)), default=1)
+    lines = ["", f"Measured in up to {rounds} rounds with {versions}.", "", *rows_of(measured["results"]), ""]
     return "\n".join([before + _START, *lines, _END + after])
 
 
@@ -65,7 +66,8 @@ def _order(one: dict[str, Any]) -> tuple[bool, int, str]:
 def _amount(measured: Any, unit: str) -> str:
     if unit == "bytes":
         return f"{measured / 1e6:.1f} MB"
-    return f"{1e3 * statistics.median(measured):.3g} ms"
+    seconds = statistics.median(measured)
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
 
 
 if __name__ == "__main__":

@@ -101,7 +101,11 @@ def _compare(
 
         return prepare
 
-    return [measure(Comparison(work, limit, most), ours, by_hand(limit), rounds) for limit, most in limits.items()]
+    floor = "these rows and the digests that name them, by hand, are the row below" if _NAMED in limits else ""
+    return [
+        measure(Comparison(work, limit, most, floor=floor), ours, by_hand(limit), rounds)
+        for limit, most in limits.items()
+    ]
 
 
 def _name(variable: str, values: list[Any]) -> None:
