@@ -21,6 +21,7 @@ from scidb.store.acceptances import vouched
 from scidb.store.model import (
     Acceptances,
     Batch,
+    Chunk,
     Computations,
     Hit,
     Invalidations,
@@ -32,7 +33,7 @@ from scidb.store.model import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from scidb.store.model import Acceptance, Chunk, Record, Result
+    from scidb.store.model import Acceptance, Record, Result
     from scidb.store.protocol import Store
 
 __all__ = ["Hits", "Known", "Memo", "Sought", "Values", "complete", "hits_of"]
@@ -229,7 +230,7 @@ class Values:
         size = chunk.table.get_total_buffer_size() + _ENTRY_BYTES
         if size > self._limit:
             return chunk
-        chunk = replace(chunk, given=False)  # else the value would share its memory
+        chunk = Chunk(chunk.records, chunk.table)  # not given: else the value would share its memory
         kept = _Kept(chunk, size, _plain(chunk))
         with self._lock:
             record_id = chunk.records[0].record_id

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import scidb
-from scidb import BaseVariable, DatabaseManager, exceptions
+from scidb import BaseVariable, DatabaseManager, exceptions, thunk
 from scidb.registry import register_class
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Signal(BaseVariable):
@@ -442,3 +445,22 @@ def test_the_same_current_database_is_returned(tmp_path: Any) -> None:
     first.close()
     with pytest.raises(exceptions.DatabaseNotConfiguredError):
         scidb.get_database()
+
+
+def test_a_large_value_by_its_id_and_recalled(tmp_path: Path) -> None:
+    """A value large enough to be read piece by piece loads by its id, and is recalled by another handle."""
+    samples = np.arange(200_000.0)  # 1.6 MB
+
+    @thunk
+    def shifted(values: Any) -> Any:
+        return values + 1.0
+
+    path = tmp_path / "study.duckdb"
+    with scidb.open(path, ["subject", "session", "trial"]) as db, db.as_current():
+        record_id = Signal.save(samples, subject=1)
+        other = Signal.save(shifted(Signal.load_one(subject=1)), subject=2)
+    with scidb.open(path) as db, db.as_current():
+        np.testing.assert_array_equal(db.load_by_record_id(record_id).data, samples)
+        recalled = shifted(Signal.load_one(subject=1))
+        assert Signal.save(recalled, subject=2) == other
+        np.testing.assert_array_equal(db.load_by_record_id(other).data, samples + 1.0)

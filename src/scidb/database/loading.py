@@ -12,7 +12,7 @@ from scidb.database.selecting import select_rows
 from scidb.exceptions import NotFoundError, SciDBError
 from scidb.records import instances, records_table, values_of
 from scidb.store.columns import column_of
-from scidb.store.model import Latest, Locations, Records, Stored
+from scidb.store.model import Chunk, Latest, Locations, Records, Stored
 from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from scidb.database.core import VariableLike
     from scidb.filters import Filter
-    from scidb.store.model import Chunk, Record
+    from scidb.store.model import Record
 
 __all__ = ["Loading"]
 
@@ -239,7 +239,8 @@ class Loading(Querying):
         _, cls = self._named(record.variable)
         for chunk in self._store.fetch(Stored((record.record_id,))):
             # The value is the same at all its entries, and this one is meant.
-            return self._instances(replace(chunk, records=(record,)), cls, self._instant(as_of))[0]
+            meant = Chunk((record,), chunk.table, given=chunk.given)
+            return self._instances(meant, cls, self._instant(as_of))[0]
         raise NotFoundError(f"The record {record.record_id} is gone.", record_id=record.record_id)
 
     def _instances(self, chunk: Chunk, cls: type[BaseVariable], as_of: str | None = None) -> list[BaseVariable]:
