@@ -80,6 +80,7 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(app, ["reproduce", *words])
 
 
+@pytest.mark.slow
 def test_an_equal_record_is_exit_code_0(folder: Path) -> None:
     """With its code imported the record is computed again; --json gives a line per record."""
     shown = run("CliHalf", "subject=1", "--import", "cli_steps.py")

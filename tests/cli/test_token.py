@@ -85,6 +85,7 @@ def test_misuse(scidb: Scidb, database: Path, words: tuple[str, ...], code: int,
     assert not TokenFile.beside(database).exists()
 
 
+@pytest.mark.slow
 def test_through_a_server(scidb: Scidb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --db http://... the same verbs ask the server, as an admin."""
     tokens = TokenFile.beside(tmp_path / "served.duckdb")

@@ -149,6 +149,7 @@ def test_eight_threads(db: DatabaseManager, path: Path, calls: int) -> None:
         assert {info.name: info.records for info in again.types()} == records
 
 
+@pytest.mark.slow
 def test_readers_see_whole_writes(db: DatabaseManager) -> None:
     """Who reads while values are saved together sees all of one save, never some of one and some of the next."""
     many = [{"subject": 1, "trial": trial} for trial in range(TOGETHER)]

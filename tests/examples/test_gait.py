@@ -144,6 +144,7 @@ def test_a_change_goes_as_far_as_it_has_an_effect(folder: Path, file: Path) -> N
     assert settled(again) == CALLS | {"read_sensor": 11, "find_steps": 7}
 
 
+@pytest.mark.slow
 def test_a_change_of_the_signal_processing_is_seen(folder: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A constant that a helper's helper in the other file reads belongs to the code of a step (M4)."""
     run(folder, file)
@@ -151,6 +152,7 @@ def test_a_change_of_the_signal_processing_is_seen(folder: Path, file: Path, mon
     assert computed(run(folder, file)) == {"find_steps": 8}
 
 
+@pytest.mark.slow
 def test_a_damaged_file_costs_its_own_results(
     folder: Path, file: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

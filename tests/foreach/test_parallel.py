@@ -342,6 +342,7 @@ def test_a_missing_library_is_named_with_its_extra(study: DatabaseManager, monke
 # ---------------------------------------------------------------- a pool that breaks
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_loses_only_what_it_had(study: DatabaseManager, caplog: pytest.LogCaptureFixture) -> None:
     """Finished results are kept, the rest is reported with the reason, and the next run does it."""
     pytest.importorskip("loky")
@@ -426,6 +427,7 @@ def test_results_are_saved_while_a_call_takes_long(study: DatabaseManager) -> No
 # ---------------------------------------------------------------- old code
 
 
+@pytest.mark.slow
 def test_a_worker_with_old_code_refuses(
     study: DatabaseManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

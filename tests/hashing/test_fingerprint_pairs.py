@@ -66,6 +66,7 @@ def test_a_call_is_another_computation_exactly_where_code_changed(study: Study) 
         assert (before != after) is case.is_change, case.name
 
 
+@pytest.mark.slow
 def test_every_case_is_read_from_source_whole(study: Study) -> None:
     """Nothing ordinary falls back to bytecode, which would not survive a change of Python, or gives a warning."""
     for case in CASES.values():

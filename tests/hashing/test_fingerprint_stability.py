@@ -169,6 +169,7 @@ def test_a_fresh_process_with_another_hash_seed_agrees(study: Study) -> None:
     assert answer.stdout.split() == [here.hash]
 
 
+@pytest.mark.slow
 def test_a_script_and_its_import_agree(study: Study) -> None:
     """M5: a function of ``__main__`` is the one that others import."""
     text = (

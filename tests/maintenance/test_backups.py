@@ -81,6 +81,7 @@ def _tree(path: Path) -> dict[str, str]:
 # ------------------------------------------------------------------ points in time
 
 
+@pytest.mark.slow
 def test_every_point_in_time_comes_back(db: DatabaseManager, target: Path, tmp_path: Path) -> None:
     """Each backup is the database of its instant, to the last value, whatever was saved after it."""
     made = [db.admin.backup(target)]
@@ -247,6 +248,7 @@ def test_blocks_stay_while_a_point_in_time_cannot_be_read(db: DatabaseManager, t
 # ------------------------------------------------------------------ damage
 
 
+@pytest.mark.slow
 def test_a_damaged_block_is_named(db: DatabaseManager, target: Path, tmp_path: Path) -> None:
     """A block that was changed is named, and nothing is made of the backup; the next backup notices, too."""
     db.admin.backup(target)

@@ -111,6 +111,7 @@ def tags(path: Path) -> list[str]:
         return [tag.name for tag in store.find(Tags())]
 
 
+@pytest.mark.slow
 def test_told_to_stop_it_finishes_what_runs(path: Path) -> None:
     """SIGTERM in a write: it is finished and kept, others hear 503 and when to come back, and the lock is gone."""
     with running(str(path)) as server:
