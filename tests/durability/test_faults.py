@@ -147,7 +147,7 @@ def undisturbed(path: Path, asked: list[Asked]) -> dict[str, Any]:
         return dump(store)
 
 
-@pytest.mark.parametrize("every", [pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3_600)]), 211])
+@pytest.mark.parametrize("every", [pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3_600)]), 101])
 def test_a_write_that_fails_leaves_nothing(
     tmp_path: Path, asked: list[Asked], monkeypatch: pytest.MonkeyPatch, every: int
 ) -> None:
