@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 import scidb.hashing
 from scidb.hashing.code.fingerprint import fingerprint
 
