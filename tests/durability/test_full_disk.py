@@ -113,6 +113,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         yield seen
 
 
+@pytest.mark.slow
 def test_full_and_free_again(disk: Path, full_at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The save that finds the disk full raises, nothing of it stays, reading goes on, and with room saving does."""
     ballast = disk / "ballast"

@@ -75,6 +75,7 @@ def test_every_case_is_read_from_source_whole(study: Study) -> None:
             assert '"bytecode"' not in made.manifest, case.name
 
 
+@pytest.mark.slow
 def test_there_is_a_reason_exactly_where_fingerprints_differ(study: Study) -> None:
     """Also of functions that have nothing in common something is said; of equal ones nothing."""
     made = [look(study, case) for case in CASES.values()]

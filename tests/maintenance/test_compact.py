@@ -291,6 +291,7 @@ def _python(code: str, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True, env={**os.environ})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["before _put_in_place"])
 def test_killed_at_a_step_a_whole_file_is_there(study: Path, step: str) -> None:
     """Killed just before the files change places, the old file or the new one is there, with everything in it."""
