@@ -48,4 +48,4 @@ class TestDuckStoreWithManyEntries(OnDisk, SavingCases, MatchingCases, OrderCase
 
     @pytest.fixture(autouse=True)
     def few_are_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("scidb.store.duck.read._FEW", 1)
+        monkeypatch.setattr("scidb.store.duck.few.FEW", 1)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from scidb.store.duck.few import latest_within
 from scidb.store.duck.found import Found
 from scidb.store.duck.large import unread
 from scidb.store.duck.memo import computations_of, computations_within, results_of
 from scidb.store.duck.payloads import Payloads
-from scidb.store.duck.read import chunks, latest_within
+from scidb.store.duck.read import chunks
 from scidb.store.model import Chunk
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ __all__ = [
     "NEWEST_FIRST",
     "Condition",
     "Question",
+    "asks_entry",
     "check_keys",
     "entry_conditions",
     "identified",
@@ -173,6 +174,12 @@ def entry_conditions(match: Match) -> Condition:
     if match.call_ids is not None:
         condition.one_of("m.call_id", match.call_ids)
     return condition
+
+
+def asks_entry(match: Match) -> bool:
+    """Say whether a match asks something of entries beside variable, location, version keys and time."""
+    asked = match.record_ids, match.record_prefix, match.lineage_ids, match.call_ids
+    return match.exclude is not False or any(part is not None for part in asked)
 
 
 def identified(match: Match) -> tuple[Sequence[str] | None, Match]:

@@ -21,9 +21,9 @@ from scidb.store.duck.connection import Connection
 from scidb.store.duck.finders import FINDERS
 from scidb.store.duck.occurring import find_locations
 from scidb.store.duck.opening import check_format, create, is_file, note_writer, warn_of_interrupted
-from scidb.store.duck.places import place_at, place_texts
-from scidb.store.duck.read import chunks, find_rows, is_one_place
+from scidb.store.duck.read import chunks, find_rows
 from scidb.store.duck.registered import add_type, find_types, update_type
+from scidb.store.duck.remembered import is_one_place, know_places, note_written
 from scidb.store.duck.removing import remove_lines
 from scidb.store.duck.snapshot import snapshot_of
 from scidb.store.duck.state import Row, Variable
@@ -275,7 +275,7 @@ class DuckStore:
             written = self._connection.transaction(lambda: work(draft))
             with self._publishing:
                 self._state = draft
-                _remember(draft, written)
+                note_written(draft, written)
                 self._is_settled = True
         return written
 
@@ -376,7 +376,7 @@ class DuckStore:
                 with self._publishing:
                     # After a write meanwhile, what was found may be out of date.
                     if self._state is state:
-                        _know_places(state, rows)
+                        know_places(state, rows)
         return found
 
     def _results(self, query: Results) -> list[Result]:
@@ -441,44 +441,8 @@ class DuckStore:
         self._connection.close()
 
 
-# ------------------------------------------------------------------ remembering
-
-
 def _after(stamp: str) -> str:
     """Return the next instant."""
     if not stamp:
         return ""
     return (dt.datetime.strptime(stamp, _STAMP).replace(tzinfo=dt.UTC) + _TICK).strftime(_STAMP)
-
-
-def _know_places(state: State, rows: Sequence[Row]) -> None:
-    """Remember what is the latest at some places, given all of it at each of them."""
-    latest: dict[tuple[str, int], dict[str, Row]] = {}
-    for row in rows:
-        latest.setdefault((row.record.variable, row.schema_id), {})[row.record.version_keys] = row
-    for (_, schema_id), group in latest.items():
-        schema = next(iter(group.values())).record.schema
-        texts = place_texts(state.keys, schema)
-        state.memory.places[texts] = place_at(state.keys, schema_id, texts, schema)
-    state.memory.bound()
-    state.memory.latest.update(latest)
-
-
-def _remember(state: State, written: Written) -> None:
-    memory = state.memory
-    memory.bound()
-    for lineage_id in written.lineage_ids:
-        memory.results.pop(lineage_id, None)
-    memory.absent -= written.lineage_ids
-    memory.results.update(written.results)
-    if written.rows:
-        memory.answers.clear()
-    memory.places.update(written.places)
-    memory.shown.update((place.schema_id, place.shown) for place in written.places.values())
-    new = {written.places[texts].schema_id for texts in written.new_places}
-    for row in written.rows:
-        group = (row.record.variable, row.schema_id)
-        known = memory.latest.get(group)
-        if known is not None or row.schema_id in new:
-            # Never changed in place: somebody may be reading it.
-            memory.latest[group] = {**(known or {}), row.record.version_keys: row}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scidb.hashing.ids import is_lineage_alone
-from scidb.store.duck.read import newest_entries
+from scidb.store.duck.few import newest_entries
 from scidb.store.duck.sql import Condition, logged
 from scidb.store.model import Call, CallInput, Computation, Edge, Trace
 
