@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["rows_of", "run"]
+__all__ = ["name_rows", "rows_of", "run"]
 
 _TABLES: Final = ("_schema", "_records", "_record_metadata")
 _ROWS: Final = "the same rows, one Arrow insert per table"
@@ -94,7 +94,7 @@ def _compare(
 
             def work() -> None:
                 if limit == _NAMED:
-                    _name(variable.__name__, values)
+                    name_rows(variable.__name__, values)
                 _insert_by_hand(connection, written)
 
             return work
@@ -108,7 +108,7 @@ def _compare(
     ]
 
 
-def _name(variable: str, values: list[Any]) -> None:
+def name_rows(variable: str, values: list[Any]) -> None:
     """Make the digests of the rows of as many records, and the chain of the log."""
     records, link = ids.RecordIds(variable, 1, {}), ""
     contents = [ids.content_hash(value) for value in values]

@@ -11,7 +11,7 @@ import numpy as np
 
 import scidb
 from benchmarks.harness import Amounts, Comparison, measure
-from benchmarks.saving import rows_of
+from benchmarks.saving import name_rows, rows_of
 from scidb import BaseVariable
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _KEYS: Final = {"subject": int}
 _TIMES: Final = 100
 _STORED: Final = 10_000
 _BY_HAND: Final = "the same inserts in a transaction by hand"
+_ASKED: Final = f"{_BY_HAND}, their digests, and asking whether value and place are there"
 _FETCHED: Final = "the bare query of the same entries with their places and values, as Arrow"
 _VALUES: Final = "the bare query of the values alone, as Arrow"
 _NUMBERED: Final = "a SELECT of the value by record_no"
@@ -49,8 +50,8 @@ def run(folder: Path, rounds: int) -> list[Comparison | Amounts]:
     rng = np.random.default_rng(0)
     arrays = [rng.random(10_000) for _ in range(500)]
     return [
-        _each("S1e: save a scalar", BenchOne, [float(n) for n in range(_TIMES)], folder, rounds),
-        _each("S2: save an array of 10,000", BenchSignal, arrays[:_TIMES], folder, rounds),
+        *_each("S1e: save a scalar", BenchOne, [float(n) for n in range(_TIMES)], folder, rounds),
+        *_each("S2: save an array of 10,000", BenchSignal, arrays[:_TIMES], folder, rounds),
         *_load_one(folder, rounds),
         *_load_all("S4a: load_all of 2,000 scalars", BenchOne, [float(n) for n in range(2_000)], 3.0, folder, rounds),
         *_load_all("S4a: load_all of 500 arrays of 10,000", BenchSignal, arrays, 1.5, folder, rounds),
@@ -65,31 +66,50 @@ def _sensor(rng: Any) -> Any:
 
 
 def _filled(path: Path, variable: type[BaseVariable], values: list[Any]) -> Path:
-    path.unlink(missing_ok=True)
-    with scidb.open(path, _KEYS) as db:
+    with scidb.open(_fresh(path), _KEYS) as db:
         variable.save_many([(value, {"subject": number}) for number, value in enumerate(values)], db=db)
+    return path
+
+
+def _fresh(path: Path) -> Path:
+    path.unlink(missing_ok=True)
     return path
 
 
 # ------------------------------------------------------------------ saving
 
 
-def _each(work: str, variable: type[BaseVariable], values: list[Any], folder: Path, rounds: int) -> Comparison:
+def _each(work: str, variable: type[BaseVariable], values: list[Any], folder: Path, rounds: int) -> list[Comparison]:
     written, definitions = rows_of(_filled(folder / "each.duckdb", variable, values), variable)
     each = [_part(written, number) for number in range(len(values))]
 
     def ours(number: int) -> Callable[[], Any]:
-        db = scidb.open(folder / f"each_{variable.__name__}_{number}.duckdb", _KEYS)
+        db = scidb.open(_fresh(folder / f"each_{variable.__name__}_{number}.duckdb"), _KEYS)
         variable.save(values[0], subject=-1, db=db)
         return lambda: [variable.save(value, subject=n, db=db) for n, value in enumerate(values)]
 
-    def hand(number: int) -> Callable[[], Any]:
-        connection = duckdb.connect(folder / f"hand_{variable.__name__}_{number}.duckdb")
-        for definition in definitions.values():
-            connection.execute(definition)
-        return lambda: _insert_each(connection, each)
+    def hand(limit: str) -> Callable[[int], Callable[[], Any]]:
+        def prepare(number: int) -> Callable[[], Any]:
+            connection = duckdb.connect(_fresh(folder / f"hand_{variable.__name__}_{number}.duckdb"))
+            for definition in definitions.values():
+                connection.execute(definition)
 
-    return measure(Comparison(f"{work}, {len(values)} times", _BY_HAND, 1.5), ours, hand, rounds)
+            def work() -> None:
+                for value, rows in zip(values, each, strict=True):
+                    if limit == _ASKED:
+                        name_rows(variable.__name__, [value])
+                        _ask(connection, rows)
+                    _insert(connection, rows)
+
+            return work
+
+        return prepare
+
+    floor = "two questions of every save, and the digests that name it: with them, by hand, is the row below"
+    return [
+        measure(Comparison(f"{work}, {len(values)} times", limit, most, floor=floor), ours, hand(limit), rounds)
+        for limit, most in ((_BY_HAND, 1.5), (_ASKED, 1.5))
+    ]
 
 
 def _part(written: dict[str, dict[str, Any]], number: int) -> dict[str, Any]:
@@ -105,9 +125,11 @@ def _part(written: dict[str, dict[str, Any]], number: int) -> dict[str, Any]:
     return found
 
 
-def _insert_each(connection: duckdb.DuckDBPyConnection, each: list[dict[str, Any]]) -> None:
-    for rows in each:
-        _insert(connection, rows)
+def _ask(connection: duckdb.DuckDBPyConnection, rows: dict[str, Any]) -> None:
+    """Ask for the record and for the place, of which neither is there yet."""
+    record_id, subject = rows["_records"]["record_id"][0].as_py(), rows["_schema"]["subject"][0].as_py()
+    connection.execute("SELECT * FROM _records WHERE record_id = ?", [record_id]).fetchall()
+    connection.execute("SELECT * FROM _schema WHERE subject = ?", [subject]).fetchall()
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, rows: dict[str, Any]) -> None:
