@@ -1,4 +1,4 @@
-"""The disk under a file: room for what is to be written, and that it keeps what was."""
+"""The disk under a file: what lies beside it, room for what is to be written, and that it keeps what was."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from scidb.exceptions import StorageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["flush_file", "flush_folder", "require_room"]
+__all__ = ["flush_file", "flush_folder", "log_of", "require_room"]
+
+
+def log_of(path: Path) -> Path:
+    """Name the log beside a database, in which DuckDB keeps what has not come into the file yet."""
+    return path.with_name(f"{path.name}.wal")
 
 
 def require_room(path: Path, needed: int, what: str, advice: str = "Make room, and try again.") -> None:

@@ -13,7 +13,7 @@ from scidb.exceptions import CorruptDatabaseError, StorageError
 from scidb.maintenance.backups.files import DRAFT, create, plain_path, translated
 from scidb.maintenance.backups.folder import BackupFolder
 from scidb.store import is_open_here
-from scidb.store.disk import flush_file, flush_folder, require_room
+from scidb.store.disk import flush_file, flush_folder, log_of, require_room
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -151,7 +151,7 @@ def _put_together(source: BackupFolder, manifest: Manifest, draft: Path) -> Seen
     require_room(draft, manifest.nbytes, f"the database of {manifest.taken}")
     _write(draft, manifest.database, packs)
     if manifest.log:
-        _write(draft.with_name(f"{draft.name}.wal"), manifest.log, packs)
+        _write(log_of(draft), manifest.log, packs)
     from scidb.store.duck.copied import look_at
 
     try:
@@ -182,7 +182,7 @@ def _write(path: Path, blocks: Sequence[str], packs: Mapping[str, Pack]) -> None
 def _publish(draft: Path, path: Path, *, force: bool) -> None:
     if force:
         # What the old file had not taken in yet must not be taken for what the new one has not.
-        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+        log_of(path).unlink(missing_ok=True)
         draft.replace(path)
     else:
         _link(draft, path)
@@ -202,6 +202,6 @@ def _link(draft: Path, path: Path) -> None:
 
 
 def _remove(draft: Path) -> None:
-    for path in (draft, draft.with_name(f"{draft.name}.wal"), draft.with_name(f"{draft.name}.lock")):
+    for path in (draft, log_of(draft), draft.with_name(f"{draft.name}.lock")):
         with suppress(OSError):
             path.unlink()

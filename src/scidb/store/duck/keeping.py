@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import ConflictError, SciDBError, StorageError
-from scidb.store.disk import flush_file, flush_folder, require_room
+from scidb.store.disk import flush_file, flush_folder, log_of, require_room
 from scidb.store.model import KeptCopy
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ def keep_copy(connection: Connection, kind: str, check: Callable[[Held, Path], N
             require_room(wanted, held.database_bytes + held.log_bytes, f"the copy {wanted.name}")
             _write(draft, held.read_database, held.database_bytes)
             if held.log_bytes:
-                _write(_log_of(draft), held.read_log, held.log_bytes)
+                _write(log_of(draft), held.read_log, held.log_bytes)
             held.check_still()
             if check is not None:
                 check(held, draft)
-        if _log_of(draft).exists():
+        if log_of(draft).exists():
             raise StorageError(
                 f"{wanted} would lack what is in the log. Nothing was changed; try again.", path=str(path)
             )
@@ -90,12 +90,8 @@ def _publish(draft: Path, wanted: Path) -> Path:
     raise ConflictError(f"There are a hundred copies like {wanted} already. Move them away.", path=str(wanted))
 
 
-def _log_of(draft: Path) -> Path:
-    return draft.with_name(f"{draft.name}.wal")
-
-
 def _remove(draft: Path) -> None:
-    for path in (draft, _log_of(draft), draft.with_name(f"{draft.name}.lock")):
+    for path in (draft, log_of(draft), draft.with_name(f"{draft.name}.lock")):
         with suppress(OSError):
             path.unlink()
 
