@@ -11,17 +11,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from scidb.exceptions import DatabaseLockedError, SciDBError, StorageError
-from scidb.store.disk import flush_folder
+from scidb.store.disk import DRAFT, flush_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DRAFT", "alone", "create", "plain_path", "publish", "remove_drafts", "translated"]
+__all__ = ["alone", "create", "plain_path", "publish", "remove_drafts", "translated"]
 
 _log = logging.getLogger(__name__)
-
-DRAFT: Final = ".part"
-"""How the name of a file ends that is not whole yet."""
 
 _LOCK: Final = "lock"
 _TAKEN: Final = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)

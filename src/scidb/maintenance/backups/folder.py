@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from scidb.exceptions import CorruptDatabaseError, NotFoundError, StorageError
-from scidb.maintenance.backups.files import DRAFT, create, plain_path, publish
+from scidb.maintenance.backups.files import create, plain_path, publish
 from scidb.maintenance.backups.packs import Pack, PackWriter
 from scidb.records import instant
-from scidb.store.disk import flush_folder
+from scidb.store.disk import DRAFT, flush_folder
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from scidb.exceptions import CorruptDatabaseError, StorageError
-from scidb.maintenance.backups.files import DRAFT, create, plain_path, translated
+from scidb.maintenance.backups.files import create, plain_path, translated
 from scidb.maintenance.backups.folder import BackupFolder
 from scidb.store import is_open_here
-from scidb.store.disk import flush_file, flush_folder, log_of, require_room
+from scidb.store.disk import DRAFT, flush_file, flush_folder, log_of, remove_draft, require_room
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -100,7 +99,7 @@ def restore(
             _check_target(path, force=force)
             _publish(draft, path, force=force)
         finally:
-            _remove(draft)
+            remove_draft(draft)
         nbytes = path.stat().st_size
     seconds = time.monotonic() - started
     return Restored(str(path), manifest.taken, nbytes, seen.format_version, manifest.counts, seen.problems, seconds)
@@ -113,7 +112,7 @@ def try_out(source: BackupFolder, manifest: Manifest) -> tuple[str, ...]:
         try:
             return _put_together(source, manifest, draft).problems
         finally:
-            _remove(draft)
+            remove_draft(draft)
 
 
 def _check_target(path: Path, *, force: bool) -> None:
@@ -199,9 +198,3 @@ def _link(draft: Path, path: Path) -> None:
         if path.exists():
             raise
         draft.rename(path)
-
-
-def _remove(draft: Path) -> None:
-    for path in (draft, log_of(draft), draft.with_name(f"{draft.name}.lock")):
-        with suppress(OSError):
-            path.unlink()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from scidb.exceptions import DatabaseLockedError, SettingsError, StorageError
+from scidb.store.disk import lock_of
 from scidb.store.duck.processes import is_alive, owner_of, started
 from scidb.store.duck.whereabouts import restrict
 
@@ -62,7 +63,7 @@ class LockFile:
             "since": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             "started": started(os.getpid()),
         }
-        path = _beside(database)
+        path = lock_of(database)
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         guard = None
         try:
@@ -87,7 +88,7 @@ class LockFile:
     @classmethod
     def read(cls, database: Path) -> LockFile | None:
         """Return the note beside the file, if there is a readable one, whether or not it is true."""
-        path = _beside(database)
+        path = lock_of(database)
         try:
             return cls._from(path, json.loads(path.read_bytes()), None)
         except (OSError, ValueError, TypeError, LookupError):
@@ -163,7 +164,7 @@ def remove_stale(database: Path) -> None:
     note = LockFile.read(database)
     if note is None or not note.is_held():
         with contextlib.suppress(OSError):
-            _beside(database).unlink(missing_ok=True)
+            lock_of(database).unlink(missing_ok=True)
 
 
 # ------------------------------------------------------------------ replacing
@@ -256,11 +257,7 @@ def _holder(path: Path, said: str) -> LockFile | None:
     pid = int(found[1])
     if note is not None and note.names(pid):
         return note
-    return LockFile(_beside(path), pid, socket.gethostname(), owner_of(pid) or "an unknown user", None)
-
-
-def _beside(database: Path) -> Path:
-    return database.with_name(f"{database.name}.lock")
+    return LockFile(lock_of(path), pid, socket.gethostname(), owner_of(pid) or "an unknown user", None)
 
 
 def _user() -> str:
