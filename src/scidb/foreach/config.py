@@ -328,7 +328,15 @@ def _variable_inputs(inputs: Mapping[str, Any], tables: Collection[str]) -> Iter
 
 
 def _variable_input(name: str, parameter: str, spec: Fixed, as_table: bool) -> VariableInput:
-    return VariableInput(name, parameter, spec.source, spec.metadata, as_table, spec.columns, spec.to_key())
+    return VariableInput(
+        name=name,
+        parameter=parameter,
+        variable=spec.source,
+        fixed=spec.metadata,
+        as_table=as_table,
+        columns=spec.columns,
+        label=spec.to_key(),
+    )
 
 
 def _part_name(parameter: str, number: int, inputs: Mapping[str, Any]) -> str:

@@ -103,17 +103,17 @@ def code_of(
     if thunk is not None and sent is not None and sent.is_by_value and by_value:
         carried = _WholeThunk(thunk)
     return Code(
-        carried,
-        thunk is not None,
-        parameters.classes,
-        function_name(function),
-        tuple(output.__name__ for output in run.outputs),
-        run.declared_outputs,
-        run.piece_key is not None,
-        tuple(parameters.constants),
-        sent,
-        fingerprint_settings(),
-        _here(),
+        function=carried,
+        is_thunk=thunk is not None,
+        classes=parameters.classes,
+        name=function_name(function),
+        outputs=tuple(output.__name__ for output in run.outputs),
+        declared_outputs=run.declared_outputs,
+        is_split=run.piece_key is not None,
+        constants=tuple(parameters.constants),
+        sent=sent,
+        settings=fingerprint_settings(),
+        home=_here(),
     )
 
 

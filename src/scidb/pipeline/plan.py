@@ -210,4 +210,12 @@ def plan_step(step: Step, pending: Sequence[Step], made: Collection[str], stored
         report = step.call.quietly(dry_run=True, progress=False)
     except SciDBError as error:
         problem = f"{type(error).__name__}: {error}"
-    return PlannedStep(step.name, step.reads, step.makes, report, depends_on, missing, problem)
+    return PlannedStep(
+        name=step.name,
+        inputs=step.reads,
+        outputs=step.makes,
+        report=report,
+        depends_on=depends_on,
+        missing=missing,
+        problem=problem,
+    )

@@ -102,7 +102,15 @@ def restore(
             remove_draft(draft)
         nbytes = path.stat().st_size
     seconds = time.monotonic() - started
-    return Restored(str(path), manifest.taken, nbytes, seen.format_version, manifest.counts, seen.problems, seconds)
+    return Restored(
+        path=str(path),
+        taken=manifest.taken,
+        nbytes=nbytes,
+        format_version=seen.format_version,
+        counts=manifest.counts,
+        problems=seen.problems,
+        seconds=seconds,
+    )
 
 
 def try_out(source: BackupFolder, manifest: Manifest) -> tuple[str, ...]:

@@ -101,7 +101,15 @@ class LockFile:
             raise TypeError(message)
         begin = said.get("started")
         began = None if begin is None else str(begin)
-        return cls(path, int(str(said["pid"])), str(said["host"]), str(said["user"]), str(said["since"]), began, guard)
+        return cls(
+            path=path,
+            pid=int(str(said["pid"])),
+            host=str(said["host"]),
+            user=str(said["user"]),
+            since=str(said["since"]),
+            started=began,
+            guard=guard,
+        )
 
     def remove(self) -> None:
         """Take the note away; its process has to have the file still, lest it be that of the next one."""
