@@ -49,6 +49,14 @@ __all__ = [
     "words_of",
 ]
 
+_UNSET: Final = object()
+# What for_each notes under keys of its own, in words.
+_CONFIGURATION: Final = {
+    "__fn": "the function that made it (__fn)",
+    "__inputs": "the inputs of for_each (__inputs)",
+    "__where": "the filter of for_each (__where)",
+}
+
 
 def class_named(name: str) -> type[BaseVariable]:
     """Return the class imported under `name`; without one, values come as plain BaseVariables."""
@@ -302,15 +310,6 @@ def ambiguous_prefix(name: str, prefix: str, records: Sequence[Record]) -> Ambig
         variable=name,
         record_ids=[record.record_id for record in records[:20]],
     )
-
-
-_UNSET: Final = object()
-# What for_each notes under keys of its own, in words.
-_CONFIGURATION: Final = {
-    "__fn": "the function that made it (__fn)",
-    "__inputs": "the inputs of for_each (__inputs)",
-    "__where": "the filter of for_each (__where)",
-}
 
 
 def _telling(records: Sequence[Record]) -> dict[str, list[Any]]:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ForEachConfig", "Parameters", "VariableInput", "bind_parameters"]
 
+_LONGEST_SOURCE: Final = 200  # characters of a constant that are shown as they are
+_ANY: Final = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+
 
 @dataclass(frozen=True, slots=True)
 class VariableInput:
@@ -204,10 +207,6 @@ def _constant_source(spec: Any) -> str:
         return f"{type(spec).__qualname__} {content_hash(spec)[:12]}"
     except UnhashableValueError:
         return type(spec).__qualname__
-
-
-_LONGEST_SOURCE: Final = 200
-_ANY: Final = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 
 def bind_parameters(

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Code", "Failure", "Outcome", "Returned", "call", "code_of", "fingerprint_of", "work"]
 
+_TOKEN: Final = uuid.uuid4().hex  # of this process, and of those that it forks
+
 
 class Failure(NamedTuple):
     """How a call failed. The error is None where it cannot travel; the texts always can."""
@@ -123,11 +125,8 @@ def fingerprint_of(function: Callable[..., Any], classes: tuple[type, ...]) -> F
     return fingerprint(function, includes=classes) if thunk is None else thunk.fingerprint(classes)
 
 
-_TOKEN: Final = uuid.uuid4().hex
-
-
 def _here() -> str:
-    # A forked process has the same token, one on another machine may have the same number.
+    # One on another machine may have the same number.
     return f"{_TOKEN} {os.getpid()}"
 
 

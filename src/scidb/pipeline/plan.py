@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["PipelinePlan", "PlannedStep", "plan_step"]
 
+_HEADINGS = ("", "step", "makes", "compute", "recall", "up to date", "no input", "estimate", "why")
+_NUMBERS = frozenset({0, 3, 4, 5, 6, 7})
+_COLUMNS = [
+    "step", "inputs", "outputs", "completed", "recalled", "up_to_date", "skipped", "seconds", "depends_on", "why",
+]  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
@@ -191,13 +197,6 @@ class PipelinePlan:
 
         table = table_html(_HEADINGS, list(self._rows()))
         return f"{table}<p>{html.escape(self._sum())}</p>" if self.steps else f"<p>{html.escape(str(self))}</p>"
-
-
-_HEADINGS = ("", "step", "makes", "compute", "recall", "up to date", "no input", "estimate", "why")
-_NUMBERS = frozenset({0, 3, 4, 5, 6, 7})
-_COLUMNS = [
-    "step", "inputs", "outputs", "completed", "recalled", "up_to_date", "skipped", "seconds", "depends_on", "why",
-]  # fmt: skip
 
 
 def plan_step(step: Step, pending: Sequence[Step], made: Collection[str], stored: Collection[str]) -> PlannedStep:

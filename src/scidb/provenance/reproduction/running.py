@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["reproduce"]
 
+_MACHINE: Final = ("Python", "implementation", "platform")
+
 
 def reproduce(
     store: Store,
@@ -179,9 +181,6 @@ def _changes(store: Store, plan: Plan, environment: str) -> Iterator[Environment
             if value != present and (name, value) not in seen:
                 seen.add((name, value))
                 yield EnvironmentChange(name, value, present)
-
-
-_MACHINE: Final = ("Python", "implementation", "platform")
 
 
 def _facts(description: str) -> dict[str, str]:
