@@ -280,7 +280,7 @@ def words_of(record: Record) -> str:
 def ambiguous(name: str, records: Sequence[Record]) -> AmbiguousVersionError:
     """Return the error for several matches, listing what distinguishes them and how to choose."""
     telling = _telling(records)
-    shown = [f"{_described(key)}: {_listed(distinct)}" for key, distinct in telling.items()]
+    shown = [f"{_CONFIGURATION.get(key, key)}: {_listed(distinct)}" for key, distinct in telling.items()]
     if telling:
         key, values = next(iter(telling.items()))
         value = _choice(next(value for value in reversed(values) if value is not _UNSET))
@@ -324,10 +324,6 @@ def _telling(records: Sequence[Record]) -> dict[str, list[Any]]:
 
 def _own_first(key: str) -> tuple[bool, str]:
     return key.startswith("__"), key
-
-
-def _described(key: str) -> str:
-    return _CONFIGURATION.get(key, key)
 
 
 def _choice(value: Any) -> str:
