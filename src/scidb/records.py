@@ -49,6 +49,14 @@ __all__ = [
     "words_of",
 ]
 
+_UNSET: Final = object()
+# What for_each notes under keys of its own, in words.
+_CONFIGURATION: Final = {
+    "__fn": "the function that made it (__fn)",
+    "__inputs": "the inputs of for_each (__inputs)",
+    "__where": "the filter of for_each (__where)",
+}
+
 
 def class_named(name: str) -> type[BaseVariable]:
     """Return the class imported under `name`; without one, values come as plain BaseVariables."""
@@ -272,7 +280,7 @@ def words_of(record: Record) -> str:
 def ambiguous(name: str, records: Sequence[Record]) -> AmbiguousVersionError:
     """Return the error for several matches, listing what distinguishes them and how to choose."""
     telling = _telling(records)
-    shown = [f"{_described(key)}: {_listed(distinct)}" for key, distinct in telling.items()]
+    shown = [f"{_CONFIGURATION.get(key, key)}: {_listed(distinct)}" for key, distinct in telling.items()]
     if telling:
         key, values = next(iter(telling.items()))
         value = _choice(next(value for value in reversed(values) if value is not _UNSET))
@@ -304,15 +312,6 @@ def ambiguous_prefix(name: str, prefix: str, records: Sequence[Record]) -> Ambig
     )
 
 
-_UNSET: Final = object()
-# What for_each notes under keys of its own, in words.
-_CONFIGURATION: Final = {
-    "__fn": "the function that made it (__fn)",
-    "__inputs": "the inputs of for_each (__inputs)",
-    "__where": "the filter of for_each (__where)",
-}
-
-
 def _telling(records: Sequence[Record]) -> dict[str, list[Any]]:
     """Return the keys whose values are not the same in all records, schema keys first, with their values."""
     rows = [{**record.schema, **json.loads(record.version_keys)} for record in records]
@@ -325,10 +324,6 @@ def _telling(records: Sequence[Record]) -> dict[str, list[Any]]:
 
 def _own_first(key: str) -> tuple[bool, str]:
     return key.startswith("__"), key
-
-
-def _described(key: str) -> str:
-    return _CONFIGURATION.get(key, key)
 
 
 def _choice(value: Any) -> str:

@@ -28,6 +28,7 @@ from scidb.exceptions import (
     UnsupportedOperationError,
 )
 from scidb.maintenance.backups import BackupReport, files, folder, packs, restore, restoring, snapshots
+from scidb.store.disk import DRAFT
 from scidb.store.model import Backups
 
 if TYPE_CHECKING:
@@ -367,7 +368,7 @@ def test_a_killed_backup(db: DatabaseManager, target: Path, tmp_path: Path, mome
     with scidb.open(study) as again:
         again.admin.backup(target)
     assert _holds(restore(target, tmp_path / "new.duckdb").path) == [0, 1, 2, 3, 20]
-    assert not list(target.rglob(f"*{files.DRAFT}*"))
+    assert not list(target.rglob(f"*{DRAFT}*"))
     assert folder.BackupFolder.open(target).packs()[1] == []
 
 
@@ -557,7 +558,7 @@ def test_somebody_makes_the_file_meanwhile(
 
     def check_then_make(*args: Any, **options: Any) -> None:
         check(*args, **options)
-        if list(tmp_path.glob(f".back*{files.DRAFT}")):
+        if list(tmp_path.glob(f".back*{DRAFT}")):
             path.write_text("mine")
 
     monkeypatch.setattr(restoring, "_check_target", check_then_make)

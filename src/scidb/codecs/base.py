@@ -34,6 +34,19 @@ __all__ = ["Codec", "Encoded", "Parameters", "canonical_json", "contents", "deco
 Parameters: TypeAlias = dict[str, Any]
 """What restores a value besides its table; JSON types only."""
 
+# What reading damaged or hostile data can raise in Arrow, numpy, pandas and json.
+_MISFITS: Final = (
+    pa.ArrowException,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+# The codecs of libraries that are imported only when a value of theirs is met: codec by library.
+_LIBRARIES: Final = {"polars": "polars", "pyarrow": "arrow", "xarray": "xarray"}
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -110,19 +123,6 @@ class Codec(ABC):
             groups.setdefault(canonical_json(parameters), (parameters, []))[1].append(position)
         return list(groups.values())
 
-
-# What reading damaged or hostile data can raise in Arrow, numpy, pandas and json.
-_MISFITS: Final = (
-    pa.ArrowException,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-# The codecs of libraries that are imported only when a value of theirs is met: codec by library.
-_LIBRARIES: Final = {"polars": "polars", "pyarrow": "arrow", "xarray": "xarray"}
 
 _CODECS: dict[str, Codec] = {}
 _BY_TYPE: dict[type, Codec] = {}

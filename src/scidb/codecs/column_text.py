@@ -33,6 +33,7 @@ _PLAIN: Final = frozenset((type(None), bool, int, float, str, bytes))
 """Types whose values have a JSON form, whatever they are."""
 _SAMPLE: Final = 10_000
 """So many texts show whether they repeat."""
+_ENCODING: Final = b"scidb.encoding"
 
 
 # ------------------------------------------------------------------ text
@@ -196,9 +197,6 @@ class StreamColumn(ColumnKind):
             # Not by slices, for which numpy would look into arrays.
             whole[row] = from_stream(stream.as_buffer()) if stream.is_valid else None
         return whole
-
-
-_ENCODING: Final = b"scidb.encoding"
 
 
 def to_stream(value: object, *keys: object) -> bytes:

@@ -140,7 +140,7 @@ class Filtering(Saving):
         """Keep, at each location, what for_each made under this filter, or else what it made under none."""
         if where is None or _are_plain(records):
             return list(records)
-        key = self._where_key(where)
+        key = self.first_named(where).to_key()
         groups: dict[object, list[Record]] = defaultdict(list)
         for record in records:
             groups[record.variable, _place(record)].append(record)
@@ -172,9 +172,6 @@ class Filtering(Saving):
                 if id(record) in wanted:
                     kept.append(row)
         yield from _rows_of(current, kept)
-
-    def _where_key(self, where: Filter) -> str:
-        return self.first_named(where).to_key()
 
 
 def _with_leaves(where: Filter, change: Callable[[Filter], Filter]) -> Filter:

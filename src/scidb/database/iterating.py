@@ -229,15 +229,15 @@ class Iterating(Memoising):
 
     def _failed(self, run: RunInfo, problem: Problem) -> Failed:
         return Failed(
-            run.run_id,
-            problem.schema,
-            run.version_keys,
-            type(problem.error).__name__,
-            problem.message,
-            problem.traceback,
-            problem.seconds,
-            problem.lineage_id,
-            problem.inputs,
+            run_id=run.run_id,
+            schema=problem.schema,
+            version_keys=run.version_keys,
+            error=type(problem.error).__name__,
+            message=problem.message,
+            traceback=problem.traceback,
+            seconds=problem.seconds,
+            lineage_id=problem.lineage_id,
+            inputs=problem.inputs,
         )
 
 
@@ -248,13 +248,13 @@ def _standing(run: RunInfo) -> tuple[str, str]:
 
 def _ended(run: RunInfo, totals: Totals) -> RunEnded:
     return RunEnded(
-        run.run_id,
-        totals.completed,
-        totals.recalled,
-        totals.up_to_date,
-        totals.skipped,
-        totals.failed,
-        totals.interrupted,
+        run_id=run.run_id,
+        completed=totals.completed,
+        recalled=totals.recalled,
+        up_to_date=totals.up_to_date,
+        skipped=totals.skipped,
+        failed=totals.failed,
+        interrupted=totals.interrupted,
     )
 
 

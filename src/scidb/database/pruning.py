@@ -115,13 +115,13 @@ def _by_function(store: Store, chosen: Sequence[MemoEntry]) -> tuple[PrunedFunct
         groups.setdefault(entry.computation.function_hash, []).append(entry)
     found = [
         PrunedFunction(
-            entries[0].computation.function_name,
-            code,
-            len(entries),
-            sum(entry.nbytes for entry in entries),
-            sum(entry.hits for entry in entries),
-            max(entry.last_used for entry in entries),
-            sum(entry.computation.lineage_id in latest for entry in entries),
+            name=entries[0].computation.function_name,
+            function_hash=code,
+            computations=len(entries),
+            nbytes=sum(entry.nbytes for entry in entries),
+            hits=sum(entry.hits for entry in entries),
+            last_used=max(entry.last_used for entry in entries),
+            latest=sum(entry.computation.lineage_id in latest for entry in entries),
         )
         for code, entries in groups.items()
     ]

@@ -24,6 +24,12 @@ __all__ = ["Operand", "Reduced", "SchemaKeyOperand", "VariableOperand", "raw_sql
 _NUMPY_YIELDS: Final = None
 """As ``__array_ufunc__``: numpy leaves a comparison to the other side, instead of making an array of it."""
 
+# What is a value; compared with anything else, an operand does as Python does.
+_DATA: Final = (
+    type(None), numbers.Number, str, bytes, dt.date, dt.time, dt.timedelta, np.generic, np.ndarray,
+    list, tuple, set, frozenset, dict, range,
+)  # fmt: skip
+
 
 class Operand:
     """Something that is compared with values; the result is a filter for ``where=``.
@@ -85,12 +91,6 @@ def _compared(operand: Operand, op: Op, other: object) -> Filter:
         raise FilterError(f"Nothing compares with None. To find what is missing, {how}.")
     # Through the type, since a variable class may have members of its own of such names.
     return type(operand)._filter_of(operand, op, other)  # noqa: SLF001 - one class in two parts
-
-
-_DATA: Final = (
-    type(None), numbers.Number, str, bytes, dt.date, dt.time, dt.timedelta, np.generic, np.ndarray,
-    list, tuple, set, frozenset, dict, range,
-)  # fmt: skip
 
 
 def _is_of_a_library(value: object) -> bool:

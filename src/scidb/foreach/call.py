@@ -24,6 +24,7 @@ __all__ = ["Call", "collected_by", "collector", "remembered"]
 P = ParamSpec("P")
 
 _collector: ContextVar[Callable[[Call], ForEachReport] | None] = ContextVar("scidb_collector", default=None)
+_MISSING: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +129,6 @@ def collected_by(collect: Callable[[Call], ForEachReport] | None) -> Iterator[No
 def collector() -> Callable[[Call], ForEachReport] | None:
     """Return who collects the calls of for_each here; None where they run."""
     return _collector.get()
-
-
-_MISSING: Final = object()
 
 
 def _as_it_is_now(function: Any) -> Any:

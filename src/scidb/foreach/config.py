@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ForEachConfig", "Parameters", "VariableInput", "bind_parameters"]
 
+_LONGEST_SOURCE: Final = 200  # characters of a constant that are shown as they are
+_ANY: Final = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+
 
 @dataclass(frozen=True, slots=True)
 class VariableInput:
@@ -206,10 +209,6 @@ def _constant_source(spec: Any) -> str:
         return type(spec).__qualname__
 
 
-_LONGEST_SOURCE: Final = 200
-_ANY: Final = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-
-
 def bind_parameters(
     fn: Callable[..., Any],
     inputs: Mapping[str, Any],
@@ -328,7 +327,15 @@ def _variable_inputs(inputs: Mapping[str, Any], tables: Collection[str]) -> Iter
 
 
 def _variable_input(name: str, parameter: str, spec: Fixed, as_table: bool) -> VariableInput:
-    return VariableInput(name, parameter, spec.source, spec.metadata, as_table, spec.columns, spec.to_key())
+    return VariableInput(
+        name=name,
+        parameter=parameter,
+        variable=spec.source,
+        fixed=spec.metadata,
+        as_table=as_table,
+        columns=spec.columns,
+        label=spec.to_key(),
+    )
 
 
 def _part_name(parameter: str, number: int, inputs: Mapping[str, Any]) -> str:

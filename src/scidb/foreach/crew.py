@@ -34,6 +34,11 @@ _CHUNK_CALLS: Final = 500
 _CHUNK_BYTES: Final = 8 << 20
 _FLYING_BYTES: Final = 512 << 20
 _PATIENCE: Final = 5.0  # seconds, after which a cluster is asked whether it is still there
+_WAYS_OUT: Final = (
+    "Functions and classes at the top of a module or script can be sent to all executors; lambdas and those of a "
+    "notebook with n_jobs=2 (loky), dask.distributed and scidb.executors.ray(). Threads (prefer='threads') share "
+    "everything, so that nothing is sent."
+)
 
 
 class Call(NamedTuple):
@@ -241,10 +246,3 @@ def check_travels(pool: Pool, code: Code, constants: Mapping[str, Any]) -> None:
             reason = "it was defined in a notebook or at a prompt, which the workers do not see"
         kind = type(pool.executor).__name__
         raise PipelineError(f"{kind} cannot send {name}: {reason.rstrip('.')}. {_WAYS_OUT}")
-
-
-_WAYS_OUT: Final = (
-    "Functions and classes at the top of a module or script can be sent to all executors; lambdas and those of a "
-    "notebook with n_jobs=2 (loky), dask.distributed and scidb.executors.ray(). Threads (prefer='threads') share "
-    "everything, so that nothing is sent."
-)

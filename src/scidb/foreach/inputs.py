@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EachOf", "Fixed", "Merge"]
 
+# What holds several values, and is one alternative.
+_SEVERAL: Final = (list, tuple, set, frozenset, range, np.ndarray)
+
 
 class Fixed(VariableOperand):
     """An input with some keys fixed, whatever the combination says of them.
@@ -234,9 +237,6 @@ class EachOf:
 
     def __repr__(self) -> str:
         return f"EachOf({', '.join(map(named, self.alternatives))})"
-
-
-_SEVERAL: Final = (list, tuple, set, frozenset, range, np.ndarray)
 
 
 def named(spec: Any) -> str:

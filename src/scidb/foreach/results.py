@@ -87,7 +87,17 @@ class Results:
             self._failed.append((task, FailedCombination(task.combination, error, trace)))
             self._report.failures.append(self._failed[-1][1])
             lineage_id = task.lineage_id or None
-            self._problems.append(Problem(task.combination, error, message, trace, seconds, lineage_id, task.origins))
+            self._problems.append(
+                Problem(
+                    schema=task.combination,
+                    error=error,
+                    message=message,
+                    traceback=trace,
+                    seconds=seconds,
+                    lineage_id=lineage_id,
+                    inputs=task.origins,
+                )
+            )
             log_combination(self._report, task.report)
 
     def _finish(self, task: Task, done: Done, state: Literal["completed", "recalled"]) -> None:

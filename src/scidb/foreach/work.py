@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Code", "Failure", "Outcome", "Returned", "call", "code_of", "fingerprint_of", "work"]
 
+_TOKEN: Final = uuid.uuid4().hex  # of this process, and of those that it forks
+
 
 class Failure(NamedTuple):
     """How a call failed. The error is None where it cannot travel; the texts always can."""
@@ -103,17 +105,17 @@ def code_of(
     if thunk is not None and sent is not None and sent.is_by_value and by_value:
         carried = _WholeThunk(thunk)
     return Code(
-        carried,
-        thunk is not None,
-        parameters.classes,
-        function_name(function),
-        tuple(output.__name__ for output in run.outputs),
-        run.declared_outputs,
-        run.piece_key is not None,
-        tuple(parameters.constants),
-        sent,
-        fingerprint_settings(),
-        _here(),
+        function=carried,
+        is_thunk=thunk is not None,
+        classes=parameters.classes,
+        name=function_name(function),
+        outputs=tuple(output.__name__ for output in run.outputs),
+        declared_outputs=run.declared_outputs,
+        is_split=run.piece_key is not None,
+        constants=tuple(parameters.constants),
+        sent=sent,
+        settings=fingerprint_settings(),
+        home=_here(),
     )
 
 
@@ -123,11 +125,8 @@ def fingerprint_of(function: Callable[..., Any], classes: tuple[type, ...]) -> F
     return fingerprint(function, includes=classes) if thunk is None else thunk.fingerprint(classes)
 
 
-_TOKEN: Final = uuid.uuid4().hex
-
-
 def _here() -> str:
-    # A forked process has the same token, one on another machine may have the same number.
+    # One on another machine may have the same number.
     return f"{_TOKEN} {os.getpid()}"
 
 

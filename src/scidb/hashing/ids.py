@@ -70,6 +70,17 @@ GENERATED_ID: Final = "generated:"
 
 # One encoder for all texts: json.dumps would make a new one at every call.
 _to_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+# A record_id is canonical_hash(["record", name, schema version, content, {"schema": ..., "version": ...}]).
+_SCHEMA: Final = head(5, 2) + text("schema")
+_VERSION_KEYS: Final = text("version")
+# Most values that are saved by the thousand, and most keys, are one of these; `preimage` encodes them so, too.
+_SCALARS: Final[dict[type, Callable[[Any], bytes]]] = {float: real, int: integer, str: text}
+_NOTHING: Final = head(5, 0)
+_DIGITS: Final = 64  # of a hash
+_VALUE: Final = head(4, 2) + text("value") + head(3, _DIGITS)
+_SECOND_DIGITS: Final = 8  # of a call_id: when it was made, and what tells it from others of then
+_RANDOM_DIGITS: Final = 24
+_MANY: Final = 4  # lines of the log, from which on what they have in common is looked for
 
 
 def _started(encoded: bytes) -> hashlib._Hash:
@@ -135,15 +146,6 @@ class RecordIds:
         return digest.hexdigest()
 
 
-# A record_id is canonical_hash(["record", name, schema version, content, {"schema": ..., "version": ...}]).
-_SCHEMA: Final = head(5, 2) + text("schema")
-_VERSION_KEYS: Final = text("version")
-
-
-# Most values that are saved by the thousand, and most keys, are one of these; what follows is as `preimage` has it.
-_SCALARS: Final[dict[type, Callable[[Any], bytes]]] = {float: real, int: integer, str: text}
-
-
 def _named(values: Mapping[str, object]) -> bytes:
     """Encode a map, whose names in their order are encoded once."""
     if not values:
@@ -155,9 +157,6 @@ def _named(values: Mapping[str, object]) -> bytes:
         write = _SCALARS.get(type(value))
         parts += (encoded, preimage(value) if write is None else write(value))
     return b"".join(parts)
-
-
-_NOTHING: Final = head(5, 0)
 
 
 @lru_cache(maxsize=1024)
@@ -213,10 +212,6 @@ def encoded_form(form: Form) -> bytes:
         case ["value", str(content)] if len(content) == _DIGITS:
             return _VALUE + content.encode()
     return preimage(form)
-
-
-_DIGITS: Final = 64
-_VALUE: Final = head(4, 2) + text("value") + head(3, _DIGITS)
 
 
 class Computations:
@@ -300,10 +295,6 @@ def new_call_ids(count: int) -> list[str]:
     return [second + digits[at : at + _RANDOM_DIGITS] for at in range(0, len(digits), _RANDOM_DIGITS)]
 
 
-_SECOND_DIGITS: Final = 8
-_RANDOM_DIGITS: Final = 24
-
-
 def new_run_id() -> str:
     """Return a new id for one for_each call."""
     return uuid.uuid4().hex
@@ -334,9 +325,6 @@ def line_digests(lines: Sequence[Sequence[object]]) -> list[str]:
     rows = zip(*map(_json_of_each, zip(*lines, strict=True)), strict=True)
     texts = (f"[{','.join(cells)}]".encode("utf-8", "surrogatepass") for cells in rows)
     return [hashlib.sha256(text).hexdigest() for text in texts]
-
-
-_MANY: Final = 4
 
 
 def _json_of_each(cells: Sequence[object]) -> Iterable[str]:

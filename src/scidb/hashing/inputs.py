@@ -37,6 +37,9 @@ PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 InputKind: TypeAlias = Literal["record", "computation", "constant", "file"]
 
+_ADDRESS: Final = re.compile(r" at 0x[0-9A-Fa-f]+")
+_SHORT: Final = PLAIN - {str, bytes, complex}  # their previews are whole, and this is asked at every call
+
 
 @dataclass(frozen=True, slots=True)
 class CallInput:
@@ -172,9 +175,6 @@ def identify_input(
     return Input(["dict", forms, keys], origins)
 
 
-_ADDRESS: Final = re.compile(r" at 0x[0-9A-Fa-f]+")
-
-
 def preview(value: object, width: int = 60) -> str:
     """Describe a value in a few words for people; never used as identity.
 
@@ -194,9 +194,6 @@ def preview(value: object, width: int = 60) -> str:
         return f"{kind} of {len(value)}"
     text = _ADDRESS.sub("", repr(value))
     return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-_SHORT: Final = PLAIN - {str, bytes, complex}  # their previews are whole, and this is asked at every call
 
 
 def longer_literal(value: object) -> str | None:

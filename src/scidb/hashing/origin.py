@@ -43,6 +43,7 @@ _OWN_ROOTS: Final = frozenset({"scidb", "scidbnet"})
 _LIBRARY_TEXTS: Final = ("<frozen ", "<attrs generated", "<__array_function__")
 _OWN_FOLDERS: Final = tuple(f"{Path(__file__).parents[2] / root}{os.sep}" for root in sorted(_OWN_ROOTS))
 _PACKAGE_FOLDERS: Final = frozenset({"site-packages", "dist-packages"})
+_MAIN: Final = frozenset({"__main__", "__mp_main__"})
 
 
 def is_transparent(obj: object) -> bool:
@@ -115,7 +116,6 @@ def _is_library_name(name: str, filename: str | None, tracked: tuple[str, ...]) 
     return root in sys.stdlib_module_names
 
 
-_MAIN: Final = frozenset({"__main__", "__mp_main__"})
 _foreign_main: set[str] = set()
 
 

@@ -34,6 +34,7 @@ Policy: TypeAlias = Literal["major", "minor", "exact"]
 _POLICIES: Final = get_args(Policy)
 _TABLE: Final = "fingerprint"
 _KEYS: Final = ("track_packages", "libraries")
+_DISTRIBUTION: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +190,6 @@ def _libraries(given: Any, where: str) -> dict[str, Policy]:
             _warn(f"{where} names {name}, which is not installed here, so that its policy has no effect.{hint}")
         found[normalized(name)] = cast("Policy", policy)
     return dict(sorted(found.items()))
-
-
-_DISTRIBUTION: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 def normalized(distribution: str) -> str:

@@ -21,6 +21,8 @@ __all__ = ["AnyOf", "any_of", "constant_key", "version_value", "wanted_texts"]
 # A longer text would be written into every line of the log.
 _LONGEST_JSON: Final = 1_000
 _LONGEST_INTEGER: Final = 10**1_000  # Python refuses to write the text of a far longer one
+_SHORT: Final = (bool, int, float, type(None))
+_NOT_JSON: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +121,6 @@ def _code_name(function: Callable[..., object]) -> str:
 def _kind(value: object) -> str:
     """Describe a value for people, in words that depend on nothing but the value."""
     return preview(value) if getattr(value, "shape", ()) else type(value).__qualname__
-
-
-_SHORT: Final = (bool, int, float, type(None))
-_NOT_JSON: Final = object()
 
 
 def _json(value: object) -> Any:

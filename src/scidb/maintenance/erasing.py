@@ -184,15 +184,15 @@ class _Found:
         """Return what the store has to remove."""
         failures = tuple(FailedAt(one.run_id, one.timestamp, one.schema, one.version_keys) for one in self._failures)
         return Removal(
-            uuid.uuid4().hex,
-            "erase",
-            tuple(Line(*key) for key in sorted(self._lines)),
-            reason,
-            user_id,
-            tuple(sorted(self.calls)),
-            failures,
-            tuple(self._runs),
-            self._schema,
+            removal_id=uuid.uuid4().hex,
+            kind="erase",
+            lines=tuple(Line(*key) for key in sorted(self._lines)),
+            reason=reason,
+            user_id=user_id,
+            calls=tuple(sorted(self.calls)),
+            failures=failures,
+            runs=tuple(self._runs),
+            schema=self._schema,
         )
 
     def plan(self, backups: Sequence[str], *, done: bool) -> Erasing:

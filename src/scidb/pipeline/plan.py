@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["PipelinePlan", "PlannedStep", "plan_step"]
 
+_HEADINGS = ("", "step", "makes", "compute", "recall", "up to date", "no input", "estimate", "why")
+_NUMBERS = frozenset({0, 3, 4, 5, 6, 7})
+_COLUMNS = [
+    "step", "inputs", "outputs", "completed", "recalled", "up_to_date", "skipped", "seconds", "depends_on", "why",
+]  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
@@ -193,13 +199,6 @@ class PipelinePlan:
         return f"{table}<p>{html.escape(self._sum())}</p>" if self.steps else f"<p>{html.escape(str(self))}</p>"
 
 
-_HEADINGS = ("", "step", "makes", "compute", "recall", "up to date", "no input", "estimate", "why")
-_NUMBERS = frozenset({0, 3, 4, 5, 6, 7})
-_COLUMNS = [
-    "step", "inputs", "outputs", "completed", "recalled", "up_to_date", "skipped", "seconds", "depends_on", "why",
-]  # fmt: skip
-
-
 def plan_step(step: Step, pending: Sequence[Step], made: Collection[str], stored: Collection[str]) -> PlannedStep:
     """Plan one step; `pending` are those before it that have something to do, `made` is what all steps make."""
     depends_on = tuple(other.name for other in pending if step.needs(other))
@@ -210,4 +209,12 @@ def plan_step(step: Step, pending: Sequence[Step], made: Collection[str], stored
         report = step.call.quietly(dry_run=True, progress=False)
     except SciDBError as error:
         problem = f"{type(error).__name__}: {error}"
-    return PlannedStep(step.name, step.reads, step.makes, report, depends_on, missing, problem)
+    return PlannedStep(
+        name=step.name,
+        inputs=step.reads,
+        outputs=step.makes,
+        report=report,
+        depends_on=depends_on,
+        missing=missing,
+        problem=problem,
+    )

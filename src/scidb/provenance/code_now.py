@@ -130,7 +130,16 @@ class Codes:
         if not accepted and counting and all(one.kind == "policy" for one in counting):
             comparison = "library"
         diffs = source_diffs(place, live.fingerprint)
-        return CodeNow(comparison, place, live.fingerprint, live.function, counting, diffs, remarks, accepted)
+        return CodeNow(
+            comparison=comparison,
+            recorded=place,
+            now=live.fingerprint,
+            function=live.function,
+            changes=counting,
+            diffs=diffs,
+            remarks=remarks,
+            accepted=accepted,
+        )
 
     def _places(self, recorded: Source) -> Iterator[Source]:
         """Yield where a function may be found now: where it stood, or where it surely has moved from there."""

@@ -206,7 +206,22 @@ def gather_by_hand(store: Store, entry: Record, as_of: str | None) -> Facts | No
     found = store.find(Latest(match))
     if any(one.record_id == entry.record_id and one.call_id is not None for one in found):
         return None
-    return Facts(keys, found, {}, {}, {}, frozenset(), {}, {}, (), (), (), frozenset(), (), {})
+    return Facts(
+        keys=keys,
+        entries=found,
+        calls={},
+        earlier={},
+        removed={},
+        varying=frozenset(),
+        failures={},
+        runs={},
+        sources=(),
+        acceptances=(),
+        invalidations=(),
+        flagged=frozenset(),
+        generated=(),
+        changed_at={},
+    )
 
 
 def _sources(store: Store, calls: Iterable[Call]) -> list[Source]:

@@ -44,9 +44,18 @@ class GeneratedFile:
         """What a record of it would be, for who asks where it came from."""
         call = self.call
         return Record(
-            generated_id(call.computation.lineage_id), self.variable, self.schema, self.version_keys, "", 0, "", 0,
-            lineage_id=call.computation.lineage_id, call_id=call.call_id, timestamp=call.timestamp,
-        )  # fmt: skip
+            record_id=generated_id(call.computation.lineage_id),
+            variable=self.variable,
+            schema=self.schema,
+            version_keys=self.version_keys,
+            content_hash="",
+            schema_version=0,
+            encoding="",
+            nbytes=0,
+            lineage_id=call.computation.lineage_id,
+            call_id=call.call_id,
+            timestamp=call.timestamp,
+        )
 
 
 def written_by(call: Call) -> tuple[CallInput, ...]:

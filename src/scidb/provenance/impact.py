@@ -144,21 +144,31 @@ def impact_of(store: Store, roots: Sequence[Record], *, has_flags: bool) -> Impa
 
     rows = [
         Affected(
-            "record",
-            one.variable,
-            {**one.schema, **version_keys_of(one)},
-            one.record_id,
-            calls[one.call_id or ""].computation.function_name,
-            one.timestamp,
-            one.user_id,
-            one.record_id in latest,
-            flags_of([one.record_id]),
+            kind="record",
+            name=one.variable,
+            metadata={**one.schema, **version_keys_of(one)},
+            record_id=one.record_id,
+            function=calls[one.call_id or ""].computation.function_name,
+            timestamp=one.timestamp,
+            user_id=one.user_id,
+            is_latest=one.record_id in latest,
+            flags=flags_of([one.record_id]),
         )
         for one in made
     ]
     rows += [_generated(calls[call_id], flags_of(ids)) for call_id, ids in used.items()]
     rows += [
-        Affected("export", one.path, {}, None, None, one.timestamp, one.user_id, None, flags_of(one.record_ids))
+        Affected(
+            kind="export",
+            name=one.path,
+            metadata={},
+            record_id=None,
+            function=None,
+            timestamp=one.timestamp,
+            user_id=one.user_id,
+            is_latest=None,
+            flags=flags_of(one.record_ids),
+        )
         for one in exports
     ]
     return Impact(roots, rows)
@@ -185,5 +195,13 @@ def _generated(call: Call, flags: tuple[str, ...]) -> Affected:
     given = {one.name: one.value_repr for one in call.inputs if one.kind in ("constant", "file")}
     lineage = generated_id(call.computation.lineage_id)
     return Affected(
-        "generated file", f"of {function}()", given, lineage, function, call.timestamp, call.user_id, None, flags
+        kind="generated file",
+        name=f"of {function}()",
+        metadata=given,
+        record_id=lineage,
+        function=function,
+        timestamp=call.timestamp,
+        user_id=call.user_id,
+        is_latest=None,
+        flags=flags,
     )

@@ -145,7 +145,16 @@ def _gap(
 
 
 def _nowhere(variable: str, location: Mapping[str, KeyValue], version_keys: str) -> Record:
-    return Record("", variable, location, version_keys, "", 0, "", 0)
+    return Record(
+        record_id="",
+        variable=variable,
+        schema=location,
+        version_keys=version_keys,
+        content_hash="",
+        schema_version=0,
+        encoding="",
+        nbytes=0,
+    )
 
 
 def _failed(function: str, failure: Failure) -> Reason:

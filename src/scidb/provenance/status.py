@@ -53,6 +53,7 @@ ReasonKind: TypeAlias = Literal[
 ]
 
 _SHOWN: Final = 20
+_COLUMNS: Final = frozenset({"variable", "function", "state", "reason", "remarks", "record_id"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,9 +281,6 @@ class Status:
         listed = f"<table><tr><th>record</th><th>state</th><th>why</th></tr>{rows}</table>{more}" if bad else ""
         head = "<tr><th></th><th>variable</th><th>made by</th><th>state</th></tr>"
         return f"<table>{head}{roll}</table>{listed}"
-
-
-_COLUMNS: Final = frozenset({"variable", "function", "state", "reason", "remarks", "record_id"})
 
 
 def _maker(function_name: str | None) -> str:

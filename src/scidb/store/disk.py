@@ -1,4 +1,4 @@
-"""The disk under a file: room for what is to be written, and that it keeps what was."""
+"""The disk under a file: what lies beside it, room for what is to be written, and that it keeps what was."""
 
 from __future__ import annotations
 
@@ -6,14 +6,34 @@ import os
 import shutil
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["flush_file", "flush_folder", "require_room"]
+__all__ = ["DRAFT", "flush_file", "flush_folder", "lock_of", "log_of", "remove_draft", "require_room"]
+
+DRAFT: Final = ".part"
+"""How the name of a file ends that is not whole yet."""
+
+
+def log_of(path: Path) -> Path:
+    """Name the log beside a database, in which DuckDB keeps what has not come into the file yet."""
+    return path.with_name(f"{path.name}.wal")
+
+
+def lock_of(path: Path) -> Path:
+    """Name the note beside a database that says who has it."""
+    return path.with_name(f"{path.name}.lock")
+
+
+def remove_draft(path: Path) -> None:
+    """Remove a database that is not to be, and what lies beside it; what cannot be removed stays."""
+    for one in (path, log_of(path), lock_of(path)):
+        with suppress(OSError):
+            one.unlink()
 
 
 def require_room(path: Path, needed: int, what: str, advice: str = "Make room, and try again.") -> None:

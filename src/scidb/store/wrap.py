@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         TraceQuery,
         TypeInfo,
     )
-    from scidb.store.protocol import Maintenance, Store
+    from scidb.store.protocol import Store
 
 __all__ = ["ReadOnly", "Wrapper"]
 
@@ -113,18 +113,15 @@ class Wrapper:
             When it has not.
 
         """
-        return self._maintenance().check(repair=repair, head=head)
+        return maintained(self._store).check(repair=repair, head=head)
 
     def remove(self, removal: Removal) -> Removed:
         """Remove from the store inside, likewise."""
-        return self._maintenance().remove(removal)
+        return maintained(self._store).remove(removal)
 
     def compact(self) -> Compaction:
         """Compact the store inside, likewise."""
-        return self._maintenance().compact()
-
-    def _maintenance(self) -> Maintenance:
-        return maintained(self._store)
+        return maintained(self._store).compact()
 
     def snapshot(self, known: Collection[str] = frozenset()) -> Snapshot:
         """Return a snapshot of the store inside, when it has the ability."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["is_migrated", "present_values", "restoring_code", "restoring_functions", "restoring_parts"]
 
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
+
 
 def is_migrated(cls: type[BaseVariable], schema_version: int) -> bool:
     """Say whether a value of that version goes through the ``migrate`` of the class."""
@@ -56,9 +58,6 @@ def restoring_parts(code: str) -> list[str]:
 
     """
     return _FINGERPRINT.findall(code)
-
-
-_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def _code(cls: type[BaseVariable], name: str) -> str:

@@ -125,20 +125,20 @@ def differences(old: Recorded, new: Recorded) -> tuple[CodeChange, ...]:
     found = [_change(item) for item in Pairing((before, old.sources), (after, new.sources)).differences()]
     policies = _by_name("policy", before.policies, after.policies)
     if before.declared != after.declared:
-        found.insert(0, CodeChange("version", "version=", "", "", 0, before.declared, after.declared))
+        found.insert(0, _anywhere("version", "version=", before.declared, after.declared))
     if before.version != after.version:
-        found.insert(0, CodeChange("rules", "", "", "", 0, before.version, after.version))
+        found.insert(0, _anywhere("rules", "", before.version, after.version))
     found += [change for change in policies if change not in found]
     if not found and _shape(before) != _shape(after):
         where = before.units[0].name if before.units else ""
-        found.append(CodeChange("shape", "", where, "", 0, None, None))
+        found.append(CodeChange(kind="shape", name="", function=where, file="", line=0, before=None, after=None))
     known = {change.name for change in policies}
     libraries = [
         change for change in _by_name("library", before.libs, after.libs) if change.name not in known
         if change.before is not None and change.after is not None
     ]  # fmt: skip
     if before.python != after.python:
-        libraries.append(CodeChange("python", "Python", "", "", 0, before.python, after.python))
+        libraries.append(_anywhere("python", "Python", before.python, after.python))
     return (*found, *libraries)
 
 
@@ -186,14 +186,27 @@ def _references(found: Fingerprint) -> set[tuple[str, bool, str, str]]:
 
 
 def _change(found: Difference) -> CodeChange:
-    return CodeChange(found.kind, found.name, found.where, found.file, found.line, found.before, found.after)
+    return CodeChange(
+        kind=found.kind,
+        name=found.name,
+        function=found.where,
+        file=found.file,
+        line=found.line,
+        before=found.before,
+        after=found.after,
+    )
+
+
+def _anywhere(kind: ChangeKind, name: str, before: str | None, after: str | None) -> CodeChange:
+    """Return a change that is about no place in the code."""
+    return CodeChange(kind=kind, name=name, function="", file="", line=0, before=before, after=after)
 
 
 def _by_name(
     kind: Literal["policy", "library"], before: Mapping[str, str], after: Mapping[str, str]
 ) -> list[CodeChange]:
     return [
-        CodeChange(kind, name, "", "", 0, before.get(name), after.get(name))
+        _anywhere(kind, name, before.get(name), after.get(name))
         for name in sorted({*before, *after})
         if before.get(name) != after.get(name)
     ]

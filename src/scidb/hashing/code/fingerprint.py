@@ -136,7 +136,13 @@ def fingerprint(
         )
         sources = {node.unit.source_sha: node.unit.source for node in graph.nodes if node.unit and node.unit.source}
         known = _made[key] = Fingerprint(
-            digest, name, manifest.text(), sources, manifest.warnings, remarks, too_large(graph.named_values())
+            hash=digest,
+            name=name,
+            manifest=manifest.text(),
+            sources=sources,
+            warnings=manifest.warnings,
+            remarks=remarks,
+            large=too_large(graph.named_values()),
         )
     return known
 
@@ -204,17 +210,17 @@ def _entry(node: Node) -> UnitEntry:
     if unit is None:
         return UnitEntry(node.kind, node.name, node.digest, tuple(node.references), how=node.kind)
     return UnitEntry(
-        node.kind,
-        unit.name,
-        node.digest,
-        tuple(node.references),
-        import_name(unit.module),
-        unit.file,
-        unit.line,
-        unit.how,
-        unit.source_sha,
-        "" if unit.code_name == unit.name else unit.code_name,
-        unit.own,
+        kind=node.kind,
+        name=unit.name,
+        digest=node.digest,
+        refs=tuple(node.references),
+        module=import_name(unit.module),
+        file=unit.file,
+        line=unit.line,
+        how=unit.how,
+        source_sha=unit.source_sha,
+        code_name="" if unit.code_name == unit.name else unit.code_name,
+        own=unit.own,
     )
 
 

@@ -22,6 +22,8 @@ Reference: TypeAlias = tuple[str, str]
 SOURCE: Final = "source"
 """How a unit is known whose text is there."""
 
+_ALWAYS: Final = frozenset({"module", "name", "file", "line", "how", "digest", "source_sha", "refs"})
+
 
 @dataclass(frozen=True, slots=True)
 class UnitEntry:
@@ -133,9 +135,6 @@ def is_unit(token: str) -> bool:
 
 def _written(unit: UnitEntry) -> dict[str, Any]:
     return {name: value for name, value in asdict(unit).items() if value or name in _ALWAYS}
-
-
-_ALWAYS: Final = frozenset({"module", "name", "file", "line", "how", "digest", "source_sha", "refs"})
 
 
 def _unit(entry: Mapping[str, Any]) -> UnitEntry:

@@ -103,7 +103,7 @@ def _forget(cache: dict[int, tuple[Any, Unit]], key: int, dead: object) -> None:
 
 def _make_function(function: FunctionType) -> Unit:
     code = function.__code__
-    where = (function.__qualname__, str(function.__module__), code.co_filename)
+    name, module, filename = function.__qualname__, str(function.__module__), code.co_filename
     found = locate(code)
     if found is None or isinstance(found.node, ast.ClassDef):
         warning = (
@@ -112,9 +112,17 @@ def _make_function(function: FunctionType) -> Unit:
         )
         digest = canonical_hash(["bytecode", python_tag(), bytecode_digest(code)])
         reads = _reads_of_bytecode(function)
-        line = code.co_firstlineno
-        name = code.co_qualname
-        return Unit(*where, line, "bytecode", digest, code_name=name, reads=reads, warnings=(warning,))
+        return Unit(
+            name=name,
+            module=module,
+            file=filename,
+            line=code.co_firstlineno,
+            how="bytecode",
+            digest=digest,
+            code_name=code.co_qualname,
+            reads=reads,
+            warnings=(warning,),
+        )
     classify = _classifier(function.__globals__, _cells(function))
     reads = reads_of(found.node)
     if not isinstance(found.node, ast.Lambda):
@@ -123,15 +131,17 @@ def _make_function(function: FunctionType) -> Unit:
         reads = (*reads, *(read for read in reads_of_expression(kept) if read not in reads))
     reads = (*reads, *_silent_cells(function, reads))
     return Unit(
-        *where,
-        found.line,
-        "source",
-        _text_digest(found.node, classify),
-        found.text,
-        text_digest(found.text),
-        code.co_qualname,
-        _own_decorators(found.node, classify),
-        tuple(sorted(reads)),
+        name=name,
+        module=module,
+        file=filename,
+        line=found.line,
+        how="source",
+        digest=_text_digest(found.node, classify),
+        source=found.text,
+        source_sha=text_digest(found.text),
+        code_name=code.co_qualname,
+        own=_own_decorators(found.node, classify),
+        reads=tuple(sorted(reads)),
     )
 
 
@@ -202,17 +212,25 @@ def _make_class(cls: type) -> Unit:
     if found is None or not isinstance(found.node, ast.ClassDef):
         warning = f"The source of class {name} that is running cannot be had; its members count as they are."
         said = () if is_made_of_fields(cls) else (warning,)
-        return Unit(name, module, filename, 0, "members", canonical_hash(["members"]), warnings=said)
+        return Unit(
+            name=name,
+            module=module,
+            file=filename,
+            line=0,
+            how="members",
+            digest=canonical_hash(["members"]),
+            warnings=said,
+        )
     classify = _classifier(methods[0].__globals__ if methods else _module_variables(module), {})
     return Unit(
-        name,
-        module,
-        filename,
-        found.line,
-        "source",
-        _text_digest(found.node, classify),
-        found.text,
-        text_digest(found.text),
+        name=name,
+        module=module,
+        file=filename,
+        line=found.line,
+        how="source",
+        digest=_text_digest(found.node, classify),
+        source=found.text,
+        source_sha=text_digest(found.text),
         own=_own_decorators(found.node, classify),
         bound=frozenset(_bound_names(found.node)),
     )

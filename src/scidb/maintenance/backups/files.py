@@ -11,19 +11,18 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from scidb.exceptions import DatabaseLockedError, SciDBError, StorageError
-from scidb.store.disk import flush_folder
+from scidb.store.disk import DRAFT, flush_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DRAFT", "alone", "create", "plain_path", "publish", "remove_drafts", "translated"]
+__all__ = ["LOCK", "alone", "create", "plain_path", "publish", "remove_drafts", "translated"]
 
 _log = logging.getLogger(__name__)
 
-DRAFT: Final = ".part"
-"""How the name of a file ends that is not whole yet."""
+LOCK: Final = "lock"
+"""The file of a backup folder that whoever changes it holds."""
 
-_LOCK: Final = "lock"
 _TAKEN: Final = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
@@ -89,7 +88,7 @@ def alone(folder: Path) -> Iterator[None]:
         When another process changes it.
 
     """
-    with os.fdopen(os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+    with os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
         if not _lock(file):
             raise DatabaseLockedError(
                 f"Another backup into {folder} is under way. Wait until it is done.", path=str(folder)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from scidb.exceptions import CorruptDatabaseError, NotFoundError, StorageError
-from scidb.maintenance.backups.files import DRAFT, create, plain_path, publish
+from scidb.maintenance.backups.files import LOCK, create, plain_path, publish
 from scidb.maintenance.backups.packs import Pack, PackWriter
 from scidb.records import instant
-from scidb.store.disk import flush_folder
+from scidb.store.disk import DRAFT, flush_folder
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -119,7 +119,8 @@ class BackupFolder:
             )
         self.path.mkdir(mode=0o700, exist_ok=True)
         # What an interrupted first backup leaves is not somebody else's.
-        others = sorted(one.name for one in self.path.iterdir() if one.name not in {"packs", "snapshots", "lock"})
+        own = {self.packs_path.name, self.snapshots_path.name, LOCK}
+        others = sorted(one.name for one in self.path.iterdir() if one.name not in own)
         others = [name for name in others if DRAFT not in name]
         if others:
             listed = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")

@@ -16,7 +16,8 @@ from uuid import uuid4
 import pyarrow as pa
 
 from scidb.exceptions import CorruptDatabaseError
-from scidb.maintenance.backups.files import DRAFT, create, publish
+from scidb.maintenance.backups.files import create, publish
+from scidb.store.disk import DRAFT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from scidb.exceptions import CorruptDatabaseError, StorageError
-from scidb.maintenance.backups.files import DRAFT, create, plain_path, translated
+from scidb.maintenance.backups.files import create, plain_path, translated
 from scidb.maintenance.backups.folder import BackupFolder
 from scidb.store import is_open_here
-from scidb.store.disk import flush_file, flush_folder, require_room
+from scidb.store.disk import DRAFT, flush_file, flush_folder, log_of, remove_draft, require_room
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -100,10 +99,18 @@ def restore(
             _check_target(path, force=force)
             _publish(draft, path, force=force)
         finally:
-            _remove(draft)
+            remove_draft(draft)
         nbytes = path.stat().st_size
     seconds = time.monotonic() - started
-    return Restored(str(path), manifest.taken, nbytes, seen.format_version, manifest.counts, seen.problems, seconds)
+    return Restored(
+        path=str(path),
+        taken=manifest.taken,
+        nbytes=nbytes,
+        format_version=seen.format_version,
+        counts=manifest.counts,
+        problems=seen.problems,
+        seconds=seconds,
+    )
 
 
 def try_out(source: BackupFolder, manifest: Manifest) -> tuple[str, ...]:
@@ -113,7 +120,7 @@ def try_out(source: BackupFolder, manifest: Manifest) -> tuple[str, ...]:
         try:
             return _put_together(source, manifest, draft).problems
         finally:
-            _remove(draft)
+            remove_draft(draft)
 
 
 def _check_target(path: Path, *, force: bool) -> None:
@@ -151,7 +158,7 @@ def _put_together(source: BackupFolder, manifest: Manifest, draft: Path) -> Seen
     require_room(draft, manifest.nbytes, f"the database of {manifest.taken}")
     _write(draft, manifest.database, packs)
     if manifest.log:
-        _write(draft.with_name(f"{draft.name}.wal"), manifest.log, packs)
+        _write(log_of(draft), manifest.log, packs)
     from scidb.store.duck.copied import look_at
 
     try:
@@ -182,7 +189,7 @@ def _write(path: Path, blocks: Sequence[str], packs: Mapping[str, Pack]) -> None
 def _publish(draft: Path, path: Path, *, force: bool) -> None:
     if force:
         # What the old file had not taken in yet must not be taken for what the new one has not.
-        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+        log_of(path).unlink(missing_ok=True)
         draft.replace(path)
     else:
         _link(draft, path)
@@ -199,9 +206,3 @@ def _link(draft: Path, path: Path) -> None:
         if path.exists():
             raise
         draft.rename(path)
-
-
-def _remove(draft: Path) -> None:
-    for path in (draft, draft.with_name(f"{draft.name}.wal"), draft.with_name(f"{draft.name}.lock")):
-        with suppress(OSError):
-            path.unlink()

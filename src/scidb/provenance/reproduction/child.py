@@ -83,7 +83,17 @@ class _Rerun:
         except SciDBError as error:
             return Ended(call_id, f"{type(error).__name__}: {error}")
         self._results[call_id] = outputs
-        return Ended(call_id, "", "", origin, seconds, contents, stored, files, remarks)
+        return Ended(
+            call_id=call_id,
+            problem="",
+            traceback="",
+            origin=origin,
+            seconds=seconds,
+            contents=contents,
+            stored=stored,
+            files=files,
+            remarks=remarks,
+        )
 
     # -------------------------------------------------------------- code
 

@@ -213,11 +213,18 @@ def _session_code(now: Fingerprint, function: object, reference: str) -> Code:
     module = str(getattr(function, "__module__", "") or getattr(innermost(function), "__module__", ""))
     if reference and module not in _MAIN:
         module = split_reference(reference)[0]
-    options = (function.version, tuple(function.ignore)) if isinstance(function, Thunk) else (None, ())
+    thunk = function if isinstance(function, Thunk) else None
     found = None if module in _MAIN else sys.modules.get(module)
     # The running program is not imported again, because that could run it; its own sources are used.
     return Code(
-        now.hash, now.manifest, now.sources, "installed", module if found is not None else None, reference, *options
+        function_hash=now.hash,
+        manifest=now.manifest,
+        sources=now.sources,
+        origin="installed",
+        module=module if found is not None else None,
+        reference=reference,
+        version=thunk.version if thunk is not None else None,
+        ignore=tuple(thunk.ignore) if thunk is not None else (),
     )
 
 

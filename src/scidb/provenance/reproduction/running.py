@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["reproduce"]
 
+_MACHINE: Final = ("Python", "implementation", "platform")
+
 
 def reproduce(
     store: Store,
@@ -114,17 +116,17 @@ def _of(
     record: Record, step: Step, end: Ended, outcome: Any, reason: str, columns: tuple[Any, ...] = ()
 ) -> ReproducedRecord:
     return ReproducedRecord(
-        record.record_id,
-        record.variable,
-        {**record.schema, **version_keys_of(record)},
-        step.call.computation.function_name,
-        outcome,
-        reason,
-        end.traceback,
-        end.origin,
-        columns,
-        end.seconds,
-        end.remarks,
+        record_id=record.record_id,
+        variable=record.variable,
+        metadata={**record.schema, **version_keys_of(record)},
+        function=step.call.computation.function_name,
+        outcome=outcome,
+        reason=reason,
+        traceback=end.traceback,
+        code=end.origin,
+        columns=columns,
+        seconds=end.seconds,
+        remarks=end.remarks,
     )
 
 
@@ -146,9 +148,17 @@ def _never_saved(plan: Plan, step: Step, end: Ended) -> Iterator[ReproducedRecor
             outcome = "equal" if same else "different"
             reason = "" if same else "only the hash of this result is stored, and it is another one"
         yield ReproducedRecord(
-            None, f"result of {function}()", {}, function, outcome, reason, end.traceback, end.origin,  # type: ignore[arg-type]
-            seconds=end.seconds, remarks=end.remarks,
-        )  # fmt: skip
+            record_id=None,
+            variable=f"result of {function}()",
+            metadata={},
+            function=function,
+            outcome=outcome,  # type: ignore[arg-type]
+            reason=reason,
+            traceback=end.traceback,
+            code=end.origin,
+            seconds=end.seconds,
+            remarks=end.remarks,
+        )
 
 
 # ------------------------------------------------------------------ environment
@@ -171,9 +181,6 @@ def _changes(store: Store, plan: Plan, environment: str) -> Iterator[Environment
             if value != present and (name, value) not in seen:
                 seen.add((name, value))
                 yield EnvironmentChange(name, value, present)
-
-
-_MACHINE: Final = ("Python", "implementation", "platform")
 
 
 def _facts(description: str) -> dict[str, str]:

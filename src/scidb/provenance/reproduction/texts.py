@@ -20,6 +20,8 @@ __all__ = ["ModuleText", "bare_class", "bare_function", "names_in"]
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 _LONGEST_LAMBDA: Final = 2_000
+_FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_SHAPES: Final = frozenset({"n_outputs", "unpack_output", "unwrap", "generates_file"})
 
 
 class ModuleText:
@@ -100,9 +102,6 @@ def _names(node: ast.AST) -> Iterator[str]:
                 yield from _names(item)
 
 
-_FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-
-
 def bare_function(
     node: ast.stmt, own: Collection[int] = (), *, decorated: bool = False
 ) -> tuple[ast.stmt, dict[str, str]]:
@@ -134,9 +133,6 @@ def bare_class(
             method.decorator_list = list(_decorators(method.decorator_list, places, others=True))
             texts[method.name] = _without_defaults(method)
     return bare, texts
-
-
-_SHAPES: Final = frozenset({"n_outputs", "unpack_output", "unwrap", "generates_file"})
 
 
 def _decorators(written: list[ast.expr], own: Collection[int], *, others: bool) -> Iterator[ast.expr]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import duckdb
 
 from scidb.exceptions import QueryError, SciDBError, StorageError
-from scidb.store.disk import flush_folder
+from scidb.store.disk import flush_folder, log_of
 from scidb.store.duck import forks
 from scidb.store.duck.asking import answer, check_query, explained, plain_parameters
 from scidb.store.duck.failures import is_invalidated, is_lost, translated
@@ -399,7 +399,7 @@ class Connection:
     def _put_in_place(self, other: Path) -> None:
         target = self.path.resolve()
         with held(target), translated(self.path):
-            if target.with_name(f"{target.name}.wal").exists():
+            if log_of(target).exists():
                 raise StorageError(
                     f"{target} was not replaced: changes beside it are not part of it yet. Close every handle on it, "
                     "open it again, and try once more.",
@@ -441,7 +441,7 @@ class Connection:
             self.holding.close_files()
 
     def _has_log(self) -> bool:
-        log = self.path.with_name(f"{self.path.name}.wal")
+        log = log_of(self.path)
         return log.exists() and log.stat().st_size > 0
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scidb.exceptions import CorruptDatabaseError
+from scidb.store.disk import log_of
 from scidb.store.duck.checking import check_connection
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.tables import FORMAT_VERSION
@@ -36,7 +37,7 @@ def look_at(path: Path, *, checked: bool = False) -> Seen:
         When DuckDB cannot read it.
 
     """
-    if path.with_name(f"{path.name}.wal").exists():
+    if log_of(path).exists():
         # To close it is what makes one file of the two.
         Connection.open(path, read_only=False, lock_timeout=0).close()
     with closing(Connection.open(path, read_only=True, lock_timeout=0)) as connection:

@@ -42,6 +42,8 @@ UNCOVERED, LACKING, OTHER, NOT_ONE = range(4)
 UNDECIDED: Final = 4
 """How many reasons there are: those of leaf number n begin with n times as many."""
 
+_COUNTED: Final = ("entries", "row_count")
+
 
 @dataclass(slots=True)
 class Statement:
@@ -117,9 +119,6 @@ def compiled(
     statement.columns += [f"r{n}.seen AS seen{n}" for n, leaf in enumerate(leaves) if isinstance(leaf, RawFilter)]
     statement.last = [parameter for answer in answers for parameter in answer.parameters]
     return statement
-
-
-_COUNTED: Final = ("entries", "row_count")
 
 
 def column_in(layout: Layout, leaf: VariableLeaf) -> Column | None:

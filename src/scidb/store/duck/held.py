@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from scidb.exceptions import ConflictError, UnsupportedOperationError
+from scidb.store.disk import log_of
 from scidb.store.duck.sql import literal, quote
 
 if TYPE_CHECKING:
@@ -181,6 +182,6 @@ class Held:
 
 def _open_log(path: Path) -> int | None:
     try:
-        return os.open(path.with_name(f"{path.name}.wal"), os.O_RDONLY)
+        return os.open(log_of(path), os.O_RDONLY)
     except FileNotFoundError:
         return None

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
 
 from scidb.exceptions import ConflictError, SciDBError, StorageError
-from scidb.store.disk import flush_file, flush_folder, require_room
+from scidb.store.disk import DRAFT, flush_file, flush_folder, log_of, remove_draft, require_room
 from scidb.store.model import KeptCopy
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["find_copies", "keep_copy"]
 
 _KINDS: Final = ("format-", "before-repair-")
-_DRAFT: Final = ".part"  # the same of what a backup is restored to
 _PIECE: Final = 2**24
 
 
@@ -41,18 +40,18 @@ def keep_copy(connection: Connection, kind: str, check: Callable[[Held, Path], N
     path = connection.path
     # Not *.duckdb, of which a folder shall have one.
     wanted = path.with_name(f"{path.name}.{kind}")
-    draft = path.with_name(f".{wanted.name}{_DRAFT}")
-    _remove(draft)
+    draft = path.with_name(f".{wanted.name}{DRAFT}")
+    remove_draft(draft)
     try:
         with closing(connection.hold(read_only=False)) as held:
             require_room(wanted, held.database_bytes + held.log_bytes, f"the copy {wanted.name}")
             _write(draft, held.read_database, held.database_bytes)
             if held.log_bytes:
-                _write(_log_of(draft), held.read_log, held.log_bytes)
+                _write(log_of(draft), held.read_log, held.log_bytes)
             held.check_still()
             if check is not None:
                 check(held, draft)
-        if _log_of(draft).exists():
+        if log_of(draft).exists():
             raise StorageError(
                 f"{wanted} would lack what is in the log. Nothing was changed; try again.", path=str(path)
             )
@@ -66,7 +65,7 @@ def keep_copy(connection: Connection, kind: str, check: Callable[[Held, Path], N
             path=str(path),
         ) from error
     finally:
-        _remove(draft)
+        remove_draft(draft)
 
 
 def _write(path: Path, read: Callable[[int, int], bytes], nbytes: int) -> None:
@@ -90,16 +89,6 @@ def _publish(draft: Path, wanted: Path) -> Path:
     raise ConflictError(f"There are a hundred copies like {wanted} already. Move them away.", path=str(wanted))
 
 
-def _log_of(draft: Path) -> Path:
-    return draft.with_name(f"{draft.name}.wal")
-
-
-def _remove(draft: Path) -> None:
-    for path in (draft, _log_of(draft), draft.with_name(f"{draft.name}.lock")):
-        with suppress(OSError):
-            path.unlink()
-
-
 def find_copies(path: Path) -> list[KeptCopy]:
     """Return the copies beside a file, and drafts of such that a process left which was killed."""
     found = {}
@@ -107,7 +96,7 @@ def find_copies(path: Path) -> list[KeptCopy]:
         starts = tuple(f"{file.name}.{kind}" for kind in _KINDS)
         with suppress(OSError):  # a folder that cannot be listed
             for one in file.parent.iterdir():
-                is_draft = one.name.startswith(f".{file.name}.") and one.name.endswith(_DRAFT)
+                is_draft = one.name.startswith(f".{file.name}.") and one.name.endswith(DRAFT)
                 if is_draft or one.name.startswith(starts):
                     found[str(one)] = one.stat().st_size
     return [KeptCopy(*one) for one in sorted(found.items())]

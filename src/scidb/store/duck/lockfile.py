@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from scidb.exceptions import DatabaseLockedError, SettingsError, StorageError
+from scidb.store.disk import lock_of
 from scidb.store.duck.processes import is_alive, owner_of, started
 from scidb.store.duck.whereabouts import restrict
 
@@ -62,7 +63,7 @@ class LockFile:
             "since": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             "started": started(os.getpid()),
         }
-        path = _beside(database)
+        path = lock_of(database)
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         guard = None
         try:
@@ -87,7 +88,7 @@ class LockFile:
     @classmethod
     def read(cls, database: Path) -> LockFile | None:
         """Return the note beside the file, if there is a readable one, whether or not it is true."""
-        path = _beside(database)
+        path = lock_of(database)
         try:
             return cls._from(path, json.loads(path.read_bytes()), None)
         except (OSError, ValueError, TypeError, LookupError):
@@ -100,7 +101,15 @@ class LockFile:
             raise TypeError(message)
         begin = said.get("started")
         began = None if begin is None else str(begin)
-        return cls(path, int(str(said["pid"])), str(said["host"]), str(said["user"]), str(said["since"]), began, guard)
+        return cls(
+            path=path,
+            pid=int(str(said["pid"])),
+            host=str(said["host"]),
+            user=str(said["user"]),
+            since=str(said["since"]),
+            started=began,
+            guard=guard,
+        )
 
     def remove(self) -> None:
         """Take the note away; its process has to have the file still, lest it be that of the next one."""
@@ -163,7 +172,7 @@ def remove_stale(database: Path) -> None:
     note = LockFile.read(database)
     if note is None or not note.is_held():
         with contextlib.suppress(OSError):
-            _beside(database).unlink(missing_ok=True)
+            lock_of(database).unlink(missing_ok=True)
 
 
 # ------------------------------------------------------------------ replacing
@@ -256,11 +265,7 @@ def _holder(path: Path, said: str) -> LockFile | None:
     pid = int(found[1])
     if note is not None and note.names(pid):
         return note
-    return LockFile(_beside(path), pid, socket.gethostname(), owner_of(pid) or "an unknown user", None)
-
-
-def _beside(database: Path) -> Path:
-    return database.with_name(f"{database.name}.lock")
+    return LockFile(lock_of(path), pid, socket.gethostname(), owner_of(pid) or "an unknown user", None)
 
 
 def _user() -> str:

@@ -51,9 +51,8 @@ def check_tables(found: Findings) -> None:
         _check_format(found)
     found.load_keys()
     _check_places(found)
-    for name in sorted(
-        TABLES.keys() & found.columns.keys()
-    ):  # each to its end: other questions read some columns of some rows
+    # Each is read to its end: other questions read some columns of some rows.
+    for name in sorted(TABLES.keys() & found.columns.keys()):
         found.ask(name, f"SELECT bit_xor(hash(t)) FROM {quote(name)} t")
 
 

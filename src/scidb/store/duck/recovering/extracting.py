@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scidb.exceptions import CorruptDatabaseError, StorageError
+from scidb.store.disk import log_of
 from scidb.store.duck.connection import Connection
 from scidb.store.duck.creating import create_file
 from scidb.store.duck.recovering.blocks import cut_log, find_damage, seal, use_older_header
@@ -28,7 +29,6 @@ _READER: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from scidb.store.duck.recovering.copying import main; main(*sys.argv[2:])"
 )
-_LOG: Final = ".wal"
 _CUTS: Final = 3
 _PATIENCE: Final = 3_600.0
 
@@ -79,7 +79,7 @@ class _Attempts:
     def __init__(self, path: Path, target: Path, folder: Path) -> None:
         self._path, self._target, self._folder = path, target, folder
         self._copy = folder / "copy.duckdb"
-        self._log = folder / f"copy.duckdb{_LOG}"
+        self._log = log_of(self._copy)
         self._sound = folder / "sound.duckdb"
         self._notes: list[str] = []
 
@@ -115,10 +115,10 @@ class _Attempts:
         )
 
     def _begin(self) -> None:
-        for one in (self._copy, self._log, self._target, self._target.with_name(f"{self._target.name}{_LOG}")):
+        for one in (self._copy, self._log, self._target, log_of(self._target)):
             one.unlink(missing_ok=True)
         shutil.copyfile(self._path, self._copy)
-        log = self._path.with_name(f"{self._path.name}{_LOG}")
+        log = log_of(self._path)
         if log.exists():
             shutil.copyfile(log, self._log)
 
@@ -147,7 +147,7 @@ class _Attempts:
             if "error" not in said or not self._log.exists() or "WAL" not in said["error"]:
                 return said
             gone = cut_log(self._log, said["error"])
-            self._notes.append(f"{gone:,} bytes of {self._path.name}{_LOG}, the newest writes, could not be read.")
+            self._notes.append(f"{gone:,} bytes of {log_of(self._path).name}, the newest writes, could not be read.")
         return self._run()
 
     def _run(self) -> dict[str, Any]:

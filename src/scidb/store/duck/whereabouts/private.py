@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from scidb.store.disk import log_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -57,9 +59,9 @@ def restrict(path: Path, like: Path | None = None) -> None:
 
 def prepare_log(database: Path) -> None:
     """Make the log of a database before DuckDB does, which would let everybody read it; it keeps an empty one."""
-    if os.path.exists(f"{database}.wal"):  # noqa: PTH110 - asked at every write
+    log = log_of(database)
+    if os.path.exists(log):  # noqa: PTH110 - asked at every write
         return
-    log = _log_of(database)
     with suppress(OSError):  # DuckDB will tell, in its words
         file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
         try:
@@ -71,14 +73,10 @@ def prepare_log(database: Path) -> None:
 
 def discard_empty_log(database: Path) -> None:
     """Take away a log that was prepared and never written to; only whoever has the database open may do so."""
-    log = _log_of(database)
+    log = log_of(database)
     with suppress(OSError):
         if log.stat().st_size == 0:
             log.unlink()
-
-
-def _log_of(database: Path) -> Path:
-    return database.with_name(f"{database.name}.wal")
 
 
 def _mode_of(path: Path) -> int:
