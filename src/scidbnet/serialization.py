@@ -66,7 +66,7 @@ def serialize_data(value: object) -> bytes:
     Examples
     --------
     >>> serialize_data(3)
-    b'\x00\x00\x00-{"format":"json_scalar","python_type":"int"}3'
+    b'\x00\x00\x00,{"format":"json_scalar","python_type":"int"}3'
 
     Raises
     ------
