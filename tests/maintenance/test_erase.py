@@ -298,9 +298,9 @@ def test_copies_beside_the_file_are_named(study: Path) -> None:
         assert db.admin.erase(subject=12, dry_run=True).copies == ()
         store: Any = db._store
         with pytest.raises(StorageError, match="would lack what is in the log"):
-            keep_copy(store._store._connection, "format-2")
+            keep_copy(store._store._connection, "format", "2")
         repaired = copy_beside(store._store._connection)
-        made = keep_copy(store._store._connection, "format-2")
+        made = keep_copy(store._store._connection, "format", "2")
         draft = study.with_name(".study.duckdb.format-2.part")  # of a process that was killed
         draft.write_text(text)
         study.with_name("study.duckdb.notes").write_text("mine")

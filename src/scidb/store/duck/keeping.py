@@ -5,7 +5,7 @@ from __future__ import annotations
 import filecmp
 import os
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from scidb.exceptions import ConflictError, SciDBError, StorageError
 from scidb.store.disk import DRAFT, flush_file, flush_folder, log_of, remove_draft, require_room
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["find_copies", "keep_copy"]
 
-_KINDS: Final = ("format-", "before-repair-")
+Kind: TypeAlias = Literal["format", "before-repair"]
+"""Of which format a copy is, or from before which repair."""
+
 _PIECE: Final = 2**24
 
 
-def keep_copy(connection: Connection, kind: str, check: Callable[[Held, Path], None] | None = None) -> Path:
+def keep_copy(connection: Connection, kind: Kind, mark: str, check: Callable[[Held, Path], None] | None = None) -> Path:
     """Copy the file, and give the copy a name that is free; `check` refuses a bad one.
 
     What the log holds comes into the copy when that is opened, as `check` may; where nobody does, nothing may be in it.
-
-    `kind` is what its name ends in: one of `_KINDS` and more.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def keep_copy(connection: Connection, kind: str, check: Callable[[Held, Path], N
     """
     path = connection.path
     # Not *.duckdb, of which a folder shall have one.
-    wanted = path.with_name(f"{path.name}.{kind}")
+    wanted = path.with_name(f"{path.name}.{kind}-{mark}")
     draft = path.with_name(f".{wanted.name}{DRAFT}")
     remove_draft(draft)
     try:
@@ -93,7 +93,7 @@ def find_copies(path: Path) -> list[KeptCopy]:
     """Return the copies beside a file, and drafts of such that a process left which was killed."""
     found = {}
     for file in dict.fromkeys((path, path.resolve())):
-        starts = tuple(f"{file.name}.{kind}" for kind in _KINDS)
+        starts = tuple(f"{file.name}.{kind}-" for kind in get_args(Kind))
         with suppress(OSError):  # a folder that cannot be listed
             for one in file.parent.iterdir():
                 is_draft = one.name.startswith(f".{file.name}.") and one.name.endswith(DRAFT)

@@ -27,7 +27,7 @@ def copy_beside(connection: Connection) -> Path:
     """Copy the file as it is to one beside it, and return that; called with the writer's lock held."""
     connection.execute("CHECKPOINT")  # since nobody opens a copy of what may be damaged
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S%f")
-    return keep_copy(connection, f"before-repair-{stamp}")
+    return keep_copy(connection, "before-repair", stamp)
 
 
 def repair_all(connection: Connection, found: Findings) -> None:

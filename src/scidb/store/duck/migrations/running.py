@@ -57,7 +57,7 @@ def migrate(connection: Connection, version: int) -> None:
         When the copy cannot be made, which changes nothing.
 
     """
-    copy = keep_copy(connection, f"format-{version}", _check_copy)
+    copy = keep_copy(connection, "format", str(version), _check_copy)
     for step in steps_from(version):
         try:
             connection.transaction(_taking(connection, step))
