@@ -11,6 +11,8 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
+import duckdb
+
 import scidb
 from benchmarks.growth_fill import fill
 from benchmarks.growth_work import OPERATIONS, Operation
@@ -30,7 +32,32 @@ _QUICK: Final = 3
 _PROMISED: Final = 1.5
 _FLOOR: Final = (
     "a thousand records lie in one row group and one block, decoded; of a million, one row group of each table is read "
-    "and the texts of the blocks are decoded"
+    "and the texts of the blocks are decoded: what its statements take by hand is in the rows beside"
+)
+# What loading, and asking for provenance, cannot do without: of what, where to find some anywhere, and the statement.
+_BY_HAND: Final = (
+    (
+        "the entry of a place, with its record",
+        "SELECT subject, trial FROM _schema WHERE trial IS NOT NULL ORDER BY hash(schema_id) LIMIT 99",
+        (
+            "SELECT m.*, r.encoding, r.nbytes, r.layout FROM _record_metadata m "
+            "JOIN _schema s ON s.schema_id = m.schema_id JOIN _records r ON r.record_no = m.record_no "
+            "WHERE m.variable_name = 'GrowRaw' AND s.subject = ? AND s.trial = ?"
+        ),
+    ),
+    (
+        "the entries of a record, by its id",
+        "SELECT record_id FROM _records ORDER BY hash(record_id) LIMIT 99",
+        (
+            "SELECT m.*, r.encoding, r.nbytes, r.layout FROM _records r "
+            "JOIN _record_metadata m ON m.record_no = r.record_no WHERE r.record_id = ?"
+        ),
+    ),
+    (
+        "the inputs of a call",
+        "SELECT call_id FROM _call_inputs ORDER BY hash(call_id) LIMIT 99",
+        "SELECT * FROM _call_inputs WHERE call_id = ?",
+    ),
 )
 
 
@@ -47,7 +74,7 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
                 for count in sizes
                 if count <= operation.until
             ]
-    return found
+    return found + _by_hand(files, sizes[-1], rounds)
 
 
 def _comparison(name: str, count: int, promised: float) -> Comparison:
@@ -81,6 +108,25 @@ def _compare(
         return prepare
 
     return measure(comparison, rounds_in(count), rounds_in(_FIRST), rounds)
+
+
+def _by_hand(files: dict[int, Path], count: int, rounds: int) -> list[Comparison]:
+    with ExitStack() as stack:
+        opened = {size: stack.enter_context(duckdb.connect(files[size], read_only=True)) for size in (_FIRST, count)}
+
+        def asking(size: int, some: str, query: str) -> Callable[[int], Callable[[], Any]]:
+            keys = opened[size].execute(some).fetchall()
+            return lambda number: lambda: opened[size].execute(query, keys[number % len(keys)]).fetchall()
+
+        return [
+            measure(
+                Comparison(f"beside: {what}, by hand, {count:,} records", f"with {_FIRST:,} records"),
+                asking(count, some, query),
+                asking(_FIRST, some, query),
+                rounds,
+            )
+            for what, some, query in _BY_HAND
+        ]
 
 
 def _opening(files: dict[int, Path], count: int, rounds: int) -> Comparison:
