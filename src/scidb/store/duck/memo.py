@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scidb.store.duck.found import COLUMNS
@@ -163,11 +164,11 @@ def computations_within(connection: Connection, state: State, first: int, last: 
 def _made(connection: Connection, state: State, condition: Condition) -> list[Made]:
     until, joined = (_LATER, _UNTIL) if state.has_set_aside else ("''", "")
     rows = connection.rows(
-        f"SELECT {_COMPUTATION}, {until}, c.computation_no FROM _computations c{joined} WHERE {condition.text()} "
-        "ORDER BY c.lineage_id",
+        f"SELECT {_COMPUTATION}, {until}, c.computation_no FROM _computations c{joined} WHERE {condition.text()}",
         condition.parameters,
     )
-    return [Made(Computation(*row[:6]), *row[6:]) for row in rows]
+    # To have DuckDB sort a few takes half as long as the rest of the statement.
+    return [Made(Computation(*row[:6]), *row[6:]) for row in sorted(rows, key=itemgetter(0))]
 
 
 def results_of(connection: Connection, state: State, chosen: Sequence[Made]) -> tuple[list[Result], list[Row]]:

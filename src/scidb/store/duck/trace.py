@@ -5,6 +5,7 @@ One handful of statements per step of the walk, however many calls it meets.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from scidb.hashing.ids import is_lineage_alone
@@ -124,11 +125,12 @@ def _calls(connection: Connection, call_ids: Sequence[str]) -> tuple[list[Call],
     condition = Condition()
     condition.one_of("call_id", call_ids)
     inputs: dict[str, list[CallInput]] = {}
-    for call_id, *values in connection.rows(
-        "SELECT call_id, name, kind, record_id, input_call_id, output_num, type_name, content_hash, value_repr, root, "
-        f"literal, code_hash, is_default, key FROM _call_inputs WHERE {condition.text()} ORDER BY call_id, position",
+    given = connection.rows(
+        "SELECT call_id, position, name, kind, record_id, input_call_id, output_num, type_name, content_hash, "
+        f"value_repr, root, literal, code_hash, is_default, key FROM _call_inputs WHERE {condition.text()}",
         condition.parameters,
-    ):
+    )
+    for call_id, _, *values in sorted(given, key=itemgetter(1)):  # DuckDB takes longer to sort the few of a call
         inputs.setdefault(call_id, []).append(CallInput(*values))
     rows = connection.rows(
         "SELECT c.call_id, c.run_id, c.user_id, c.environment_id, c.seconds, c.recalled_from, c.timestamp, "
