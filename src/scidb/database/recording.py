@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
@@ -21,11 +20,11 @@ from scidb.store.model import (
     CallInput,
     Computation,
     Edge,
+    EdgesSeen,
     EnvironmentSeen,
     Match,
     Records,
     SourceSeen,
-    TraceQuery,
 )
 from scidb.thunk.lineage import chain, unsaved
 from scidb.variable import BaseVariable
@@ -76,8 +75,8 @@ class Recording(Core):
 
     def _lineage_of(
         self, made: Iterable[tuple[str, ThunkOutput]]
-    ) -> tuple[tuple[Call, ...], tuple[SourceSeen, ...], tuple[Edge, ...]]:
-        """Return the calls to record, upstream first, their code, and the pipeline edges that are new."""
+    ) -> tuple[tuple[Call, ...], tuple[SourceSeen | EdgesSeen, ...]]:
+        """Return the calls to record, upstream first, with their code, as far as it is not kept yet, and the edges."""
         calls: dict[str, PipelineThunk] = {}
         edges: dict[Edge, None] = {}
         chains = [(name, output, list(chain(output))) for name, output in made]
@@ -91,8 +90,15 @@ class Recording(Core):
                 edges.update(dict.fromkeys(Edge(source, target, made_by.name, made_by.hash) for source in sources))
         new = [call for call in calls.values() if call.call_id not in self._recorded_calls]
         code = {(call.fingerprint.hash, self._reference(call.thunk)): call.fingerprint for call in new}
-        seen = tuple(source_seen(found, reference) for (_, reference), found in code.items())
-        return tuple(map(self._call_of, new)), seen, self._changed_edges(edges)
+        seen = [source_seen(code[hash_, place], place) for hash_, place in code.keys() - self._kept_functions]
+        pipeline = [EdgesSeen(tuple(edges))] if edges else []
+        return tuple(map(self._call_of, new)), (*seen, *pipeline)
+
+    def _note_recorded(self, calls: Iterable[Call], seen: Iterable[SourceSeen | EdgesSeen]) -> None:
+        """Note what the database has now."""
+        self._recorded_calls.update(call.call_id for call in calls)
+        code = (one for one in seen if isinstance(one, SourceSeen))
+        self._kept_functions.update((one.function_hash, one.function_ref) for one in code)
 
     def _reference(self, thunk: Thunk) -> str:
         """Return where the function of a thunk stands, as it was at its first result that was saved."""
@@ -116,19 +122,6 @@ class Recording(Core):
                 f"{'; '.join(paths)}. Save them here first, or open the database with lineage_mode='ephemeral'.",
                 paths=paths,
             )
-
-    def _changed_edges(self, edges: Iterable[Edge]) -> tuple[Edge, ...]:
-        """Return the edge sets that differ from the current ones."""
-        sets: dict[tuple[str, str], set[Edge]] = defaultdict(set)
-        # One arrow each: of two codes of one function in a single save, the later one counts.
-        for edge in {(edge.source, edge.target, edge.function_name): edge for edge in edges}.values():
-            sets[edge.target, edge.function_name].add(edge)
-        if not sets:
-            return ()
-        known: dict[tuple[str, str], set[Edge]] = defaultdict(set)
-        for edge in self._store.trace(TraceQuery(edges=True)).edges:
-            known[edge.target, edge.function_name].add(replace(edge, timestamp=""))
-        return tuple(edge for key, found in sets.items() if known.get(key) != found for edge in found)
 
     def _call_of(self, call: PipelineThunk) -> Call:
         declared = call.thunk.declared

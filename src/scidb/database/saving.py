@@ -217,9 +217,9 @@ class Saving(Recording):
 
     def _save_lineage(self, variable: str, output: ThunkOutput) -> None:
         """Write the calls behind a result, with their code and the pipeline edges to a variable."""
-        calls, code, edges = self._lineage_of([(variable, output)])
-        self._write((), calls=calls, edges=edges, events=code)
-        self._recorded_calls.update(call.call_id for call in calls)
+        calls, seen = self._lineage_of([(variable, output)])
+        self._write((), calls=calls, events=seen)
+        self._note_recorded(calls, seen)
 
     # -------------------------------------------------------------- many values, one write
 
@@ -227,9 +227,9 @@ class Saving(Recording):
         """Write values with everything that led to them; tell the sources where they are now."""
         outputs = [_output_behind(item.source) for item in pending]
         made = zip((item.target.info.name for item in pending), outputs, strict=True)
-        calls, code, edges = self._lineage_of((name, output) for name, output in made if output is not None)
-        records = self._write(pending, calls=calls, edges=edges, events=code)
-        self._recorded_calls.update(call.call_id for call in calls)
+        calls, seen = self._lineage_of((name, output) for name, output in made if output is not None)
+        records = self._write(pending, calls=calls, events=seen)
+        self._note_recorded(calls, seen)
         for item, output, record in zip(pending, outputs, records, strict=True):
             if output is not None and item.output_num is not None:
                 output.mark_saved(record_id=record.record_id, call_id=record.call_id or "", variable=record.variable)

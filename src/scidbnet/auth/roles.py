@@ -84,6 +84,7 @@ EVENT_ROLES: Final[Mapping[type[Event], Role]] = {
     model.RunEnded: Role.WRITER,
     model.Failed: Role.WRITER,
     model.SourceSeen: Role.WRITER,
+    model.EdgesSeen: Role.WRITER,
     model.EnvironmentSeen: Role.WRITER,
     model.KeyTyped: Role.WRITER,  # by the first value that is saved
     model.Hit: Role.WRITER,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from scidb.exceptions import NotFoundError, SchemaKeyError
 from scidb.store.duck.annotations import group_variables, tag_instant
 from scidb.store.duck.backups import add_backups
+from scidb.store.duck.edges import see_edges
 from scidb.store.duck.flags import add_flags
 from scidb.store.duck.insert import insert_missing, insert_rows
 from scidb.store.duck.memo import add_hits, invalidate
@@ -23,6 +24,7 @@ from scidb.store.model import (
     Accepted,
     Answered,
     CallInput,
+    EdgesSeen,
     Environment,
     EnvironmentSeen,
     Export,
@@ -135,6 +137,7 @@ def _rename(connection: Connection, draft: State, event: Renamed, stamp: str) ->
     connection.execute("UPDATE _call_inputs SET type_name = ? WHERE type_name = ? AND kind = 'record'", [new, old])
     for end in ("source", "target"):
         connection.execute(f"UPDATE _lineage SET {end} = ? WHERE {end} = ?", [new, old])
+    draft.pipeline = None
     for view in (old, f"{old}__rows"):
         connection.execute(f"DROP VIEW IF EXISTS {quote(view)}")
     for shape, layout in before.layouts.items():
@@ -366,6 +369,7 @@ _APPLIERS: Final[dict[type, Callable[[Connection, State, Any, str], None]]] = {
     KeyAdded: lambda connection, draft, event, _: _add_key(connection, draft, event),
     KeyTyped: lambda connection, draft, event, _: _type_key(connection, draft, event),
     Renamed: _rename,
+    EdgesSeen: see_edges,
     EnvironmentSeen: lambda connection, _, event, __: _note_environment(connection, event),
     Tagged: lambda connection, _, event, stamp: tag_instant(connection, event, stamp),
     Grouped: lambda connection, draft, event, _: group_variables(connection, draft, event),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.places import Place
     from scidb.store.model import KeyType, KeyValue, Mark, Record, Result
+    from scidb.store.pipeline import EdgeSets
 
 __all__ = ["TAIL", "Clockwork", "Layout", "Marked", "Memory", "Row", "State", "Variable", "layout_table", "load"]
 
@@ -152,6 +153,7 @@ class State:
     wide: Mapping[str, str] = field(default_factory=dict)  # keys with integers beyond BIGINT: how views show them
     levels: frozenset[frozenset[str]] = frozenset()  # which keys locations have together
     marked: Marked | None = None  # what rests on flags; None: not known
+    pipeline: EdgeSets | None = None  # its current edges; None: not known
     keyed_writes: int = 0  # since the file was opened
     memory: Memory = field(default_factory=Memory)
 

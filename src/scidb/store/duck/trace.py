@@ -9,9 +9,10 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from scidb.hashing.ids import is_lineage_alone
+from scidb.store.duck.edges import current_edges
 from scidb.store.duck.few import newest_entries
 from scidb.store.duck.sql import Condition, logged
-from scidb.store.model import Call, CallInput, Computation, Edge, Trace
+from scidb.store.model import Call, CallInput, Computation, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -48,7 +49,7 @@ def walk(connection: Connection, state: State, query: TraceQuery) -> Trace:
     return Trace(
         calls=tuple(calls.values()),
         records=tuple(sorted(newest.values(), key=lambda record: (record.timestamp, record.seq))),
-        edges=tuple(_edges(connection)) if query.edges else (),
+        edges=tuple(current_edges(connection)) if query.edges else (),
     )
 
 
@@ -156,12 +157,3 @@ def _records_of(connection: Connection, calls: Sequence[Call], numbers: Collecti
         f"SELECT DISTINCT record_id FROM _record_metadata WHERE {condition.text()}", condition.parameters
     )
     return [*used, *(record_id for (record_id,) in made)]
-
-
-def _edges(connection: Connection) -> list[Edge]:
-    rows = connection.rows(
-        "SELECT source, target, function_name, function_hash, timestamp FROM _lineage "
-        "QUALIFY timestamp = max(timestamp) OVER (PARTITION BY target, function_name) "
-        "ORDER BY target, function_name, source"
-    )
-    return [Edge(*row) for row in rows]

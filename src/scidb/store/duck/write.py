@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scidb.exceptions import ConflictError, NotFoundError, NotRegisteredError, SerializationError, did_you_mean
 from scidb.hashing.ids import chain_link, is_lineage_alone, line_digests
+from scidb.store.duck.edges import add_edges
 from scidb.store.duck.events import apply_events
 from scidb.store.duck.flags import touches
 from scidb.store.duck.insert import insert_data, insert_rows
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from scidb.store.duck.connection import Connection
     from scidb.store.duck.places import Place
     from scidb.store.duck.state import State
-    from scidb.store.model import Batch, Call, CallInput, Chunk, Computation, Edge, Result
+    from scidb.store.model import Batch, Call, CallInput, Chunk, Computation, Result
 
 __all__ = ["Written", "write_batch"]
 
@@ -65,7 +66,7 @@ def write_batch(connection: Connection, draft: State, batch: Batch, stamp: str) 
         numbers.update(_pruned(connection, gone))
     _insert_calls(connection, calls, stamp, numbers)
     if batch.edges:
-        _insert_edges(connection, batch.edges, stamp)
+        add_edges(connection, draft, batch.edges, stamp)
     made = [row.record.lineage_id for row in written.rows] + [call.computation.lineage_id for call in batch.calls]
     return replace(written, lineage_ids=frozenset(filter(None, made)), results=_results(fresh, written.rows))
 
@@ -369,10 +370,3 @@ def _input_row(call: Call, position: int, one: CallInput, record_no: int | None)
         one.type_name, one.content_hash, one.value_repr, one.root, one.literal, one.code_hash, one.is_default, one.key,
         record_no,
     )  # fmt: skip
-
-
-def _insert_edges(connection: Connection, edges: Sequence[Edge], stamp: str) -> None:
-    distinct = dict.fromkeys(
-        (edge.source, edge.target, edge.function_name, edge.function_hash, stamp) for edge in edges
-    )
-    insert_rows(connection, TABLES["_lineage"], list(distinct))

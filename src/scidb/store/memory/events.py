@@ -10,6 +10,7 @@ from scidb.exceptions import (
     SchemaKeyError,
 )
 from scidb.store.labels import check_group, check_tag, not_in_group
+from scidb.store.memory.edges import see_edges
 from scidb.store.memory.memo import invalidate
 from scidb.store.memory.state import State, answer_once
 from scidb.store.model import (
@@ -18,6 +19,7 @@ from scidb.store.model import (
     Answered,
     BackedUp,
     Backup,
+    EdgesSeen,
     EnvironmentSeen,
     Export,
     Exported,
@@ -74,6 +76,8 @@ def apply(state: State, event: Event, stamp: str) -> None:  # noqa: C901, PLR091
         case SourceSeen(function_hash, name, manifest, sources, ref):
             source = Source(function_hash, name, manifest, dict(sources), ref)
             state.sources.setdefault((function_hash, ref), source)
+        case EdgesSeen(edges):
+            see_edges(state, edges, stamp)
         case EnvironmentSeen(environment_id, description):
             state.environments.setdefault(environment_id, description)
         case Tagged(name, timestamp, user_id):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scidb.store.memory.edges import current_edges
 from scidb.store.model import (
     Trace,
 )
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from scidb.store.memory.state import State
-    from scidb.store.model import Call, Edge, Record, TraceQuery
+    from scidb.store.model import Call, Record, TraceQuery
 
 __all__ = ["walk"]
 
@@ -32,7 +33,7 @@ def walk(state: State, query: TraceQuery) -> Trace:
     return Trace(
         calls=tuple(calls.values()),
         records=tuple(_named(state, query, calls)),
-        edges=tuple(_current_edges(state)) if query.edges else (),
+        edges=tuple(current_edges(state)) if query.edges else (),
     )
 
 
@@ -69,9 +70,3 @@ def _named(state: State, query: TraceQuery, calls: Mapping[str, Call]) -> Iterat
     names.update(entry.record_id for entry in state.log if entry.call_id in calls)
     newest = {entry.record_id: entry for entry in state.log if entry.record_id in names}
     yield from newest.values()
-
-
-def _current_edges(state: State) -> list[Edge]:
-    newest = {(edge.target, edge.function_name): edge.timestamp for edge in state.edges}
-    current = [edge for edge in state.edges if edge.timestamp == newest[edge.target, edge.function_name]]
-    return sorted(current, key=lambda edge: (edge.target, edge.function_name, edge.source))

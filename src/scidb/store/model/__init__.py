@@ -93,6 +93,7 @@ from scidb.store.model.removed import (
 from scidb.store.model.snapshots import BackedUp, Backup, Backups, KeptCopies, KeptCopy, Piece, Snapshot
 from scidb.store.model.written import (
     Batch,
+    EdgesSeen,
     EnvironmentSeen,
     Event,
     Exported,
@@ -134,6 +135,7 @@ __all__ = [
     "Computation",
     "Computations",
     "Edge",
+    "EdgesSeen",
     "Entries",
     "Environment",
     "EnvironmentSeen",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Batch",
+    "EdgesSeen",
     "EnvironmentSeen",
     "Event",
     "Exported",
@@ -123,6 +124,13 @@ class SourceSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class EdgesSeen:
+    """Arrows of the pipeline; those are stored whose set, by target and function, is not as the current one."""
+
+    edges: tuple[Edge, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentSeen:
     """A distinct environment: JSON with Python, platform, packages, git commit."""
 
@@ -193,6 +201,7 @@ Event: TypeAlias = (
     | RunEnded
     | Failed
     | SourceSeen
+    | EdgesSeen
     | EnvironmentSeen
     | Tagged
     | Grouped

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
+from scidb.exceptions import SciDBError
 from scidb.store.model import (
     Batch,
     CallInput,
     Edge,
+    EdgesSeen,
     EnvironmentSeen,
     Exported,
     Exports,
@@ -16,6 +20,7 @@ from scidb.store.model import (
     Failures,
     Latest,
     Match,
+    Renamed,
     Run,
     RunEnded,
     Runs,
@@ -232,6 +237,55 @@ class TracingCases(StoreCases):
         assert all(edge.timestamp for edge in edges)
         assert {replace(edge, timestamp="") for edge in edges} == {Edge("Force", "Emg", "g", "h2"), *newest}
         assert store.trace(TraceQuery()).edges == ()
+
+    def test_edges_that_were_seen(self, store: Store) -> None:
+        """A set that is as the current one is not stored again, also after reopening; each set of a run is."""
+        first = (Edge("Raw", "Force", "f", "h1"), Edge("Bias", "Force", "f", "h1"))
+        begun = _seen(store, *first)
+        assert {replace(edge, timestamp="") for edge in begun} == set(first)
+        assert _seen(store, *first[::-1]) == begun
+        store = self.reopen(store)
+        assert _seen(store, *first, *first) == begun
+
+        [alone] = _seen(store, first[0])
+        assert replace(alone, timestamp="") == first[0]
+        again = _seen(store, *first)
+        assert {replace(edge, timestamp="") for edge in again} == set(first)
+        assert min(edge.timestamp for edge in again) > alone.timestamp
+
+        store.write(Batch(edges=first))
+        run = store.trace(TraceQuery(edges=True)).edges
+        assert min(edge.timestamp for edge in run) > again[0].timestamp
+        assert _seen(store, *first) == run
+        store.write(Batch(edges=first[1:]))
+        assert {replace(edge, timestamp="") for edge in _seen(store, *first)} == set(first)
+
+    def test_edges_seen_of_a_renamed_variable(self, store: Store) -> None:
+        """What was seen under the former name is current under the new one."""
+        save(store, "Force", 1.0, subject=1)
+        _seen(store, Edge("Raw", "Force", "f", "h1"), Edge("Force", "Emg", "g", "h1"))
+        store.write(Batch(events=(Renamed("Force", "Push"),)))
+        renamed = store.trace(TraceQuery(edges=True)).edges
+        assert _seen(store, Edge("Raw", "Push", "f", "h1"), Edge("Push", "Emg", "g", "h1")) == renamed
+
+    def test_one_arrow_each(self, store: Store) -> None:
+        """Of two codes of one function that were seen together, the later one is what the pipeline shows."""
+        [edge] = _seen(store, Edge("Raw", "Force", "f", "h1"), Edge("Raw", "Force", "f", "h2"))
+        assert edge.function_hash == "h2"
+
+    def test_edges_seen_in_a_refused_batch(self, store: Store) -> None:
+        """What was not stored is stored the next time."""
+        edge = Edge("Raw", "Force", "f", "h1")
+        unknown = scalars([record("Unknown", 1.0, {"subject": 1})], [1.0])
+        with pytest.raises(SciDBError):
+            store.write(Batch(chunks=(unknown,), events=(EdgesSeen((edge,)),)))
+        assert store.trace(TraceQuery(edges=True)).edges == ()
+        assert [replace(one, timestamp="") for one in _seen(store, edge)] == [edge]
+
+
+def _seen(store: Store, *edges: Edge) -> tuple[Edge, ...]:
+    store.write(Batch(events=(EdgesSeen(edges),)))
+    return store.trace(TraceQuery(edges=True)).edges
 
 
 class EventCases(StoreCases):

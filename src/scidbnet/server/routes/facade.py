@@ -26,7 +26,7 @@ from scidb.hashing.inputs import CallInput, Input, identify_constant
 from scidb.memo import Sought
 from scidb.records import stored_values
 from scidb.store import Wrapper
-from scidb.store.model import Call, Computation, Edge, Latest, Match, Records, Stored
+from scidb.store.model import Call, Computation, Edge, EdgesSeen, Latest, Match, Records, Stored
 from scidb.store.names import check_not_renamed
 from scidb.variable import BaseVariable
 from scidbnet.server.routes.models import Constant
@@ -94,17 +94,17 @@ class ServedDatabase(DatabaseManager):
         if asked.lineage is None:
             [record] = self._write([pending])
         else:
-            call, edges = self._made_by(asked.lineage, asked.variable)
+            call, seen = self._made_by(asked.lineage, asked.variable)
             pending.call, pending.output_num = call, asked.lineage.output_num
-            [record] = self._write([pending], calls=(call,), edges=edges)
+            [record] = self._write([pending], calls=(call,), events=(seen,))
         return record
 
     def save_lineage(self, variable: str, lineage: Lineage, value: Any) -> tuple[str, str, Call]:
         """Store where a value came from and not the value; return the id that stands for it, its hash, and the call."""
         target = self._stored_as(variable, custom=False)
         [record] = self._chunks([Pending(target, value, self._address(variable, {}))])[0].records
-        call, edges = self._made_by(lineage, variable)
-        self._write((), calls=(call,), edges=edges)
+        call, seen = self._made_by(lineage, variable)
+        self._write((), calls=(call,), events=(seen,))
         return ids.ephemeral_id(variable, record.content_hash), record.content_hash, call
 
     def _stored_as(self, variable: str, *, custom: bool) -> Target:
@@ -113,7 +113,7 @@ class ServedDatabase(DatabaseManager):
 
     # -------------------------------------------------------------- where something came from
 
-    def _made_by(self, lineage: Lineage, variable: str) -> tuple[Call, tuple[Edge, ...]]:
+    def _made_by(self, lineage: Lineage, variable: str) -> tuple[Call, EdgesSeen]:
         """Return the call that a client tells of, and what it adds to the pipeline."""
         if lineage.output_num >= lineage.outputs:
             raise PipelineError(
@@ -140,7 +140,7 @@ class ServedDatabase(DatabaseManager):
             seconds=lineage.seconds,
         )
         edges = dict.fromkeys(Edge(edge_source(origin), variable, name, code) for origin in origins)
-        return call, self._changed_edges(edges)
+        return call, EdgesSeen(tuple(edges))
 
     def _inputs(self, computed: Computed) -> dict[str, Input]:
         """Return the inputs of a computation by name, each with what identifies it."""
