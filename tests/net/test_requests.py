@@ -142,11 +142,13 @@ def test_for_each_asks_for_all_combinations_at_once(db: DatabaseManager, sent: S
 
 
 def test_a_thunk(db: DatabaseManager, sent: Sent) -> None:
-    """A result is looked for by one request; one that is there is fetched by another, and kept."""
+    """A result is looked for by one request, saved by one; one that is there is fetched by another, and kept."""
     first, second = Sway.load(subject=1, trial=1), Sway.load(subject=1, trial=2)
     made: list[Any] = []
     assert sent(lambda: made.append(mean(first, second))) == ["find", "find"]
     SwayMean.save(made[0], subject=1, trial=1)
+    again = mean(second, first)
+    assert sent(lambda: SwayMean.save(again, subject=1, trial=2)) == ["write"]
     assert sent(lambda: mean(first, second)) == ["find", "fetch"]
 
 
