@@ -18,7 +18,7 @@ __all__ = ["run"]
 def run(folder: Path, rounds: int) -> list[Comparison]:
     """Measure whole processes."""
     del folder
-    floor = "two thirds of what is ours is making 220 dataclasses, for each of which Python compiles six functions"
+    floor = "more than half of what is ours is making 160 dataclasses, for each of which Python compiles six functions"
     comparison = Comparison("S11: import scidb", "import duckdb, pandas, pyarrow", 1.3, floor=floor)
     return [measure(comparison, _python("import scidb"), _python("import duckdb, pandas, pyarrow"), rounds)]
 

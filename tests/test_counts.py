@@ -134,8 +134,25 @@ def test_runs(db: DatabaseManager) -> None:
     hundred = asked(run)
     finished = asked(run)
     assert hundred.count <= ten.count + 4
-    assert finished.count <= 10
+    assert finished.count <= 9
     assert finished.writes <= 1
+
+
+def test_failures_are_asked_for_where_there_are_any(tmp_path: Path) -> None:
+    """A file without failures is not asked for them, and one that has some gives them to whoever opens it."""
+
+    def fail(x: float) -> float:
+        raise ValueError(x)
+
+    path = tmp_path / "study.duckdb"
+    with profiled(), scidb.open(path, {"subject": int}) as db, db.as_current():
+        Sway.save(1.0, subject=1)
+        assert asked(db.failures).count == 0
+        for_each(fail, {"x": Sway}, [SwayTwice], subject=[], progress=False)
+        assert len(db.failures()) == 1
+    with profiled(), scidb.open(path) as db:
+        assert asked(db.failures).count == 1
+        assert len(db.failures()) == 1
 
 
 def test_questions_about_one_record(db: DatabaseManager) -> None:

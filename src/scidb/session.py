@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, cast
 from scidb import current
 from scidb.addressing import schema_keys_from
 from scidb.database import DatabaseManager
-from scidb.exceptions import DatabaseNotConfiguredError, SchemaKeyError
-from scidb.provenance.reproduction.process import check_may_open
+from scidb.exceptions import DatabaseNotConfiguredError, PipelineError, SchemaKeyError
+from scidb.settings import REPRODUCING
 from scidb.store import is_remote, open_store
 from scidb.store.model import Batch, KeyTyped
 
@@ -133,7 +133,7 @@ def open_database(
     ('subject',)
 
     """
-    check_may_open(target)
+    _check_may_open(target)
     keys = None if schema_keys is None else schema_keys_from(schema_keys)
     remote = {"token": token, "timeout": timeout} if is_remote(target) else {}
     store = open_store(target, keys, lock_timeout=lock_timeout, read_only=read_only, **remote)
@@ -143,6 +143,23 @@ def open_database(
     except BaseException:
         store.close()
         raise
+
+
+def _check_may_open(target: object) -> None:
+    """Refuse to open a database in the fresh process: there it is not the one that a function was given then.
+
+    Raises
+    ------
+    PipelineError
+        At once, where the asking process may hold the file.
+
+    """
+    if os.environ.get(REPRODUCING) and str(target) != "memory:":
+        raise PipelineError(
+            f"This code runs because a record is being reproduced, and opens the database {str(target)!r}. A function "
+            "that is reproduced gets all that it needs as arguments; open databases under: "
+            'if __name__ == "__main__":'
+        )
 
 
 def _declare_types(store: Store, keys: Sequence[SchemaKey], *, read_only: bool) -> None:

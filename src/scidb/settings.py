@@ -6,17 +6,18 @@ What the keys of the file mean is known where they are used.
 from __future__ import annotations
 
 import functools
-import getpass
 import os
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 
 from scidb.exceptions import SettingsError
 
-__all__ = ["SETTINGS_FILE", "read_settings", "user_name"]
+__all__ = ["REPRODUCING", "SETTINGS_FILE", "read_settings", "user_name"]
 
 SETTINGS_FILE: Final = "scidb.toml"
+
+REPRODUCING: Final = "SCIDB_REPRODUCING"
+"""Set in the fresh process that computes a record again, where nothing is to be opened or reproduced."""
 
 
 def read_settings() -> dict[str, Any]:
@@ -31,6 +32,8 @@ def read_settings() -> dict[str, Any]:
     path = Path(SETTINGS_FILE)
     if not path.is_file():
         return {}
+    import tomllib  # late, as most projects have no such file
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -46,6 +49,8 @@ def user_name() -> str:
 
 @functools.cache
 def _login() -> str:
+    import getpass  # late, as it brings the terminal with it, which only those who save are asked for
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # no such user, as in some containers

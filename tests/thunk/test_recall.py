@@ -18,7 +18,7 @@ from scidb.exceptions import (
     NetworkError,
     UncacheableWarning,
 )
-from scidb.hashing.code.changes import changed_reads
+from scidb.hashing.code.fingerprint import changed_reads
 from scidb.thunk import (
     CacheWarning,
     PipelineThunk,

@@ -8,7 +8,6 @@ from scidb.database.marking import mark_text
 from scidb.database.tracing import Tracing
 from scidb.exceptions import NotFoundError, SciDBError
 from scidb.listing import Listing
-from scidb.provenance.impact import impact_of
 from scidb.records import place, version_keys_of
 from scidb.store.model import Batch, Flag, Flagged, Flags, Match, Records, Unflagged
 
@@ -252,6 +251,8 @@ class Flagging(Tracing):
         [('record', 'Peak', 'peak')]
 
         """
+        from scidb.provenance.impact import impact_of
+
         found = self.find_meant(record, where=where, as_of=as_of, params=params, **metadata)
         distinct = {one.record_id: one for one in found}
         return impact_of(self._store, list(distinct.values()), has_flags=self._info.has_flags)

@@ -11,8 +11,6 @@ from scidb.exceptions import AmbiguousVersionError, NotFoundError, SciDBError
 from scidb.hashing.code.fingerprint import fingerprint
 from scidb.hashing.code.reference import reference_of
 from scidb.hashing.ids import GENERATED_ID
-from scidb.provenance import explanation_of, explanation_of_file, outdated_code, status_of
-from scidb.provenance import verify as verify_results
 from scidb.store.model import Acceptances, Accepted, Batch, TraceQuery
 from scidb.thunk import Thunk
 
@@ -81,6 +79,8 @@ class Judging(Reproducing):
         {'input changed': 1}
 
         """
+        from scidb.provenance import status_of
+
         names = None if variable is None else self._judged(variable)
         match = self._match_all(names, metadata, params, as_of)
         self._say_what_was_pruned(match)
@@ -115,6 +115,8 @@ class Judging(Reproducing):
             When not exactly one record is meant.
 
         """
+        from scidb.provenance import explanation_of, explanation_of_file
+
         root = None if root_folder is None else Path(root_folder)
         if isinstance(record, str | type) and version is None and self._is_of_files(self._named(record)[0]):
             record = self._file_meant(record, as_of=as_of, params=params, **metadata)
@@ -191,6 +193,9 @@ class Judging(Reproducing):
         []
 
         """
+        from scidb.provenance import outdated_code
+        from scidb.provenance import verify as verify_results
+
         given: object = reason
         if not isinstance(given, str) or not given.strip():
             raise SciDBError("accept() needs a reason, in words: why does the change not alter any result?")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from scidb.database.comparing import Comparing
 from scidb.database.environment import describe_environment
 from scidb.exceptions import NotFoundError, SciDBError
-from scidb.provenance.reproduction import Tolerance, reproduce
 from scidb.variable import BaseVariable
 
 if TYPE_CHECKING:
@@ -73,6 +72,8 @@ class Reproducing(Comparing):
             When several records have an id with this beginning.
 
         """
+        from scidb.provenance.reproduction import Tolerance, reproduce
+
         record_id: object = record.record_id if isinstance(record, BaseVariable) else record
         if record_id is None:
             raise NotFoundError("This variable was never saved, so that there is nothing to reproduce. Save it first.")

@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING
 
 from scidb.database.judging import Judging
 from scidb.exceptions import AmbiguousVersionError, NotFoundError, PipelineError, SciDBError
-from scidb.foreach import for_each
+from scidb.foreach import ForEachReport, for_each
 from scidb.foreach.call import collected_by
 from scidb.foreach.combos import Chosen
 from scidb.foreach.given import read_configuration
-from scidb.foreach.report import ForEachReport
-from scidb.pipeline import Pipeline
-from scidb.provenance.live import live_function
 from scidb.registry import variable_class
 from scidb.store.model import Failures, Runs, Sources
 from scidb.variable import BaseVariable
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from scidb.pipeline import Pipeline
     from scidb.store.model import Failure, Run
 
 __all__ = ["Retrying"]
@@ -34,6 +32,8 @@ class Retrying(Judging):
 
         Use it as ``with db.pipeline() as p:``, or add steps with ``p.add(...)``; then ``p.plan()`` and ``p.run()``.
         """
+        from scidb.pipeline import Pipeline
+
         return Pipeline(self)
 
     def find_run(self, run_id: str) -> Run:
@@ -104,6 +104,8 @@ class Retrying(Judging):
             )
 
     def _function_of(self, run: Run) -> Callable[..., Any]:
+        from scidb.provenance.live import live_function
+
         found = self._store.find(Sources((run.function_hash,)))
         function = live_function(found[0].manifest) if found else None
         if function is None:

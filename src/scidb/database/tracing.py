@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from scidb.database.iterating import Iterating
 from scidb.exceptions import SciDBError
 from scidb.hashing.ids import GENERATED_ID
-from scidb.provenance import derived_from, lineage_graph, provenance_of, source_of, written_file
 from scidb.store.model import Entries, Failures, GeneratedFiles, Latest, Match, Records, Runs, TraceQuery
 
 if TYPE_CHECKING:
@@ -74,6 +73,8 @@ class Tracing(Iterating):
             When not exactly one record matches.
 
         """
+        from scidb.provenance import provenance_of
+
         found = self._entry_or_file(record, version, as_of=as_of, params=params, **metadata)
         if not all or found.record_id.startswith(GENERATED_ID):
             [made_it] = provenance_of(self._store, [found])
@@ -88,6 +89,8 @@ class Tracing(Iterating):
 
         Each dict is that of `get_provenance`. They come in natural order; a key that is not given matches anything.
         """
+        from scidb.provenance import provenance_of
+
         match = self._match_all(None, metadata, params, as_of)
         self._say_what_was_pruned(match)
         entries = self._store.find(Latest(match))
@@ -108,11 +111,15 @@ class Tracing(Iterating):
         ``print()`` shows it with files, lines and the values that it read. None when no function made it.
         Takes what `get_provenance` takes.
         """
+        from scidb.provenance import source_of
+
         found = self._entry_or_file(record, version, as_of=as_of, params=params, **metadata)
         return source_of(self._store, found)
 
     def _entry_or_file(self, record: RecordLike, version: str | None, **request: Any) -> Record:
         """Find what is meant, a file that a function wrote included."""
+        from scidb.provenance import written_file
+
         if isinstance(record, str) and record.startswith(GENERATED_ID):
             return written_file(self._store, record, self._instant(request["as_of"])).entry
         return self.find_one_meant(record, version, **request)
@@ -131,6 +138,8 @@ class Tracing(Iterating):
 
         Takes what `get_provenance` takes; `as_of` says which record is meant, not until when it was used.
         """
+        from scidb.provenance import derived_from
+
         found = self.find_one_meant(record, version, as_of=as_of, params=params, **metadata)
         return derived_from(self._store, found)
 
@@ -165,6 +174,8 @@ class Tracing(Iterating):
             When direction or depth are none.
 
         """
+        from scidb.provenance import lineage_graph
+
         if direction not in ("up", "down"):
             raise SciDBError(f"direction={direction!r}: use 'up' (what it came from) or 'down' (what came from it).")
         if depth is not None and (type(depth) is not int or depth < 0):

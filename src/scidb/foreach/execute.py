@@ -27,7 +27,7 @@ from scidb.foreach.prepare import Asked, prepare
 from scidb.foreach.progress import Progress, show_plan
 from scidb.foreach.run import Execution
 from scidb.foreach.work import code_of, fingerprint_of
-from scidb.hashing.code.changes import changed_reads
+from scidb.hashing.code.fingerprint import changed_reads
 from scidb.hashing.inputs import preview
 
 if TYPE_CHECKING:

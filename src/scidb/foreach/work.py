@@ -10,7 +10,6 @@ import platform
 import time
 import uuid
 from dataclasses import dataclass
-from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scidb.current import forget
@@ -186,6 +185,8 @@ def _portable(outcome: Outcome) -> Outcome:
     if failure is None:
         return outcome
     error: Any = failure.error
+    from multiprocessing.reduction import ForkingPickler  # late, as only what fails in a worker needs it
+
     try:
         ForkingPickler.loads(ForkingPickler.dumps(error))
     except Exception:  # noqa: BLE001 - pickling runs the methods of a user's exception

@@ -222,7 +222,7 @@ def _distributions() -> dict[str, list[str]]:
 def _distributions_of(root: str) -> tuple[str, ...]:
     """Return the distributions that bring a top-level module; most are named alike, which saves reading them all."""
     try:
-        importlib.metadata.version(root)
+        importlib.metadata.distribution(root)
     except importlib.metadata.PackageNotFoundError:
         return tuple(_distributions().get(root, ()))
     return (root,)

@@ -24,9 +24,8 @@ from scidb.exceptions import (
     UnsupportedValueError,
 )
 from scidb.hashing.arguments import Parameters
-from scidb.hashing.code.changes import changed_reads
+from scidb.hashing.code.fingerprint import changed_reads, snapshot
 from scidb.hashing.code.fingerprint import fingerprint as fingerprint_of
-from scidb.hashing.code.fingerprint import snapshot
 from scidb.hashing.code.seen import note_seen
 from scidb.hashing.ids import GENERATED
 from scidb.hashing.inputs import preview

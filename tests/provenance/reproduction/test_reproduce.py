@@ -23,7 +23,7 @@ from scidb.database import reproducing
 from scidb.exceptions import NotFoundError, PipelineError, SciDBError
 from scidb.hashing.code import seen
 from scidb.hashing.code.manifest import Manifest
-from scidb.provenance.reproduction.process import INSIDE
+from scidb.settings import REPRODUCING
 
 if TYPE_CHECKING:
     from tests.provenance.reproduction.conftest import Lab
@@ -530,7 +530,7 @@ def test_reproducing_inside_a_reproduction_is_refused(
     scaled: Any, db: DatabaseManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A module that reproduces when it is imported does not start processes without end."""
-    monkeypatch.setenv(INSIDE, "1")
+    monkeypatch.setenv(REPRODUCING, "1")
     with pytest.raises(PipelineError, match="__main__"):
         db.reproduce(scaled.Scaled.load_one(subject=1))
 

@@ -16,9 +16,8 @@ from scidb.hashing.code.pairing import Difference, Pairing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scidb.hashing.code.fingerprint import Fingerprint
 
-__all__ = ["ChangeKind", "CodeChange", "Recorded", "SourceDiff", "changed_reads", "differences", "source_diffs"]
+__all__ = ["ChangeKind", "CodeChange", "Recorded", "SourceDiff", "differences", "source_diffs"]
 
 ChangeKind: TypeAlias = (
     EditKind
@@ -158,31 +157,6 @@ def source_diffs(old: Recorded, new: Recorded) -> tuple[SourceDiff, ...]:
         SourceDiff(function, file, line, before, after)
         for function, file, line, before, after in Pairing(*sides).texts()
     )
-
-
-def changed_reads(before: Fingerprint, after: Fingerprint) -> list[str]:
-    """Return the names of what code reads that a run of it has changed, from its fingerprints around the run.
-
-    Examples
-    --------
-    >>> from scidb.hashing.code.fingerprint import fingerprint
-    >>> seen = []
-    >>> f = lambda x: seen.append(x)
-    >>> before = fingerprint(f)
-    >>> f(1)
-    >>> [name.partition(".")[0] for name in changed_reads(before, fingerprint(f))]
-    ['seen']
-
-    """
-    if after.hash == before.hash:
-        return []
-    changed = _references(before) ^ _references(after)
-    return sorted({name if is_code else f"{name} of {unit}" for unit, is_code, name, _ in changed})
-
-
-def _references(found: Fingerprint) -> set[tuple[str, bool, str, str]]:
-    units = Manifest.read(found.manifest).units
-    return {(unit.name, unit.how == SOURCE, name, token) for unit in units for name, token in unit.refs}
 
 
 def _change(found: Difference) -> CodeChange:

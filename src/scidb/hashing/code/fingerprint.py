@@ -16,7 +16,7 @@ from scidb.hashing.canonical.encode import canonical_hash
 from scidb.hashing.code.budget import too_large
 from scidb.hashing.code.graph import Graph, Node, innermost
 from scidb.hashing.code.holders import LruCache
-from scidb.hashing.code.manifest import Manifest, UnitEntry
+from scidb.hashing.code.manifest import SOURCE, Manifest, UnitEntry
 from scidb.hashing.code.members import is_variable_class
 from scidb.hashing.code.source import remember
 from scidb.hashing.code.units import python_tag
@@ -35,7 +35,7 @@ from scidb.hashing.origin import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["VERSION", "Fingerprint", "fingerprint", "identify_code", "snapshot"]
+__all__ = ["VERSION", "Fingerprint", "changed_reads", "fingerprint", "identify_code", "snapshot"]
 
 VERSION: Final = "fingerprint/1"
 _KEPT: Final = 1024
@@ -261,3 +261,27 @@ def _remember_modules(vars_seen: Iterable[object]) -> None:
         _observed.add((name, file))
         remember(file)
         pending += vars(sys.modules[name]).values()
+
+
+def changed_reads(before: Fingerprint, after: Fingerprint) -> list[str]:
+    """Return the names of what code reads that a run of it has changed, from its fingerprints around the run.
+
+    Examples
+    --------
+    >>> seen = []
+    >>> f = lambda x: seen.append(x)
+    >>> before = fingerprint(f)
+    >>> f(1)
+    >>> [name.partition(".")[0] for name in changed_reads(before, fingerprint(f))]
+    ['seen']
+
+    """
+    if after.hash == before.hash:
+        return []
+    changed = _references(before) ^ _references(after)
+    return sorted({name if is_code else f"{name} of {unit}" for unit, is_code, name, _ in changed})
+
+
+def _references(found: Fingerprint) -> set[tuple[str, bool, str, str]]:
+    units = Manifest.read(found.manifest).units
+    return {(unit.name, unit.how == SOURCE, name, token) for unit in units for name, token in unit.refs}

@@ -11,31 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from scidb.exceptions import PipelineError
+from scidb.settings import REPRODUCING
 
-__all__ = ["INSIDE", "check_may_open", "run_child"]
-
-INSIDE: Final = "SCIDB_REPRODUCING"
-"""Set in the fresh process, so that code that asks for a reproduction does not start another."""
+__all__ = ["run_child"]
 
 _CHILD: Final = "scidb.provenance.reproduction.child"
 _TAIL: Final = 2_000
-
-
-def check_may_open(target: object) -> None:
-    """Refuse to open a database in the fresh process: there it is not the one that a function was given then.
-
-    Raises
-    ------
-    PipelineError
-        At once, where the asking process may hold the file.
-
-    """
-    if os.environ.get(INSIDE) and str(target) != "memory:":
-        raise PipelineError(
-            f"This code runs because a record is being reproduced, and opens the database {str(target)!r}. A function "
-            "that is reproduced gets all that it needs as arguments; open databases under: "
-            'if __name__ == "__main__":'
-        )
 
 
 def run_child(folder: Path, timeout: float | None) -> str:
@@ -43,14 +24,14 @@ def run_child(folder: Path, timeout: float | None) -> str:
 
     Whatever happens here, an interruption included, the process and those that it started are gone afterwards.
     """
-    if os.environ.get(INSIDE):
+    if os.environ.get(REPRODUCING):
         raise PipelineError(
             "This code runs because a record is being reproduced, and asks for a reproduction itself. Put what is not "
             'to run at an import under: if __name__ == "__main__":'
         )
     said = folder / "said.txt"
     paths = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, INSIDE: "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    environment = {**os.environ, REPRODUCING: "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     with said.open("wb") as output:
         child = subprocess.Popen(  # noqa: S603  (this Python, and a module of ours)
             [sys.executable, "-P", "-m", _CHILD, str(folder)],

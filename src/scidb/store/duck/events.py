@@ -71,7 +71,7 @@ def apply_events(connection: Connection, draft: State, events: Sequence[Event], 
         if (apply := _APPLIERS.get(type(event))) is not None:
             apply(connection, draft, event, stamp)
     _add_runs(connection, events, stamp)
-    _add_failures(connection, events, stamp)
+    _add_failures(connection, draft, events, stamp)
     _add_sources(connection, events)
     _add_exports(connection, events, stamp)
     add_flags(connection, draft, events, stamp)
@@ -210,9 +210,10 @@ def find_runs(connection: Connection, query: Runs) -> list[Run]:
 # ------------------------------------------------------------------ failures
 
 
-def _add_failures(connection: Connection, events: Sequence[Event], stamp: str) -> None:
+def _add_failures(connection: Connection, draft: State, events: Sequence[Event], stamp: str) -> None:
     rows = [_failure_row(event, stamp, number) for number, event in enumerate(events) if isinstance(event, Failed)]
     insert_rows(connection, TABLES["_failures"], rows)
+    draft.has_failures = draft.has_failures or bool(rows)
 
 
 def _failure_row(one: Failed, stamp: str, number: int) -> tuple[Any, ...]:
@@ -221,8 +222,10 @@ def _failure_row(one: Failed, stamp: str, number: int) -> tuple[Any, ...]:
     return (one.run_id, place, one.version_keys, *details, stamp, number, _inputs_json(one.inputs))
 
 
-def find_failures(connection: Connection, query: Failures) -> list[Failure]:
+def find_failures(connection: Connection, state: State, query: Failures) -> list[Failure]:
     """Return failed combinations in the order of failing."""
+    if not state.has_failures:  # asked for by each run that uses results
+        return []
     condition = Condition()
     if query.run_id is not None:
         condition.one_of("run_id", [query.run_id])

@@ -67,7 +67,7 @@ FINDERS: Final[dict[type, Callable[[Connection, State, Any], Sequence[object]]]]
     Tags: lambda connection, *_: find_tags(connection),
     Groups: lambda connection, *_: find_groups(connection),
     Runs: lambda connection, _, query: find_runs(connection, query),
-    Failures: lambda connection, _, query: find_failures(connection, query),
+    Failures: find_failures,
     Exports: lambda connection, _, query: find_exports(connection, query),
     Flags: lambda connection, _, query: find_flags(connection, query),
     Marks: find_marks,
