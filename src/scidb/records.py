@@ -266,10 +266,11 @@ def place(schema: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={value!r}" for key, value in schema.items()) or "the whole dataset"
 
 
-def combination_of(record: Record) -> dict[str, Any]:
+def combination_of(record: Record) -> Mapping[str, Any]:
     """Return the location of the call that made a record: of a piece, all but the key that numbers it."""
-    keys = list(record.schema)
-    return {key: record.schema[key] for key in (keys if record.piece is None else keys[:-1])}
+    if record.piece is None:
+        return record.schema
+    return {key: record.schema[key] for key in list(record.schema)[:-1]}
 
 
 def words_of(record: Record) -> str:

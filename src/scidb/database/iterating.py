@@ -85,13 +85,14 @@ class Iterating(Memoising):
 
     def failed_since(self, entries: Sequence[Entry]) -> dict[str, str]:
         """Return the error of the newest run that failed at the place of these results after they were logged."""
-        made = [record for record in cast("Sequence[Record]", entries) if '"__fn"' in record.version_keys]
+        records = cast("Sequence[Record]", entries)
+        made = tuple(text for text in {record.version_keys for record in records} if '"__fn"' in text)
         if not made:
             return {}
-        asked = Failures(version_keys=tuple({record.version_keys for record in made}))
+        asked = Failures(version_keys=made)
         newest = {(one.version_keys, frozenset(one.schema.items())): one for one in self._store.find(asked)}
         found = {}
-        for record in made if newest else ():
+        for record in records if newest else ():
             failure = newest.get((record.version_keys, frozenset(combination_of(record).items())))
             if failure is not None and failure.timestamp > record.timestamp:
                 found[record.record_id] = f"{failure.error}: {failure.message}"

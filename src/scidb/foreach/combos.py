@@ -80,14 +80,11 @@ def _values(recorder: Recorder, key: str, value: Any) -> list[Any]:
 
 def _existing(recorder: Recorder, given: Mapping[str, list[Any]], paths: Sequence[PathInput]) -> list[dict[str, Any]]:
     keys = [key for key in recorder.schema_keys if key in given]
-    found = {tuple(row[key] for key in keys): None for row in recorder.distinct_schema_combinations(keys)}
+    found = {tuple([row[key] for key in keys]): None for row in recorder.distinct_schema_combinations(keys)}
     for path in paths:
         found.update(dict.fromkeys(_from_files(recorder, given, path, keys)))
-    wanted = [
-        values
-        for values in found
-        if all(not given[key] or value in given[key] for key, value in zip(keys, values, strict=True))
-    ]
+    named = [(number, given[key]) for number, key in enumerate(keys) if given[key]]
+    wanted = [values for values in found if all(values[number] in own for number, own in named)] if named else found
     return [dict(zip(keys, values, strict=True)) for values in sorted(wanted)]
 
 

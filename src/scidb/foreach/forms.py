@@ -24,7 +24,7 @@ class InputForms:
         self._unwrap = parameters.unwrap
         self._loaded = parameters.loaded
         self._merges = parameters.merges
-        self._single: dict[tuple[str, str], bytes] = {}
+        self._single: dict[str, dict[str, bytes]] = {spec.name: {} for spec in parameters.variables}
 
     def of(self, task: Task) -> list[bytes]:
         """Return the forms of a combination, encoded, by parameter."""
@@ -36,10 +36,11 @@ class InputForms:
     def _alone(self, spec: VariableInput, task: Task) -> bytes:
         if spec.name not in task.together:
             entry = task.entries[spec.name][0]
-            known = (spec.name, entry.record_id)
-            if known not in self._single:
-                self._single[known] = encoded_form(self._form(spec, entry))
-            return self._single[known]
+            known = self._single[spec.name]
+            form = known.get(entry.record_id)
+            if form is None:
+                form = known[entry.record_id] = encoded_form(self._form(spec, entry))
+            return form
         rows = self._at_places(spec, task.entries[spec.name])
         if not spec.as_table:
             return encoded_form(["list", rows])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from scidb.exceptions import AmbiguousVersionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from scidb.foreach.protocols import Entry
 
 __all__ = ["MatchIndex"]
+
+_Index: TypeAlias = "tuple[Callable[[Mapping[str, Any]], Any], dict[Any, list[Entry]]]"
+"""What is taken of a location, and the entries by that."""
 
 
 class MatchIndex:
@@ -34,15 +38,14 @@ class MatchIndex:
         coarser = sorted((level for level in levels if level < self._keys), key=len, reverse=True)
         self._coarser = [self._index([level], levels) for level in coarser]
 
-    def _index(
-        self, chosen: list[frozenset[str]], levels: Mapping[frozenset[str], list[Entry]]
-    ) -> tuple[tuple[str, ...], dict[tuple[Any, ...], list[Entry]]]:
-        shared = tuple(sorted(chosen[0] & self._keys)) if chosen else ()
-        index: dict[tuple[Any, ...], list[Entry]] = defaultdict(list)
+    def _index(self, chosen: list[frozenset[str]], levels: Mapping[frozenset[str], list[Entry]]) -> _Index:
+        shared = sorted(chosen[0] & self._keys) if chosen else []
+        values = itemgetter(*shared) if shared else _nothing
+        index: dict[Any, list[Entry]] = defaultdict(list)
         for level in chosen:
             for entry in levels[level]:
-                index[tuple(entry.schema[key] for key in shared)].append(entry)
-        return shared, index
+                index[values(entry.schema)].append(entry)
+        return values, index
 
     def find(self, combination: Mapping[str, Any]) -> tuple[list[Entry], bool]:
         """Return the entries of a combination, and whether they are finer ones that belong together.
@@ -76,8 +79,10 @@ class MatchIndex:
         )
 
 
-def _at(
-    index: tuple[tuple[str, ...], dict[tuple[Any, ...], list[Entry]]], combination: Mapping[str, Any]
-) -> list[Entry]:
-    keys, entries = index
-    return entries.get(tuple(combination[key] for key in keys), [])
+def _at(index: _Index, combination: Mapping[str, Any]) -> list[Entry]:
+    values, entries = index
+    return entries.get(values(combination), [])
+
+
+def _nothing(_: Mapping[str, Any]) -> None:
+    return None

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Task", "plan_tasks"]
 
-Standing: TypeAlias = "Mapping[tuple[str, frozenset[tuple[str, Any]]], list[Entry]]"
-"""The results of earlier runs of a configuration, by variable and combination: one, or the pieces in their order."""
+Standing: TypeAlias = "Mapping[tuple[str, tuple[Any, ...]], list[Entry]]"
+"""The results of earlier runs of a configuration, by variable and the values of a combination: one, or the pieces in
+their order."""
 
 logger = logging.getLogger("scidb.foreach")
 
@@ -116,9 +117,12 @@ def plan_tasks(
     _identify(parameters, run, present, metadata_keys)
     runnable = [task for task in present if task.problem is None]
     names = [output.__name__ for output in run.outputs]
+    keys = _keys_of(tasks)
     for task in tasks:
-        at = _at(task.combination)
-        task.standing = [entry for name in names for entry in standing.get((name, at), (None,))]
+        combination = task.report.combination
+        at = tuple([combination[key] for key in keys])
+        there = [standing.get((name, at), (None,)) for name in names]
+        task.standing = there[0] if len(there) == 1 else [entry for own in there for entry in own]
         task.report.has_result = any(task.standing)
     failed = failed_since(recorder, runnable)
     warn_of_failed(run.function.name, runnable, failed)
@@ -167,12 +171,7 @@ def _find_entries(
     found: dict[str, list[Entry]] = defaultdict(list)
     for entry in recorder.latest(variables, search.schema, {}, written):
         found[entry.variable].append(entry)
-    standing: dict[tuple[str, frozenset[tuple[str, Any]]], list[Entry]] = defaultdict(list)
-    for output in run.outputs:
-        for entry in found[output.__name__]:  # in natural order, and so in that of pieces
-            if entry.version_keys == run.version_keys and (entry.piece is None) == (run.piece_key is None):
-                at = {key: value for key, value in entry.schema.items() if key != run.piece_key}
-                standing[entry.variable, _at(at)].append(entry)
+    standing = _standing(run, _keys_of(tasks), found)
     for spec in specs:
         own, entries = search, found[spec.variable.__name__]
         if spec.fixed:
@@ -183,6 +182,20 @@ def _find_entries(
         _hand_out(spec, own, entries, tasks)
     if where is not None:
         leave_out(recorder, free, tasks, where)
+    return standing
+
+
+def _standing(run: RunInfo, keys: tuple[str, ...], found: Mapping[str, Iterable[Entry]]) -> Standing:
+    """Arrange what earlier runs of this configuration left, by where a combination with these keys finds its own."""
+    standing: dict[tuple[str, tuple[Any, ...]], list[Entry]] = defaultdict(list)
+    is_split = run.piece_key is not None
+    count = len(keys) + is_split  # what has more keys or fewer stands at another level
+    for output in run.outputs:
+        for entry in found[output.__name__]:  # in natural order, and so in that of pieces
+            schema = entry.schema
+            is_own = entry.version_keys == run.version_keys and (entry.piece is not None) == is_split
+            if is_own and len(schema) == count:
+                standing[entry.variable, tuple([schema.get(key) for key in keys])].append(entry)
     return standing
 
 
@@ -205,8 +218,11 @@ def _search(
 
 def _hand_out(spec: VariableInput, search: _Search, entries: Sequence[Entry], tasks: Sequence[Task]) -> None:
     index = MatchIndex(spec.variable.__name__, entries, search.keys)
+    as_it_is = search.keys == _keys_of(tasks) and not search.at
     for task in tasks:
-        place = {key: value for key, value in {**task.combination, **search.at}.items() if key in search.keys}
+        place = task.combination
+        if not as_it_is:
+            place = {key: value for key, value in {**place, **search.at}.items() if key in search.keys}
         found, together = index.find(place)
         if together or spec.as_table:
             task.together |= {spec.name}
@@ -334,5 +350,5 @@ def _warn_of_one_computation(run: RunInfo, tasks: Sequence[Task]) -> None:
         )
 
 
-def _at(schema: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
-    return frozenset(schema.items())
+def _keys_of(tasks: Sequence[Task]) -> tuple[str, ...]:
+    return tuple(tasks[0].combination) if tasks else ()

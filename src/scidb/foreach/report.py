@@ -103,7 +103,7 @@ class ForEachReport:
 
     def count(self, state: State) -> int:
         """Return the number of combinations in a state."""
-        return sum(item.state == state for item in self.combinations)
+        return [item.state for item in self.combinations].count(state)
 
     @property
     def completed(self) -> int:

@@ -159,6 +159,8 @@ class Execution:
 
     def _sort_failures(self) -> None:
         """Put failures in the order of combinations: they came in the order of completion."""
+        if len(self._report.failures) < 2:
+            return
         place = {id(item.combination): number for number, item in enumerate(self._report.combinations)}
         self._report.failures.sort(key=lambda failure: place.get(id(failure.combination), 0))
 

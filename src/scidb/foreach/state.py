@@ -39,8 +39,9 @@ def find_state(
             changed.append(task)
     made = {(task.lineage_id, entry.timestamp) for task, entries in there for entry in entries}
     aside = _set_aside(recorder, run, made) if made else ()
+    is_doubtful = bool(aside or failed)
     for task, entries in there:
-        if any((task.lineage_id, one.timestamp) in aside or one.record_id in failed for one in entries):
+        if is_doubtful and any((task.lineage_id, one.timestamp) in aside or one.record_id in failed for one in entries):
             changed.append(task)
         else:
             task.report.state = "up_to_date"

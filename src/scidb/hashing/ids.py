@@ -208,9 +208,8 @@ def _computation_ids(function_hash: str, inputs: Mapping[str, Form], outputs: in
 
 def encoded_form(form: Form) -> bytes:
     """Encode a form as it enters a lineage_id; the commonest one without a look at its parts."""
-    match form:
-        case ["value", str(content)] if len(content) == _DIGITS:
-            return _VALUE + content.encode()
+    if len(form) == 2 and form[0] == "value" and isinstance(content := form[1], str) and len(content) == _DIGITS:
+        return _VALUE + content.encode()
     return preimage(form)
 
 
@@ -235,23 +234,24 @@ class Computations:
         outputs: int | str | list[int | str],
     ) -> None:
         names = sorted((preimage(name), name) for name in {*shared, *varying})
-        self._order = [varying.index(name) for _, name in names if name in varying]
-        self._between = [head(5, len(names))]
+        order = [varying.index(name) for _, name in names if name in varying]
+        between = [head(5, len(names))]
         for encoded, name in names:
-            self._between[-1] += encoded
+            between[-1] += encoded
             if name in varying:
-                self._between.append(b"")
+                between.append(b"")
             else:
-                self._between[-1] += preimage(shared[name])
+                between[-1] += preimage(shared[name])
+        self._first, self._rest = between[0], list(zip(order, between[1:], strict=True))
         self._before = _started(head(4, 4) + preimage("computation") + preimage(function_hash))
         self._after = preimage(outputs)
 
     def inputs(self, forms: Sequence[bytes]) -> bytes:
         """Return all inputs as one map, given those that vary, encoded and in the order of their names as given."""
-        parts = [self._between[0]]
-        for at, between in zip(self._order, self._between[1:], strict=True):
-            parts += (forms[at], between)
-        return b"".join(parts)
+        found = self._first
+        for at, between in self._rest:
+            found += forms[at] + between
+        return found
 
     def lineage_id(self, inputs: bytes) -> str:
         """Return the id of the computation with these inputs."""

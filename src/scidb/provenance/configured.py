@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from scidb.provenance.facts import Facts
     from scidb.provenance.noted import NotedInput
-    from scidb.store.model import CallInput, Record
+    from scidb.store.model import CallInput, KeyValue, Record
 
 __all__ = ["Configuration", "configurations"]
 
@@ -52,7 +52,7 @@ class Configuration:
     candidates: Mapping[str, Sequence[Record]]  # what there is, or should be, per variable
     root_folder: Path | None = None
     entries: list[Record] = field(default_factory=list)
-    _indexes: dict[tuple[str, tuple[str, ...], int], MatchIndex] = field(default_factory=dict)
+    _indexes: dict[tuple[str, tuple[str, ...], int], tuple[MatchIndex, Mapping[str, Any]]] = field(default_factory=dict)
 
     @cached_property
     def noted(self) -> dict[str, Any]:
@@ -87,15 +87,10 @@ class Configuration:
             given[one.name].append(one)
         found: dict[str, list[CallInput]] = {}
         for name, own in given.items():
-            parts = tuple(self._loaded.get(name, (name,)))
+            parts = self._loaded.get(name, (name,))
             shared = shared_out(own, len(parts))
             found.update(zip(parts, shared, strict=True) if shared else ())
         return found
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Return the variables of its results."""
-        return tuple(dict.fromkeys(entry.variable for entry in self.entries))
 
     @cached_property
     def last_change_of_filtered(self) -> str:
@@ -130,16 +125,13 @@ class Configuration:
         source = self.sources.get(name)
         if source is None:
             return None
-        at = {key: value for key, value in source.fixed.items() if value is not None}
-        keys = tuple(dict.fromkeys((*(key for key in location if key in at or key not in source.fixed), *at)))
         candidates = self.candidates.get(source.variable, ())
-        known = (name, keys, len(candidates))  # they only become more
+        known = (name, tuple(location), len(candidates))  # they only become more
         if known not in self._indexes:
-            chosen = [entry for entry in candidates if _may_be(entry, source)]
-            self._indexes[known] = MatchIndex(source.variable, chosen, keys)
-        place = {key: value for key, value in {**location, **at}.items() if key in keys}
+            self._indexes[known] = _index(source, location, candidates)
+        index, fixed = self._indexes[known]
         try:
-            found, _ = self._indexes[known].find(place)
+            found, _ = index.find({**location, **fixed} if fixed else location)
         except AmbiguousVersionError:
             return None
         return cast("list[Record]", found)
@@ -161,14 +153,14 @@ class Configuration:
 
     # -------------------------------------------------------------- what it would make
 
-    def levels(self, variable: str) -> list[tuple[str, ...]]:
-        """Return the levels of the calls that made a variable, each by its keys."""
-        return list(dict.fromkeys(tuple(combination_of(e)) for e in self.entries if e.variable == variable))
-
     @cached_property
-    def made(self) -> set[tuple[str, frozenset[tuple[str, Any]]]]:
-        """Return where it has results, by variable and combination, whole or in pieces."""
-        return {(entry.variable, frozenset(combination_of(entry).items())) for entry in self.entries}
+    def made(self) -> Mapping[str, Mapping[tuple[str, ...], set[tuple[KeyValue, ...]]]]:
+        """Return where it has results, whole or in pieces: by variable, by the keys of the combination, its values."""
+        found: dict[str, dict[tuple[str, ...], set[tuple[KeyValue, ...]]]] = defaultdict(lambda: defaultdict(set))
+        for entry in self.entries:
+            where = combination_of(entry)
+            found[entry.variable][tuple(where)].add(tuple(where.values()))
+        return found
 
     def inputs_at(self, location: Mapping[str, Any]) -> dict[str, list[Record]] | None:
         """Return the records that a run would receive; None where an input is not there, or cannot be told."""
@@ -203,6 +195,15 @@ def configurations(
                 found[text] = Configuration(facts, text, candidates, root_folder)
             found[text].entries.append(entry)
     return found
+
+
+def _index(
+    source: _Source, location: Mapping[str, Any], candidates: Iterable[Record]
+) -> tuple[MatchIndex, Mapping[str, Any]]:
+    """Return what finds the candidates at places with the keys of this one, and the keys that are fixed there."""
+    fixed = {key: value for key, value in source.fixed.items() if value is not None}
+    keys = tuple(dict.fromkeys((*(key for key in location if key in fixed or key not in source.fixed), *fixed)))
+    return MatchIndex(source.variable, (entry for entry in candidates if _may_be(entry, source)), keys), fixed
 
 
 def _may_be(entry: Record, source: _Source) -> bool:

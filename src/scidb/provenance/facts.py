@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from scidb.exceptions import AmbiguousVersionError, NotFoundError
@@ -53,7 +54,7 @@ Place: TypeAlias = tuple[str, str, frozenset[tuple[str, "KeyValue"]]]
 """Variable, version keys and location: what has one latest entry."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """The latest entries of some variables and of all that they were made from, their calls, and what befell them."""
 
@@ -71,20 +72,28 @@ class Facts:
     flagged: frozenset[str]  # records that rest on bad data, which a run may have left out on purpose
     generated: Sequence[GeneratedFile]
     changed_at: Mapping[str, str]  # by every name that a variable has had: when it last changed
-    by_place: Mapping[Place, Record] = field(init=False)
-    by_id: Mapping[str, Record] = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Index the entries."""
-        object.__setattr__(self, "by_place", {place_of(entry): entry for entry in self.entries})
-        object.__setattr__(self, "by_id", {entry.record_id: entry for entry in self.entries})
+    @cached_property
+    def by_id(self) -> Mapping[str, Record]:
+        """The entries by their ids."""
+        return {entry.record_id: entry for entry in self.entries}
+
+    @cached_property
+    def _successors(self) -> Mapping[Place, Record]:
+        """The entries at the places of what was used and is no longer the latest: few, as a rule."""
+        wanted = {place_of(one) for one in self.earlier.values()}
+        return {place: entry for entry in self.entries if (place := place_of(entry)) in wanted}
+
+    def latest_at(self, place: Place) -> Record | None:
+        """Return what is the latest at a place."""
+        return next((entry for entry in self.entries if place_of(entry) == place), None)
 
     def now_at(self, record_id: str) -> tuple[Record | None, Record | None]:
         """Return a record that was used, and what is the latest at its place now; None for what is not known."""
         if (latest := self.by_id.get(record_id)) is not None:
             return latest, latest
         used = self.earlier.get(record_id)
-        return used, None if used is None else self.by_place.get(place_of(used))
+        return used, None if used is None else self._successors.get(place_of(used))
 
     def set_aside(self, computation: Computation, codes: Collection[str], timestamp: str) -> Invalidation | None:
         """Return what set a result aside since it was made: by its computation, or by one of these codes."""

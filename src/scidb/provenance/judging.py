@@ -79,11 +79,18 @@ class _Verdict:
 
     @property
     def state(self) -> State:
-        return min((state for state, _ in self.found), key=STATES.index, default="up to date")
+        return min((state for state, _ in self.found), key=STATES.index) if self.found else "up to date"
 
     def reasons(self) -> tuple[Reason, ...]:
         """Return the reasons, worst first."""
+        if len(self.found) < 2:
+            return tuple([reason for _, reason in self.found])
         return tuple(reason for _, reason in sorted(self.found, key=lambda one: STATES.index(one[0])))
+
+
+# What is said of most results, once for all of them.
+_UP_TO_DATE: Final = _Verdict()
+_BY_HAND: Final = _Verdict([("saved by hand", Reason("by hand", "saved by hand"))])
 
 
 class Judge:
@@ -143,21 +150,21 @@ class Judge:
 
     def _decide(self, start: Node) -> _Verdict:
         """Decide on a node after everything that it depends on; a lineage may be deeper than Python's own stack."""
-        stack: list[tuple[Node, bool]] = [(start, False)]
-        under_way: set[int] = set()
+        verdicts = self._verdicts
+        stack = [start]
+        under_way: set[int] = set()  # without what waits: a value may be made from what stood at its own place
         while stack:
-            node, is_ready = stack.pop()
-            if id(node) in self._verdicts:
-                continue
-            if is_ready:
-                self._verdicts[id(node)] = self._verdict(node)
-                continue
-            if id(node) in under_way:  # a value that was made from what stood at its own place
-                continue
-            under_way.add(id(node))
-            stack.append((node, True))
-            stack += [(further, False) for further in self._before(node)]
-        return self._verdicts[id(start)]
+            node = stack[-1]
+            if id(node) not in verdicts and id(node) not in under_way:
+                under_way.add(id(node))
+                before = [one for one in self._before(node) if id(one) not in verdicts and id(one) not in under_way]
+                if before:
+                    stack += before
+                    continue
+            stack.pop()
+            if id(node) not in verdicts:
+                verdicts[id(node)] = self._verdict(node)
+        return verdicts[id(start)]
 
     def _before(self, node: Node) -> Iterator[Node]:
         """Yield what a node depends on: the latest at the place of each input, and calls that handed on results."""
@@ -180,14 +187,13 @@ class Judge:
     # -------------------------------------------------------------- one node
 
     def _verdict(self, node: Node) -> _Verdict:
-        verdict = _Verdict()
         call = self._call_of(node)
         entry = None if isinstance(node, Call) else node
+        if entry is not None and entry.call_id is None:
+            return _BY_HAND
+        verdict = _Verdict()
         if call is None:
-            if entry is not None and entry.call_id is None:
-                verdict.add("saved by hand", "by hand", "saved by hand")
-            else:
-                verdict.add("code not checked", "unchecked", "what made it is not in the database")
+            verdict.add("code not checked", "unchecked", "what made it is not in the database")
             return verdict
         code = self._codes.of(call)
         self._check_code(verdict, call, code)
@@ -199,7 +205,7 @@ class Judge:
         if call.computation.lineage_id in self._facts.varying:
             message = f"{_called(call)} gave several results for the same inputs"
             verdict.add("not reproducible", "varying", message, _called(call))
-        return verdict
+        return verdict if verdict.found or verdict.remarks else _UP_TO_DATE
 
     def _check_code(self, verdict: _Verdict, call: Call, code: CodeNow) -> None:
         name = _called(call)
@@ -221,6 +227,8 @@ class Judge:
 
     def _check_set_aside(self, verdict: _Verdict, call: Call, entry: Record | None, code: CodeNow) -> None:
         """Note that somebody set the result aside; that outweighs that a change of its code was accepted."""
+        if not self._facts.invalidations:
+            return
         codes = {call.computation.function_hash, *(one.new_hash for one in code.accepted)}
         made = entry.timestamp if entry is not None else call.timestamp
         aside = self._facts.set_aside(call.computation, codes, made)
@@ -332,17 +340,18 @@ class Judge:
 
     def _check_matches(self, verdict: _Verdict, call: Call, entry: Record, configuration: Configuration) -> None:
         """Note what for_each would give the function now, and did not, such as one more trial to average."""
-        used: dict[str, list[Record]] = {}
+        location = combination_of(entry)
         for name, origins in configuration.by_input(call.inputs).items():
-            found_then = (self._facts.now_at(one.record_id)[0] for one in origins if one.record_id is not None)
-            used[name] = [record for record in found_then if record is not None]
-        for name, records in ((name, records) for name, records in used.items() if records):
+            then = [self._facts.now_at(one.record_id)[0] for one in origins if one.record_id is not None]
+            records = [record for record in then if record is not None]
+            if not records:
+                continue
             if configuration.where is not None:
                 if len(records) > 1 and configuration.last_change_of_filtered > call.timestamp:
                     message = f"which values of {name} the filter {configuration.where} leaves now was not checked"
                     verdict.add("code not checked", "unchecked", message, name)
                 continue
-            found = configuration.matches(name, combination_of(entry))
+            found = configuration.matches(name, location)
             if found is None or [one.record_id for one in found] == [one.record_id for one in records]:
                 continue
             known = {_where(one) for one in records}
@@ -382,6 +391,8 @@ class Judge:
 
     def _check_failures(self, verdict: _Verdict, call: Call, entry: Record, code: CodeNow) -> None:
         """Note a newer run that failed here, unless its code or inputs are not those of today any more."""
+        if not self._facts.failures:
+            return
         failure = self._facts.failure_at(entry.version_keys, combination_of(entry))
         if failure is None or failure.timestamp <= entry.timestamp:
             return

@@ -18,7 +18,7 @@ from scidb.records import words_of
 from scidb.store.model import Locations, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from scidb.provenance.configured import Configuration
     from scidb.provenance.facts import Facts
@@ -81,19 +81,23 @@ class _Locations:
     def __init__(self, store: Store, facts: Facts, as_of: str | None) -> None:
         self._store, self._as_of = store, as_of
         self._types = {key.name: key.value_type for key in facts.keys}
-        self._stored: dict[tuple[str, ...], list[Mapping[str, KeyValue]]] = {}
+        self._stored: dict[tuple[str, ...], dict[tuple[KeyValue, ...], Mapping[str, KeyValue]]] = {}
 
-    def at(self, configuration: Configuration, keys: tuple[str, ...]) -> Iterable[Mapping[str, KeyValue]]:
-        """Return the combinations of these keys in the database, and those of files that the configuration reads."""
+    def at(
+        self, configuration: Configuration, keys: tuple[str, ...]
+    ) -> Mapping[tuple[KeyValue, ...], Mapping[str, KeyValue]]:
+        """Return by their values the combinations of these keys, in the database and of files that are read."""
         if keys not in self._stored:
-            self._stored[keys] = [one.schema for one in self._store.find(Locations(keys, self._as_of))]
-        found = {frozenset(one.items()): one for one in self._stored[keys]}
-        for path in configuration.paths:
-            if set(path.keys) == set(keys):
-                for location in map(self._typed, path.discover()):
-                    if location is not None:
-                        found.setdefault(frozenset(location.items()), location)
-        return found.values()
+            stored = (one.schema for one in self._store.find(Locations(keys, self._as_of)))
+            self._stored[keys] = {tuple([one[key] for key in keys]): one for one in stored}
+        found = self._stored[keys]
+        paths = [path for path in configuration.paths if set(path.keys) == set(keys)]
+        if paths:
+            found = dict(found)
+            for location in (self._typed(texts) for path in paths for texts in path.discover()):
+                if location is not None:
+                    found.setdefault(tuple([location[key] for key in keys]), location)
+        return found
 
     def _typed(self, texts: Mapping[str, Any]) -> Mapping[str, KeyValue] | None:
         try:
@@ -106,11 +110,13 @@ def _gaps_in(
     facts: Facts, configuration: Configuration, locations: _Locations, found: Mapping[tuple[object, ...], Gap]
 ) -> Iterator[tuple[tuple[object, ...], Gap]]:
     text = configuration.version_keys
-    for variable in configuration.outputs:
-        for keys in configuration.levels(variable):
-            for location in locations.at(configuration, keys):
+    for variable, levels in configuration.made.items():
+        for keys, made in levels.items():
+            for values, location in locations.at(configuration, keys).items():
+                if values in made:
+                    continue
                 key = (variable, text, frozenset(location.items()))
-                if (variable, key[2]) in configuration.made or key in found:
+                if key in found:
                     continue
                 inputs = configuration.inputs_at(location)
                 failure = facts.failure_at(text, location)

@@ -161,7 +161,7 @@ def explanation_of(store: Store, entry: Record, as_of: str | None, root_folder: 
     """Say why an entry is in its state, down to the root cause."""
     facts = gather_by_hand(store, entry, as_of) or gather(store, [entry.variable], as_of, [entry])
     judge, _ = _judge(store, facts, as_of, root_folder)
-    latest = facts.by_place.get(place_of(entry))
+    latest = facts.latest_at(place_of(entry))
     is_latest = latest is not None and latest.record_id == entry.record_id
     status = judge.status_of(latest if latest is not None and is_latest else entry)
     by = f" by {entry.user_id}" if entry.user_id else ""

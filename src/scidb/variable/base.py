@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from scidb.exceptions import UnhashableValueError, UnsupportedValueError
@@ -27,14 +27,6 @@ if TYPE_CHECKING:
     from scidb.variable.units import Units
 
 __all__ = ["BaseVariable"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """What a loaded value was: its hash as this instance stores it, and the one that identifies it as an input."""
-
-    stored: str
-    content: str
 
 
 class BaseVariable(Access):
@@ -72,7 +64,8 @@ class BaseVariable(Access):
         self.data = data
         self.type_name = type(self).__name__
         self._record: Record | None = None
-        self._loaded: _Loaded | None = None
+        # What it was when loaded: its hash as this instance stores it, and the one that identifies it as an input.
+        self._loaded: tuple[str, str] | None = None
         self._flags: tuple[str, ...] = ()
 
     @classmethod
@@ -234,8 +227,8 @@ class BaseVariable(Access):
         if is_tracked(self.data):  # made of a thunk's result, which knows more than its value
             return self.data.__scidb_input__(name, unwrap=unwrap)
         content = repeated_hash(self.stored_value())
-        if self._record is not None and self._loaded is not None and content == self._loaded.stored:
-            return self._input_as_loaded(name, self._record, self._loaded.content, unwrap=unwrap)
+        if self._record is not None and self._loaded is not None and content == self._loaded[0]:
+            return self._input_as_loaded(name, self._record, self._loaded[1], unwrap=unwrap)
         self._record = None  # never saved, or changed in place since: then it is no longer that record
         origin = CallInput(name, "record", type_name=self.type_name, content_hash=content)
         return Input(self._content_form(content, self.schema_version), (origin,))
@@ -256,6 +249,10 @@ class BaseVariable(Access):
         """Note the record that this value was saved as or loaded from; `selected`: only some of its rows."""
         self.type_name = record.variable
         self._record = record
+        content = record.content_hash
+        if not selected and record.schema_version == self.schema_version and not self.has_custom_storage():
+            self._loaded = (content, content)  # as nearly everything
+            return
         migrated = is_migrated(type(self), record.schema_version)
         if not migrated and record.schema_version < self.schema_version:
             self.units = None  # those of the class may not be those of then
@@ -266,9 +263,9 @@ class BaseVariable(Access):
             except (UnsupportedValueError, UnhashableValueError):
                 self._loaded = None  # as an input, it counts as never saved
             else:
-                self._loaded = _Loaded(stored, stored if selected else record.content_hash)
+                self._loaded = (stored, stored if selected else content)
         else:
-            self._loaded = _Loaded(record.content_hash, record.content_hash)
+            self._loaded = (content, content)
 
     # -------------------------------------------------------------- looks
 

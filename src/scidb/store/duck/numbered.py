@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -31,13 +31,21 @@ def rows_by_number(
         When a number has no row.
 
     """
-    condition, wanted = among(key, numbers)
+    first = int(numbers[0]) if len(numbers) else 0
+    # The first few rows are read sooner than left out: a condition that holds for the whole table costs nothing, any
+    # other a microsecond for each compressed text. Place number 0, the whole dataset, is mostly not asked for.
+    is_near = first * _NEAR <= len(numbers)
+    condition, wanted = among(key, np.concatenate([np.arange(first), numbers]) if is_near else numbers)
     names = ", ".join(map(quote, [*columns, key]))
     found = connection.table(f"SELECT {names} FROM {quote(table)} WHERE {condition}", **wanted)
     found = in_order(found, key)
+    found = found.slice(int(np.searchsorted(found.column(key).to_numpy(), first)))
     if not np.array_equal(found.column(key).to_numpy(), numbers):
         raise lost(connection, table, len(numbers) - found.num_rows)
     return found
+
+
+_NEAR: Final = 8
 
 
 def among(key: str, numbers: NDArray[np.int64]) -> tuple[str, dict[str, pa.Table]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final
 
 from scidb.store.duck.state import layout_table
 from scidb.store.model import TypeInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from scidb.store.duck.connection import Connection
 
@@ -44,21 +45,47 @@ def update_type(connection: Connection, info: TypeInfo) -> None:
 
 def find_types(connection: Connection, name: str | None = None) -> list[TypeInfo]:
     """Return every registered type by name, or the one of this name, with counts and last change."""
-    where, parameters = ("", []) if name is None else ("WHERE variable_name = ?", [name])
-    rows = connection.rows(
-        "SELECT v.variable_name, t.schema_version, v.description, v.units, v.display, t.identity_name, "
-        "v.schema_level, v.dtype, v.created_at, coalesce(g.groups, []), coalesce(r.records, 0), "
-        f"coalesce(c.entries, 0), c.last_change FROM (SELECT * FROM _variables {where}) v "
-        "JOIN _registered_types t ON t.type_name = v.variable_name "
-        "LEFT JOIN (SELECT variable_name, list(group_name ORDER BY group_name) AS groups FROM _variable_groups "
-        "GROUP BY ALL) g USING (variable_name) "
-        # Asked on opening: to count what is distinct in the log would take longer than all the rest of it.
-        f"LEFT JOIN (SELECT variable_name, count(*) AS records FROM _records {where} GROUP BY ALL) r "
-        "USING (variable_name) LEFT JOIN (SELECT variable_name, count(*) AS entries, max(timestamp) AS last_change "
-        f"FROM _record_metadata {where} GROUP BY ALL) c USING (variable_name) ORDER BY v.variable_name",
-        parameters * 3,
-    )
-    return [_type_info(*row) for row in rows]
+    parameters = [] if name is None else [name] * len(_PARTS)
+    query = " UNION ALL ".join(_part(table, is_one=name is not None) for table in _PARTS)
+    found: dict[str, dict[str, list[tuple[Any, ...]]]] = {table: defaultdict(list) for table in _PARTS}
+    for table, variable, *row in connection.rows(query, parameters):
+        found[table][variable].append(tuple(row))
+    types = []
+    for variable in sorted(found["_variables"].keys() & found["_registered_types"].keys()):
+        [(level, dtype, created, description, units, display, _)] = found["_variables"][variable]
+        [(identity, *_, version)] = found["_registered_types"][variable]
+        groups = sorted(group for group, *_ in found["_variable_groups"][variable])
+        [(*_, records)] = found["_records"][variable] or [(0,)]
+        [(last_change, *_, entries)] = found["_record_metadata"][variable] or [(None, 0)]
+        types.append(
+            _type_info(
+                variable, version, description, units, display, identity, level, dtype, created, groups, records,
+                entries, last_change,
+            )
+        )  # fmt: skip
+    return types
+
+
+# By table: the column of the variable's name, texts, and a number. Joined, they take twice as long, most of it to plan,
+# and this is asked on opening; so it is not counted what is distinct in the log, which would take longer than the rest.
+_PARTS: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
+    "_variables": (
+        "variable_name", ("schema_level", "dtype", "created_at", "description", "units", "display"), "NULL::BIGINT"
+    ),
+    "_registered_types": ("type_name", ("identity_name",), "schema_version"),
+    "_variable_groups": ("variable_name", ("group_name",), "NULL"),
+    "_records": ("variable_name", (), "count(*)"),
+    "_record_metadata": ("variable_name", ("max(timestamp)",), "count(*)"),
+}  # fmt: skip
+_TEXTS: Final = 6
+
+
+def _part(table: str, *, is_one: bool) -> str:
+    name, texts, number = _PARTS[table]
+    columns = ", ".join([*texts, *["NULL"] * (_TEXTS - len(texts))])
+    where = f" WHERE {name} = ?" if is_one else ""
+    grouped = f" GROUP BY {name}" if number == "count(*)" else ""
+    return f"SELECT '{table}', {name}, {columns}, {number} FROM {table}{where}{grouped}"
 
 
 def _units_text(info: TypeInfo) -> str | None:
