@@ -72,12 +72,13 @@ def _large(
 ) -> list[Comparison]:
     columns, described = _by_hand(variable, value, folder)
     limit = "Arrow Flight over DuckDB, written by hand"
-    floor = "the limit neither checks a hash nor makes the value; a hash is a row beside"
+    floor = "the limit neither checks a hash nor makes the value; a hash, and a load with a value, are rows beside"
     saving, loading = (
         Comparison(f"S10: over HTTP, {verb} a {what}", limit, 1.5, floor=floor) for verb in ("save", "load")
     )
     beside = [Comparison(f"beside: Flight in memory, {verb} a {what}", limit) for verb in ("put", "get")]
     hashing = Comparison(f"beside: the hash of a {what}, of which a save takes two", limit)
+    making = Comparison(f"beside: over HTTP, load a {what}", f"{limit}, and pandas from its columns")
     with (
         _flight("flight", folder / f"{variable.__name__}_hand.duckdb", described) as hand,
         _flight("memory", folder, described) as memory,
@@ -107,6 +108,7 @@ def _large(
                 lambda number: lambda: _put(hand, 2 * rounds + 2 + number, columns),
                 rounds,
             ),
+            measure(making, load, lambda number: lambda: _get(hand, number).to_pandas(), rounds),
         ]
 
 
@@ -120,8 +122,10 @@ def _put(client: flight.FlightClient, number: int, columns: pa.Table) -> None:
         writer.write_table(columns, max_chunksize=122_880)
 
 
-def _get(client: flight.FlightClient, number: int) -> None:
-    assert client.do_get(flight.Ticket(str(number))).read_all().num_rows
+def _get(client: flight.FlightClient, number: int) -> pa.Table:
+    found = client.do_get(flight.Ticket(str(number))).read_all()
+    assert found.num_rows
+    return found
 
 
 def _by_hand(variable: type[BaseVariable], value: Any, folder: Path) -> tuple[pa.Table, dict[str, str]]:

@@ -15,6 +15,7 @@ import scidb
 from scidb.exceptions import FormatVersionError, NetworkError, SciDBError, SciDBWarning, ServerError
 from scidbnet.client import requests
 from scidbnet.client.transport import Transport
+from scidbnet.wire.versions import API_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +101,7 @@ def test_a_server_that_moved() -> None:
         scidb.open(address)
 
 
-@pytest.mark.parametrize("version", [0, 2])
+@pytest.mark.parametrize("version", [0, API_VERSION - 1, API_VERSION + 1])
 def test_another_version_of_the_interface(version: int) -> None:
     """A server that speaks another version is refused with both versions and what to install."""
     body = b'{"status": "ok", "version": "9.1.0", "api_version": %d, "format_version": 7}' % version

@@ -18,6 +18,7 @@ from scidb import exceptions
 from scidb.exceptions import LimitExceededError, SciDBError, SerializationError
 from scidb.filters import Filter, KeyFilter, VariableFilter
 from scidb.store import model
+from scidb.store.columns import RecordColumns
 from scidb.store.model import Batch, Chunk, Record
 from scidb.testing.store_suite.samples import record
 from scidbnet.wire import coding
@@ -27,7 +28,7 @@ from scidbnet.wire.errors import error_from_json, error_to_json
 from scidbnet.wire.framing import Parts, end, envelope_from, envelope_to, part
 from scidbnet.wire.messages import EVENTS, QUERIES
 from scidbnet.wire.plain import from_text, plain_from_json, plain_to_json, to_text
-from scidbnet.wire.records import records_from_json, records_to_json
+from scidbnet.wire.records import records_from_columns, records_from_json, records_to_json
 
 _texts = st.text(st.characters(codec="utf-8"), max_size=5)
 _keys: st.SearchStrategy[Any] = st.one_of(
@@ -251,3 +252,68 @@ def test_what_became_of_records() -> None:
     stamped = [dataclasses.replace(one, timestamp="2026", user_id="ada") for one in sent]
     stored = [stamped[0], dataclasses.replace(stamped[1], nbytes=7)]
     assert records_of_answer(batch, from_text(to_text(answer_of_records(batch, stored)), "x")) == stored
+
+
+def _by_column(records: list[Record], places: dict[str, list[Any]]) -> RecordColumns:
+    fields = {name: [getattr(one, name) for one in records] for name in Record.__slots__ if name != "schema"}
+    whole = {"schema_version", "nbytes", "output_num", "piece", "pieces", "seq"}
+    kinds = {name: pa.int64() if name in whole else pa.string() for name in fields}
+    return RecordColumns(pa.table({name: pa.array(values, kinds[name]) for name, values in fields.items()}), places)
+
+
+def _logged(count: int) -> RecordColumns:
+    places: dict[str, list[Any]] = {"subject": list(range(count)), "day": [None] + [dt.date(2026, 1, 2)] * (count - 1)}
+    made = [
+        dataclasses.replace(record("Force", float(n), {}), timestamp=f"{n:04}", seq=n, piece=None if n % 2 else n)
+        for n in range(count)
+    ]
+    return _by_column(made, places)
+
+
+def _parts_of(records: RecordColumns) -> list[bytes]:
+    chunk = Chunk(records, pa.table({"value": [float(n) for n in range(len(records))]}))
+    return [b"".join(pieces) for pieces in (*chunk_parts(chunk, by_column=True), end(1))]
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_many_records_go_by_column(count: int) -> None:
+    """Many records come back equal though they travel as Arrow, with what they have in common said once."""
+    sent = _logged(count)
+    [back] = chunks_from(Parts(_parts_of(sent)), given=True)
+    assert (list(back.records), list(back.records[:1])) == (list(sent), list(sent[:1]))
+    assert back.table is not None
+    assert back.table["value"].to_pylist() == [float(n) for n in range(count)]
+
+
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("count", lambda described: described["count"] + 1),
+        ("nbytes", lambda described: described["nbytes"] - 8),
+        ("nbytes", lambda _: -1),
+        ("nbytes", lambda _: True),
+        ("nbytes", lambda _: 2**40),
+        ("columns", lambda described: {**described["columns"], "record_id": {"all": "a"}}),
+        ("columns", lambda described: {**described["columns"], "nbytes": {"all": "many"}}),
+        ("columns", lambda described: {**described["columns"], "schema_id": {"all": 1}}),
+        ("columns", lambda _: {}),
+        ("schema", lambda _: {"subject": [1, 2]}),
+    ],
+)
+def test_what_are_no_records_by_column(name: str, wrong: typing.Callable[[Any], Any], *, given: bool) -> None:
+    """Records as Arrow that are not what their header says are refused; a server takes none from a client at all."""
+    [one] = Parts(_parts_of(_logged(50)))
+    described = {**one.header["records"], name: wrong(one.header["records"])}
+    stream = b"".join([*part({**one.header, "records": described}, one.body), *end(1)])
+    with pytest.raises(SerializationError):
+        list(chunks_from(Parts([stream]), given=given))
+
+
+def test_a_record_without_an_id_is_none() -> None:
+    """What every record has is missing in none of those that came as Arrow."""
+    table = pa.table({"record_id": pa.array(["a", None])}, schema=pa.schema([pa.field("record_id", pa.string())]))
+    [one] = Parts(_parts_of(_logged(50)))
+    described = {key: value for key, value in one.header["records"].items() if key != "nbytes"}
+    with pytest.raises(SerializationError):
+        records_from_columns({**described, "count": 2}, table)

@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from scidb.exceptions import SerializationError
+from scidb.store.columns import RecordColumns
 from scidb.store.gather import Elements, gathered_type
 from scidb.store.model import Chunk
 from scidb.store.unread import NotInPieces, Unread
 from scidbnet.wire.framing import new_memory, part
-from scidbnet.wire.records import records_from_json, records_to_json
+from scidbnet.wire.records import records_from_columns, records_from_json, records_to_columns, records_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,8 +26,10 @@ PART_BYTES: Final = 2**28
 """How long a part is at most; a longer value goes on in the next one, and is put together with one more copy."""
 
 
-def chunk_parts(chunk: Chunk, part_bytes: int = PART_BYTES) -> Iterator[list[Bytes]]:
+def chunk_parts(chunk: Chunk, part_bytes: int = PART_BYTES, *, by_column: bool = False) -> Iterator[list[Bytes]]:
     """Return a chunk as the parts of a stream; they look into the memory of its table.
+
+    Many records may come as Arrow before their data, `by_column`, where nobody has to know them from the header alone.
 
     A large value that has not been read yet comes in its elements, as they are read. When it turns out that they do
     not come in order, a part of kind ``again`` says so, and then it comes like all others.
@@ -38,7 +41,7 @@ def chunk_parts(chunk: Chunk, part_bytes: int = PART_BYTES) -> Iterator[list[Byt
             yield part({"kind": "again"})
         else:
             return
-    yield from _table_parts(chunk, part_bytes)
+    yield from _table_parts(chunk, part_bytes, by_column=by_column)
 
 
 def _element_parts(chunk: Unread, part_bytes: int) -> Iterator[list[Bytes]]:
@@ -52,12 +55,19 @@ def _element_parts(chunk: Unread, part_bytes: int) -> Iterator[list[Bytes]]:
         yield part({"kind": "more", "continued": missing > 0}, *table_pieces(pa.Table.from_batches([batch])))
 
 
-def _table_parts(chunk: Chunk, part_bytes: int) -> Iterator[list[Bytes]]:
-    header: dict[str, Any] = {"kind": "chunk", "records": records_to_json(chunk.records)}
+def _table_parts(chunk: Chunk, part_bytes: int, *, by_column: bool) -> Iterator[list[Bytes]]:
+    header: dict[str, Any] = {"kind": "chunk"}
     if chunk.table is None:
-        yield part(header)
+        yield part(header | {"records": records_to_json(chunk.records)})
         return
-    pieces = table_pieces(chunk.table)
+    pieces: list[memoryview] = []
+    if by_column and isinstance(chunk.records, RecordColumns) and len(chunk.records) >= _MANY:
+        described, table = records_to_columns(chunk.records)
+        pieces += table_pieces(table)
+        header["records"] = described | {"nbytes": sum(map(len, pieces))}
+    else:
+        header["records"] = records_to_json(chunk.records)
+    pieces += table_pieces(chunk.table)
     missing = sum(map(len, pieces))
     header |= {"format": "arrow", "nbytes": missing}
     for body in _slices(pieces, part_bytes):
@@ -130,6 +140,8 @@ class _Collected:
 
 
 _SMALL: Final = 2**14
+# To read a table takes as long as the JSON of so many records.
+_MANY: Final = 32
 _TEXTS: Final = (pa.large_string(), pa.large_binary())
 
 
@@ -182,7 +194,8 @@ def chunks_from(parts: Iterable[Envelope], *, given: bool = False) -> Iterator[C
     parts
         As `chunk_parts` writes them.
     given
-        Whether a value may keep the memory of its table, which nobody else holds; such a value may come in elements.
+        Whether a value may keep the memory of its table, which nobody else holds; such a value may come in elements,
+        and its records by column.
 
     Raises
     ------
@@ -194,7 +207,11 @@ def chunks_from(parts: Iterable[Envelope], *, given: bool = False) -> Iterator[C
     for first in waiting:
         if first.kind != "chunk":
             raise SerializationError(f"A part of kind {first.kind!r} came where a chunk begins.")
-        records = records_from_json(first.header.get("records"))
+        described = first.header.get("records")
+        if given and isinstance(described, dict) and "nbytes" in described:
+            yield _by_column(described, memoryview(_whole(first, waiting)))
+            continue
+        records = records_from_json(described)
         if first.header.get("format") is None:
             yield Chunk(records, None)
             continue
@@ -204,6 +221,15 @@ def chunks_from(parts: Iterable[Envelope], *, given: bool = False) -> Iterator[C
                 yield Chunk(records, gathered, given=True)
             continue
         yield Chunk(records, table_from(_whole(first, waiting)), given=given)
+
+
+def _by_column(described: dict[str, Any], whole: memoryview) -> Chunk:
+    """Return a chunk whose records come as Arrow before its data."""
+    nbytes = described["nbytes"]
+    if type(nbytes) is not int or not 0 <= nbytes <= len(whole):
+        raise SerializationError("Records as Arrow do not say how many bytes they are.")
+    records = records_from_columns(described, table_from(whole[:nbytes]))
+    return Chunk(records, table_from(whole[nbytes:]), given=True)
 
 
 def _from_elements(first: Envelope, waiting: Iterator[Envelope]) -> pa.Table | None:

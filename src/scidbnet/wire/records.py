@@ -7,17 +7,26 @@ import itertools
 import typing
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import pyarrow as pa
+
 from scidb.exceptions import SchemaKeyError, SerializationError
 from scidb.store import model
-from scidb.store.columns import column_of, places_of
+from scidb.store.columns import RecordColumns, column_of, locations, places_of
 from scidb.store.model import Record
 from scidbnet.wire.coding import coder_of
 from scidbnet.wire.plain import plain_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["folded", "records_from_json", "records_to_json", "unfolded"]
+__all__ = [
+    "folded",
+    "records_from_columns",
+    "records_from_json",
+    "records_to_columns",
+    "records_to_json",
+    "unfolded",
+]
 
 Json: TypeAlias = Any
 
@@ -34,6 +43,10 @@ _KEY: Final = coder_of(model.KeyValue)
 # Of a column whose values are all of these types, none needs a closer look.
 _EXACT: Final = {name: frozenset(typing.get_args(hint) or (hint,)) for name, hint in _HINTS.items()}
 _PLAIN_KEYS: Final = frozenset({int, str, type(None)})
+_ARROW: Final = {
+    name: pa.field(name, pa.string() if str in kinds else pa.int64(), nullable=type(None) in kinds)
+    for name, kinds in _EXACT.items()
+}
 
 
 def records_to_json(records: Sequence[Record]) -> Json:
@@ -93,25 +106,53 @@ def records_from_json(data: Json) -> list[Record]:
         When they are something else.
 
     """
-    match data:
-        case {"count": int(count), "columns": dict(columns), "schema": dict(schema)} if 0 <= count < 2**31:
-            pass
-        case _:
-            raise SerializationError("Records come as count, columns and schema; these do not.")
+    count, columns, schema = _described(data)
     if not count:
         return []
     if columns.keys() != _HINTS.keys():
         wrong = sorted(columns.keys() ^ _HINTS.keys())
         raise SerializationError(f"Records with other columns than expected: {', '.join(map(str, wrong))}.")
     filled = [_filled(name, columns[name], count) for name in _HINTS]
-    names = tuple(schema)
-    places = [_place_column(name, schema[name], count) for name in names]
-    rows = zip(*places, strict=True) if names else iter([()] * count)
-    made = []
-    for (record_id, variable, *others), values in zip(zip(*filled, strict=True), rows, strict=True):
-        location = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-        made.append(Record(record_id, variable, location, *others))
-    return made
+    record_ids, variables, *others = filled
+    return list(map(Record, record_ids, variables, locations(_places_from(schema, count), count), *others))
+
+
+def records_to_columns(records: RecordColumns) -> tuple[Json, pa.Table]:
+    """Return records, of which there are some, as JSON and the columns in which they differ."""
+    common, others = records.arrow(tuple(_HINTS))
+    places = {name: folded([_key(value) for value in values]) for name, values in records.places().items()}
+    described = {"count": len(records), "columns": {name: {"all": one} for name, one in common.items()}}
+    return described | {"schema": places}, others.cast(pa.schema([_ARROW[name] for name in others.column_names]))
+
+
+def records_from_columns(data: Json, table: pa.Table) -> RecordColumns:
+    """Return the records that `records_to_columns` wrote; the table has been checked as Arrow.
+
+    Raises
+    ------
+    SerializationError
+        When they are something else.
+
+    """
+    count, columns, schema = _described(data)
+    wanted = [field for name, field in _ARROW.items() if name not in columns]
+    if not columns.keys() <= _HINTS.keys() or table.schema != pa.schema(wanted) or table.num_rows != count:
+        raise SerializationError(f"Records with other columns than expected came, or not {count} of them.")
+    if not count or any(table.column(field.name).null_count for field in wanted if not field.nullable):
+        raise SerializationError("Records came of which something is missing.")
+    common = {name: _filled(name, column, count)[0] for name, column in columns.items()}
+    return RecordColumns(table, _places_from(schema, count), common)
+
+
+def _described(data: Json) -> tuple[int, dict[str, Json], dict[str, Json]]:
+    match data:
+        case {"count": int(count), "columns": dict(columns), "schema": dict(schema)} if 0 <= count < 2**31:
+            return count, columns, schema
+    raise SerializationError("Records come as count, columns and schema; these do not.")
+
+
+def _places_from(schema: Mapping[str, Json], count: int) -> dict[str, list[Any]]:
+    return {name: _place_column(name, column, count) for name, column in schema.items()}
 
 
 def _filled(name: str, column: Json, count: int) -> list[Any]:

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["API_VERSION", "DESCRIPTION", "IDEMPOTENCY_KEY", "PREFIX", "USER", "description_tag"]
 
-API_VERSION: Final = 1
-PREFIX: Final = f"/api/v{API_VERSION}"
+API_VERSION: Final = 2
+"""What the two ends of one SciDB say to each other."""
+
+PREFIX: Final = "/api/v1"
+"""Where a server answers. A client of another version must find there that it is one."""
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 """The header with which a write says which one it is, so that sent twice it is stored once."""

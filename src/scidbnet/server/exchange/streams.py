@@ -100,7 +100,7 @@ def _gathered(parts: Callable[[], Iterator[list[Bytes]]], held_back: int) -> Gen
 
 def _parts_of(chunks: Iterator[Chunk]) -> Iterator[list[Bytes]]:
     while (chunk := next(chunks, None)) is not None:
-        waiting = chunk_parts(chunk)
+        waiting = chunk_parts(chunk, by_column=True)
         del chunk  # the memory of a window must not be held while the next one is read
         for pieces in waiting:
             yield pieces
