@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["among", "in_order", "lost", "rows_by_number"]
 
+_NEAR: Final = 8  # so many rows are wanted for each that lies before them, where they are read, too
+
 
 def rows_by_number(
     connection: Connection, table: str, key: str, columns: Sequence[str], numbers: NDArray[np.int64]
@@ -43,9 +45,6 @@ def rows_by_number(
     if not np.array_equal(found.column(key).to_numpy(), numbers):
         raise lost(connection, table, len(numbers) - found.num_rows)
     return found
-
-
-_NEAR: Final = 8
 
 
 def among(key: str, numbers: NDArray[np.int64]) -> tuple[str, dict[str, pa.Table]]:

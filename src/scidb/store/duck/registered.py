@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["add_type", "find_types", "update_type"]
 
+# By table: the column of the variable's name, texts, and a number. Joined, they take twice as long, most of it to plan,
+# and this is asked on opening; so it is not counted what is distinct in the log, which would take longer than the rest.
+_PARTS: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
+    "_variables": (
+        "variable_name", ("schema_level", "dtype", "created_at", "description", "units", "display"), "NULL::BIGINT"
+    ),
+    "_registered_types": ("type_name", ("identity_name",), "schema_version"),
+    "_variable_groups": ("variable_name", ("group_name",), "NULL"),
+    "_records": ("variable_name", (), "count(*)"),
+    "_record_metadata": ("variable_name", ("max(timestamp)",), "count(*)"),
+}  # fmt: skip
+_TEXTS: Final = 6
+
 
 def add_type(connection: Connection, info: TypeInfo, stamp: str) -> TypeInfo:
     """Store a new type, and return it as it is stored: of a new one everything is known without counting."""
@@ -64,20 +77,6 @@ def find_types(connection: Connection, name: str | None = None) -> list[TypeInfo
             )
         )  # fmt: skip
     return types
-
-
-# By table: the column of the variable's name, texts, and a number. Joined, they take twice as long, most of it to plan,
-# and this is asked on opening; so it is not counted what is distinct in the log, which would take longer than the rest.
-_PARTS: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
-    "_variables": (
-        "variable_name", ("schema_level", "dtype", "created_at", "description", "units", "display"), "NULL::BIGINT"
-    ),
-    "_registered_types": ("type_name", ("identity_name",), "schema_version"),
-    "_variable_groups": ("variable_name", ("group_name",), "NULL"),
-    "_records": ("variable_name", (), "count(*)"),
-    "_record_metadata": ("variable_name", ("max(timestamp)",), "count(*)"),
-}  # fmt: skip
-_TEXTS: Final = 6
 
 
 def _part(table: str, *, is_one: bool) -> str:
