@@ -74,7 +74,7 @@ def test_saving(db: DatabaseManager) -> None:
     assert again.count <= 6
     assert new.count <= 8
     assert many.count <= 8
-    assert result.count <= 12
+    assert result.count <= 13  # one fewer where nothing else has run in this process
 
 
 def test_loading(db: DatabaseManager) -> None:
