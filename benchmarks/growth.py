@@ -7,8 +7,10 @@ How many rows each operation reads is counted by tests.
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
@@ -20,7 +22,6 @@ from benchmarks.harness import Comparison, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from scidb import DatabaseManager
 
@@ -65,12 +66,18 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
     """Measure S8: every operation, in the smallest database and in each of the others; the largest decides."""
     sizes = (30_000,) if rounds <= _QUICK else _SIZES
     files = {count: fill(folder / f"growth_{count}.duckdb", count) for count in (_FIRST, *sizes)}
-    found = [_opening(files, count, rounds) for count in sizes]
+    # With each size another small one is compared, of which nothing is remembered.
+    small = {count: Path(shutil.copy(files[_FIRST], folder / f"against_{count}.duckdb")) for count in sizes}
+    found = [_opening({_FIRST: small[count], count: files[count]}, count, rounds) for count in sizes]
     with ExitStack() as stack:
-        handles = {count: stack.enter_context(scidb.open(file)) for count, file in files.items()}
+        pairs = {
+            count: {_FIRST: stack.enter_context(scidb.open(small[count])), count: stack.enter_context(scidb.open(file))}
+            for count, file in files.items()
+            if count in small
+        }
         for operation in OPERATIONS:
             found += [
-                _compare(operation, handles, count, rounds, decides=count == sizes[-1])
+                _compare(operation, pairs[count], count, rounds, decides=count == sizes[-1])
                 for count in sizes
                 if count <= operation.until
             ]
@@ -86,21 +93,17 @@ def _compare(
     operation: Operation, handles: dict[int, DatabaseManager], count: int, rounds: int, *, decides: bool
 ) -> Comparison:
     comparison = _comparison(operation.name, count, _PROMISED if operation.often and decides else math.inf)
-    # Each size goes to places where it has not been.
-    far = {_FIRST: 1_000 * len(str(count)), count: 0}
 
     def rounds_in(size: int) -> Callable[[int], Callable[[], Any]]:
         db = handles[size]
 
         def prepare(number: int) -> Callable[[], float]:
-            which = far[size] + number
-
             def timed() -> float:
                 with db.as_current():
                     if operation.prepare is not None:
-                        operation.prepare(db, size // 2, which)
+                        operation.prepare(db, size // 2, number)
                     started = time.perf_counter()
-                    operation.call(db, size // 2, which)
+                    operation.call(db, size // 2, number)
                     return time.perf_counter() - started
 
             return timed

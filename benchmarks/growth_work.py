@@ -34,6 +34,7 @@ _SIDES: Final = ("left", "right")
 KEPT: Final = 100
 """Results of a thunk, saved first, so that the rest of the database lies behind them."""
 _NEW: Final = 10**7
+_STEP: Final = 8_167  # a prime, by which even 500 places are so far apart that none is read with another
 
 
 class GrowRaw(BaseVariable):
@@ -94,19 +95,22 @@ class Operation:
 
 def _some(numbers: int, time: int) -> dict[str, Any]:
     """Return a place far from that of the last time."""
-    return place(time * 7_919 % numbers)
+    return place(time * _STEP % numbers)
 
 
 def _few(numbers: int, time: int) -> dict[str, Any]:
-    return {"subject": [time * 7 % (numbers // TRIALS)], "trial": list(range(10))}
+    """Return ten places of a person, others than any time before."""
+    people = numbers // TRIALS
+    first = 10 * (time // people) % TRIALS
+    return {"subject": [time * _STEP % people], "trial": list(range(first, first + 10))}
 
 
 def _made(db: DatabaseManager, numbers: int, time: int) -> None:
     for_each(triple, {"x": GrowRaw}, [GrowNew], **_few(numbers, time), db=db, progress=False)
 
 
-def _many(first: int) -> list[tuple[float, dict[str, Any]]]:
-    return [(n * 0.25, {**place(first + n), "side": _SIDES[n % 2]}) for n in range(100)]
+def _many(first: int, count: int = 100) -> list[tuple[float, dict[str, Any]]]:
+    return [(n * 0.25, {**place(first + n), "side": _SIDES[n % 2]}) for n in range(count)]
 
 
 def _first_id(db: DatabaseManager, numbers: int, time: int) -> str:
@@ -129,7 +133,9 @@ OPERATIONS: Final = (
         "save_many of 100, new places", True, lambda db, _n, k: GrowRaw.save_many(_many((_NEW + k) * 100), db=db)
     ),
     Operation(
-        "save_many of 100, the same places", True, lambda db, n, k: GrowRaw.save_many(_many(k * 700 % (n - 100)), db=db)
+        "save_many of 40, the same places",
+        True,
+        lambda db, n, k: GrowRaw.save_many(_many(40 * (k * _STEP % (n // 40)), 40), db=db),
     ),
     Operation(
         "save a result of a thunk", True, lambda db, _n, k: GrowHalf.save(half(k + 0.25), subject=_NEW + k, db=db)
@@ -141,7 +147,9 @@ OPERATIONS: Final = (
         lambda db, n, k: list(GrowRaw.load_all(**_some(n, k), side=["left", "right"][k % 2], db=db)),
     ),
     Operation(
-        "load 100 by some of the keys", True, lambda db, n, k: list(GrowRaw.load_all(subject=k * 7 % (n // 100), db=db))
+        "load 100 by some of the keys",
+        True,
+        lambda db, n, k: list(GrowRaw.load_all(subject=k * _STEP % (n // TRIALS), db=db)),
     ),
     Operation("load by record_id", True, lambda db, _n, _k: GrowRaw.load(version=_IDS[0], db=db), _note_id),
     Operation(
@@ -161,7 +169,7 @@ OPERATIONS: Final = (
     Operation(
         "get_derived_from",
         True,
-        lambda db, n, k: db.get_derived_from(GrowRaw, **_some(n, k), side=side(k * 7_919 % n)),
+        lambda db, n, k: db.get_derived_from(GrowRaw, **_some(n, k), side=side(k * _STEP % n)),
     ),
     Operation("explain", False, lambda db, n, k: db.explain(GrowOut, **_some(n, k)), until=10_000),
     Operation("impact", False, lambda db, n, k: db.impact(GrowRaw, **_some(n, k))),

@@ -66,13 +66,9 @@ def _sensor(rng: Any) -> Any:
 
 
 def _filled(path: Path, variable: type[BaseVariable], values: list[Any]) -> Path:
-    with scidb.open(_fresh(path), _KEYS) as db:
-        variable.save_many([(value, {"subject": number}) for number, value in enumerate(values)], db=db)
-    return path
-
-
-def _fresh(path: Path) -> Path:
     path.unlink(missing_ok=True)
+    with scidb.open(path, _KEYS) as db:
+        variable.save_many([(value, {"subject": number}) for number, value in enumerate(values)], db=db)
     return path
 
 
@@ -83,14 +79,20 @@ def _each(work: str, variable: type[BaseVariable], values: list[Any], folder: Pa
     written, definitions = rows_of(_filled(folder / "each.duckdb", variable, values), variable)
     each = [_part(written, number) for number in range(len(values))]
 
-    def ours(number: int) -> Callable[[], Any]:
-        db = scidb.open(_fresh(folder / f"each_{variable.__name__}_{number}.duckdb"), _KEYS)
-        variable.save(values[0], subject=-1, db=db)
-        return lambda: [variable.save(value, subject=n, db=db) for n, value in enumerate(values)]
+    def ours(limit: str) -> Callable[[int], Callable[[], Any]]:
+        own = folder / f"{variable.__name__}_{limit == _ASKED}"  # of which nothing is remembered
+        own.mkdir()
+
+        def prepare(number: int) -> Callable[[], Any]:
+            db = scidb.open(own / f"each_{number}.duckdb", _KEYS)
+            variable.save(values[0], subject=-1, db=db)
+            return lambda: [variable.save(value, subject=n, db=db) for n, value in enumerate(values)]
+
+        return prepare
 
     def hand(limit: str) -> Callable[[int], Callable[[], Any]]:
         def prepare(number: int) -> Callable[[], Any]:
-            connection = duckdb.connect(_fresh(folder / f"hand_{variable.__name__}_{number}.duckdb"))
+            connection = duckdb.connect(folder / f"{variable.__name__}_{limit == _ASKED}" / f"hand_{number}.duckdb")
             for definition in definitions.values():
                 connection.execute(definition)
 
@@ -107,7 +109,7 @@ def _each(work: str, variable: type[BaseVariable], values: list[Any], folder: Pa
 
     floor = "two questions of every save, and the digests that name it: with them, by hand, is the row below"
     return [
-        measure(Comparison(f"{work}, {len(values)} times", limit, most, floor=floor), ours, hand(limit), rounds)
+        measure(Comparison(f"{work}, {len(values)} times", limit, most, floor=floor), ours(limit), hand(limit), rounds)
         for limit, most in ((_BY_HAND, 1.5), (_ASKED, 1.5))
     ]
 
