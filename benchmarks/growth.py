@@ -31,6 +31,7 @@ _FIRST: Final = 1_000
 _SIZES: Final = (10_000, 100_000, 1_000_000)
 _QUICK: Final = 3
 _PROMISED: Final = 1.5
+_APART: Final = 15
 _FLOOR: Final = (
     "a thousand records lie in one row group and one block, decoded; of a million, one row group of each table is read "
     "and the texts of the blocks are decoded: what its statements take by hand is in the rows beside"
@@ -75,9 +76,10 @@ def run(folder: Path, rounds: int) -> list[Comparison]:
             for count, file in files.items()
             if count in small
         }
-        for operation in OPERATIONS:
+        for position, operation in enumerate(OPERATIONS):
+            first = position * _APART  # each goes to places of its own
             found += [
-                _compare(operation, pairs[count], count, rounds, decides=count == sizes[-1])
+                _compare(operation, pairs[count], count, first, rounds, decides=count == sizes[-1])
                 for count in sizes
                 if count <= operation.until
             ]
@@ -90,7 +92,13 @@ def _comparison(name: str, count: int, promised: float) -> Comparison:
 
 
 def _compare(
-    operation: Operation, handles: dict[int, DatabaseManager], count: int, rounds: int, *, decides: bool
+    operation: Operation,
+    handles: dict[int, DatabaseManager],
+    count: int,
+    first: int,
+    rounds: int,
+    *,
+    decides: bool,
 ) -> Comparison:
     comparison = _comparison(operation.name, count, _PROMISED if operation.often and decides else math.inf)
 
@@ -101,9 +109,9 @@ def _compare(
             def timed() -> float:
                 with db.as_current():
                     if operation.prepare is not None:
-                        operation.prepare(db, size // 2, number)
+                        operation.prepare(db, size // 2, first + number)
                     started = time.perf_counter()
-                    operation.call(db, size // 2, number)
+                    operation.call(db, size // 2, first + number)
                     return time.perf_counter() - started
 
             return timed

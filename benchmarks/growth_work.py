@@ -128,7 +128,11 @@ OPERATIONS: Final = (
     Operation(
         "save, a new place", True, lambda db, _n, k: GrowRaw.save(0.5, subject=_NEW + k, trial=k, side="left", db=db)
     ),
-    Operation("save, the same place", True, lambda db, n, k: GrowRaw.save(-1.0 - k, **_some(n, k), side="left", db=db)),
+    Operation(
+        "save, the same place",
+        True,
+        lambda db, n, k: GrowRaw.save(-1.0 - k, **_some(n, k), side=side(k * _STEP % n), db=db),
+    ),
     Operation(
         "save_many of 100, new places", True, lambda db, _n, k: GrowRaw.save_many(_many((_NEW + k) * 100), db=db)
     ),
