@@ -10,10 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import scidb
-from benchmarks.memo_theirs import COMBINATIONS, SCATTERED, Took, argument_of, mean, median_of
+from benchmarks.memo_theirs import COMBINATIONS, Took, argument_of, far_apart, mean, median_of
 from scidb import BaseVariable, Thunk, for_each
 
 if TYPE_CHECKING:
@@ -66,9 +64,7 @@ def _finish(folder: Path) -> Path:
 def _first_hits(work: str, folder: Path) -> Callable[[], Any]:
     """Return what opens a handle, looks results up for the first time, and tells what that took beyond another time."""
     path, thunk = _finish(folder), Thunk(mean)
-    numbers = {"firsts": range(COMBINATIONS), "handle": [77], "process": [77]}.get(work)
-    if numbers is None:
-        numbers = np.random.default_rng(0).permutation(COMBINATIONS)[:SCATTERED].tolist()
+    numbers = range(COMBINATIONS) if work == "firsts" else far_apart() if work == "scattered" else [77]
 
     def first() -> Took:
         with scidb.open(path) as db, db.as_current():

@@ -20,7 +20,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["COMBINATIONS", "SCATTERED", "Took", "argument_of", "mean", "median_of"]
+__all__ = ["COMBINATIONS", "Took", "argument_of", "far_apart", "mean", "median_of"]
 
 COMBINATIONS = 2_000
 _REPEATS = {
@@ -36,7 +36,7 @@ _REPEATS = {
     "select": 15,
 }
 _COLD = ("firsts", "scattered", "process")  # which a call before would not warm, or should not
-SCATTERED = 100
+_SCATTERED = 100
 
 
 class Took(NamedTuple):
@@ -63,6 +63,12 @@ def median_of(work: str, call: Callable[[], Any]) -> float:
     return statistics.median(seconds)
 
 
+def far_apart() -> list[int]:
+    """Return which results are looked up in an order that nobody could foresee."""
+    numbers: list[int] = np.random.default_rng(0).permutation(COMBINATIONS)[:_SCATTERED].tolist()
+    return numbers
+
+
 def argument_of(work: str) -> Any:
     """Return what the function is called with."""
     rng = np.random.default_rng(0)
@@ -70,26 +76,30 @@ def argument_of(work: str) -> Any:
 
 
 def _by_hand(work: str, folder: Path) -> Callable[[], Any]:
-    """Return what opens a file, and looks one result up with nothing but the statements that this needs."""
+    """Return what opens a file, and looks results up with nothing but the statements that each of them needs."""
     path = folder / "finished.duckdb"
-    lineage_id = path.with_suffix(".txt").read_text(encoding="utf-8").split()[77]
+    stored = path.with_suffix(".txt").read_text(encoding="utf-8").split()
+    wanted = [stored[number] for number in (far_apart() if work == "scattered" else [77])]
 
     def look_up() -> Took:
         with duckdb.connect(path) as connection:
             for _ in range(0 if work == "process" else 20):
                 connection.execute("SELECT 1").fetchall()
             started = time.perf_counter()
-            connection.execute("SELECT * FROM _computations WHERE lineage_id = ?", [lineage_id]).fetchall()
-            [entry] = connection.execute(_ENTRY, [lineage_id]).fetchall()
-            connection.execute('SELECT value FROM "BenchResult_data" WHERE record_no = ?', [entry[0]]).fetchall()
-            return Took(time.perf_counter() - started)
+            for lineage_id in wanted:
+                [made] = connection.execute(_COMPUTATION, [lineage_id]).fetchall()
+                [entry] = connection.execute(_ENTRY, [made[0]]).fetchall()
+                connection.execute('SELECT value FROM "BenchResult_data" WHERE record_no = ?', [entry[0]]).fetchall()
+            return Took((time.perf_counter() - started) / len(wanted))
 
     return look_up
 
 
+_COMPUTATION = "SELECT computation_no, * EXCLUDE (computation_no) FROM _computations WHERE lineage_id = ?"
 _ENTRY = (
     "SELECT m.record_no, m.* EXCLUDE (record_no), r.encoding, r.nbytes, r.layout, s.subject FROM _record_metadata m "
-    "JOIN _schema s ON s.schema_id = m.schema_id JOIN _records r ON r.record_no = m.record_no WHERE m.lineage_id = ?"
+    "JOIN _schema s ON s.schema_id = m.schema_id JOIN _records r ON r.record_no = m.record_no "
+    "WHERE m.computation_no = ?"
 )
 
 
