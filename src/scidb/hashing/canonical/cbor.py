@@ -49,13 +49,14 @@ _Chunk = TypeVar("_Chunk")
 _TAG: Final = b"\xdascdb"
 _NAN: Final = b"\xfb\x7f\xf8\x00\x00\x00\x00\x00\x00"
 _real = struct.Struct(">Bd").pack
+_BYTE: Final = tuple(bytes((number,)) for number in range(256))  # to make one takes as long as all the rest
 
 
 def head(major: int, number: int) -> bytes:
     """Return the shortest head of a CBOR item: its major type and its argument."""
     kind = major << 5
     if number < 24:
-        return bytes((kind | number,))
+        return _BYTE[kind | number]
     if number < 0x100:
         return bytes((kind | 24, number))
     if number < 0x10000:
@@ -69,7 +70,7 @@ def integer(value: int) -> bytes:
     """Encode an integer of any size."""
     major, number = (0, value) if value >= 0 else (1, -1 - value)
     if number < 24:
-        return bytes((major << 5 | number,))
+        return _BYTE[major << 5 | number]
     if number < 1 << 64:
         return head(major, number)
     return bytes((0xC2 + major,)) + binary(number.to_bytes((number.bit_length() + 7) // 8, "big"))
@@ -92,7 +93,7 @@ def text(value: str) -> bytes:
     except UnicodeEncodeError:
         return typed("str.surrogates", 1) + binary(value.encode("utf-8", "surrogatepass"))
     size = len(raw)
-    return (bytes((0x60 | size,)) if size < 24 else head(3, size)) + raw
+    return (_BYTE[0x60 | size] if size < 24 else head(3, size)) + raw
 
 
 def array(items: Iterable[bytes]) -> bytes:
@@ -103,7 +104,7 @@ def array(items: Iterable[bytes]) -> bytes:
 
 def mapping(pairs: list[tuple[bytes, bytes]]) -> bytes:
     """Encode a map whose pairs are encoded and sorted already."""
-    return head(5, len(pairs)) + b"".join([part for pair in pairs for part in pair])
+    return head(5, len(pairs)) + b"".join(chain.from_iterable(pairs))
 
 
 @lru_cache(maxsize=512)
