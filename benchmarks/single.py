@@ -110,7 +110,7 @@ def _each(work: str, variable: type[BaseVariable], values: list[Any], folder: Pa
     floor = "two questions of every save, and the digests that name it: with them, by hand, is the row below"
     return [
         measure(Comparison(f"{work}, {len(values)} times", limit, most, floor=floor), ours(limit), hand(limit), rounds)
-        for limit, most in ((_BY_HAND, 1.5), (_ASKED, 1.5))
+        for limit, most in ((_BY_HAND, 1.5), (_ASKED, 2.0))
     ]
 
 
